@@ -1,0 +1,304 @@
+"""The command line: options to calls to text. The only place that catches the error, and the only one that prints."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bneck_cli.errors import BneckError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from bneck_cli.analysis import Settings
+    from bneck_cli.render import Style
+
+app = typer.Typer(
+    name="bneck",
+    help="Exact sizes, weights and multiply-adds of a neural network, from a text file.",
+    epilog="Try: bneck analyze resnet50 · bneck compare basic bottleneck --channels 256 · bneck list",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def complete_spec(incomplete: str) -> Iterator[str]:
+    """Offer bundled networks and blocks; the shell adds files itself."""
+    from bneck_cli.library import block_files, network_names
+
+    for name in (*network_names(), *block_files()):
+        if name.startswith(incomplete):
+            yield name
+
+
+def complete_block(incomplete: str) -> Iterator[str]:
+    """Offer bundled blocks, then networks."""
+    from bneck_cli.library import block_files, network_names
+
+    for name in (*block_files(), *network_names()):
+        if name.startswith(incomplete):
+            yield name
+
+
+def complete_kind(incomplete: str) -> Iterator[str]:
+    """Offer layer kinds."""
+    from bneck_cli.layers import LAYERS
+
+    for name in LAYERS:
+        if name.startswith(incomplete):
+            yield name
+
+
+FORMATS = ("table", "csv", "tsv", "json", "markdown", "latex")
+
+Specification = Annotated[
+    str,
+    typer.Argument(
+        metavar="SPEC",
+        help="A file, `-` for standard input, FILE:BLOCK, or the name of a bundled network or block.",
+        autocompletion=complete_spec,
+    ),
+]
+InputOption = Annotated[
+    str | None, typer.Option("--input", metavar="CxHxW", help="Input sizes; a size may be a symbol: 3xHxW, 56x56.")
+]
+ChannelsOption = Annotated[
+    str | None, typer.Option("--channels", metavar="N", help="A block's channels: a number or a symbol.")
+]
+InChannelsOption = Annotated[
+    str | None, typer.Option("--in-channels", metavar="N", help="Channels that enter a block (default: --channels).")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Change a parameter of the net or the block.")
+]
+AssumeOption = Annotated[
+    str | None, typer.Option("--assume", metavar="H%32==0,...", help="What symbols of the input are multiples of.")
+]
+BatchOption = Annotated[int, typer.Option("--batch", min=1, help="Inputs at once: multiplies MACs, not parameters.")]
+FormatOption = Annotated[
+    str, typer.Option("--format", "-f", metavar="FORMAT", help=f"One of {', '.join(FORMATS)}.")
+]
+OutputOption = Annotated[
+    str | None, typer.Option("--output", "-o", metavar="FILE", help="Write here, whole or not at all.")
+]
+
+
+@app.command(epilog="Examples: bneck analyze resnet50 · bneck analyze my.yaml --input 3xHxW --assume H%32==0,W%32==0 · "
+             "bneck analyze bottleneck --channels 256 --format csv > block.csv")
+def analyze(
+    spec: Specification,
+    input: InputOption = None,
+    channels: ChannelsOption = None,
+    in_channels: InChannelsOption = None,
+    set: SetOption = None,
+    assume: AssumeOption = None,
+    batch: BatchOption = 1,
+    depth: Annotated[int | None, typer.Option(min=1, help="Levels to show: 1 for stages, 2 for blocks.")] = None,
+    expand: Annotated[bool, typer.Option("--expand", help="Open identical blocks, which are folded.")] = False,
+    fold: Annotated[bool, typer.Option("--fold", help="CSV and TSV: one row for identical layers, with `repeat`.")] = False,
+    only: Annotated[str | None, typer.Option(metavar="KIND,...", help="Only layers of these kinds.")] = None,
+    sort: Annotated[str | None, typer.Option(metavar="KEY", help="Sort layers by macs, params or activations.")] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="Only the first N layers.")] = None,
+    columns: Annotated[str | None, typer.Option(metavar="NAME,...", help="Choose the columns.")] = None,
+    format: FormatOption = "table",
+    output: OutputOption = None,
+) -> None:
+    """Show every layer's shapes, stride, weights and multiply-adds."""
+    from bneck_cli.analysis import analyze_program
+    from bneck_cli.library import load
+    from bneck_cli.render import RENDERERS
+    from bneck_cli.report import View
+
+    check_format(format)
+    analysis = analyze_program(load(spec), settings(input, channels, in_channels, set, assume, batch))
+    view = View(depth, expand, words(only), sort, top, words(columns))
+    style = style_of(output, fold)
+    write(RENDERERS[format](analysis, view, style), output)
+
+
+@app.command(epilog="Examples: bneck compare basic bottleneck --channels 256 · bneck compare basic bottleneck --channels C · "
+             "bneck compare resnet50 resnet50_v1 --format markdown")
+def compare(
+    specs: Annotated[
+        list[str],
+        typer.Argument(metavar="A B ...", help="Blocks or networks, from the library or files.", autocompletion=complete_block),
+    ],
+    input: InputOption = None,
+    channels: ChannelsOption = None,
+    in_channels: InChannelsOption = None,
+    stride: Annotated[int | None, typer.Option(min=1, help="The blocks' stride.")] = None,
+    set: SetOption = None,
+    assume: AssumeOption = None,
+    batch: BatchOption = 1,
+    format: FormatOption = "table",
+    output: OutputOption = None,
+) -> None:
+    """Set blocks or networks side by side, and say what the difference is."""
+    from bneck_cli.compare import COMPARISONS, compare_programs
+    from bneck_cli.library import load
+
+    if len(specs) < 2:
+        raise typer.BadParameter("name two blocks or networks, or more")
+    check_format(format, tuple(COMPARISONS))
+    values = [*(set or []), *([f"stride={stride}"] if stride else [])]
+    asked = settings(input, channels, in_channels, values, assume, batch)
+    comparison = compare_programs([(name, load(name)) for name in specs], asked)
+    write(COMPARISONS[format](comparison, style_of(output)), output)
+
+
+@app.command("list", epilog="Examples: bneck list · bneck list --max-macs 1G --sort params")
+def list_command(
+    format: FormatOption = "table",
+    max_macs: Annotated[str | None, typer.Option(metavar="N", help="At most so many multiply-adds: 300M, 1.5G.")] = None,
+    max_params: Annotated[str | None, typer.Option(metavar="N", help="At most so many parameters: 5M.")] = None,
+    family: Annotated[str | None, typer.Option(help="Only this family.")] = None,
+    sort: Annotated[str | None, typer.Option(metavar="KEY", help="Sort by name, year, params, macs or top1.")] = None,
+    output: OutputOption = None,
+) -> None:
+    """Show the bundled networks and blocks with their published figures."""
+    from bneck_cli.catalog import CATALOGS, catalog
+
+    check_format(format, tuple(CATALOGS))
+    write(CATALOGS[format](catalog(family, max_macs, max_params, sort), style_of(output)), output)
+
+
+@app.command(epilog="Examples: bneck check · bneck check my.yaml resnet50")
+def check(
+    specs: Annotated[
+        list[str] | None, typer.Argument(metavar="[SPEC]...", help="What to check; everything bundled by default.")
+    ] = None,
+) -> None:
+    """Compare every published figure in `expect` with what the analysis finds; exit 1 on a difference."""
+    from bneck_cli.catalog import check_specs
+
+    lines, good = check_specs(specs or [])
+    write(lines, None)
+    if not good:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Examples: bneck layers · bneck layers conv")
+def layers(
+    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", autocompletion=complete_kind)] = None,
+) -> None:
+    """Show the layer kinds of the language, or one of them with its arguments and options."""
+    from bneck_cli.reference import describe_kind, describe_kinds
+
+    write(describe_kind(kind) if kind else describe_kinds(), None)
+
+
+def version(wanted: bool) -> None:
+    """Print the version and stop."""
+    if wanted:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"bneck {installed('bneck')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[bool, typer.Option("--version", callback=version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    """Exact sizes, weights and multiply-adds of a neural network, from a text file."""
+
+
+# From options to calls, and from text to its place
+
+
+def settings(
+    input: str | None,
+    channels: str | None,
+    in_channels: str | None,
+    values: list[str] | None,
+    assume: str | None,
+    batch: int,
+) -> Settings:
+    """Gather what is asked of the analysis."""
+    from bneck_cli.analysis import Settings
+
+    pairs = []
+    for text in values or []:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise typer.BadParameter(f"--set reads NAME=VALUE (got '{text}')")
+        pairs.append((name.strip(), value.strip()))
+    return Settings(input, channels, in_channels, tuple(pairs), assume, batch)
+
+
+def words(text: str | None) -> tuple[str, ...]:
+    """Split a list given with commas."""
+    return tuple(word.strip() for word in text.split(",") if word.strip()) if text else ()
+
+
+def check_format(name: str, known: tuple[str, ...] = FORMATS) -> None:
+    """Refuse a format that is not there."""
+    if name not in known:
+        from bneck_cli.errors import nearest
+
+        near = nearest(name, known)
+        raise typer.BadParameter(f"no format '{name}': {near or 'one of ' + ', '.join(known)}", param_hint="--format")
+
+
+def style_of(output: str | None, fold: bool = False) -> Style:
+    """Find out how the text will be shown: a terminal has a width and colours, a pipe or a file has neither."""
+    from bneck_cli.render import Style
+
+    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+    ascii_only = output is None and not encoding.startswith("utf")
+    if output is not None or not sys.stdout.isatty():
+        columns = os.environ.get("COLUMNS", "")
+        return Style(int(columns) if columns.isdigit() and output is None else None, False, ascii_only, fold)
+    from shutil import get_terminal_size
+
+    color = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return Style(get_terminal_size().columns, color, ascii_only, fold)
+
+
+def write(chunks: Iterable[str], output: str | None) -> None:
+    """Write to standard output, or to a file that is replaced only when all is written."""
+    if output is None or output == "-":
+        for chunk in chunks:
+            sys.stdout.write(chunk)
+        sys.stdout.flush()
+        return
+    from tempfile import NamedTemporaryFile
+
+    folder, name = os.path.split(os.path.abspath(output))
+    try:
+        file = NamedTemporaryFile("w", encoding="utf-8", newline="", dir=folder, prefix=f".{name}.", delete=False)
+        try:
+            with file:
+                for chunk in chunks:
+                    file.write(chunk)
+            os.chmod(file.name, 0o666 & ~_umask())
+            os.replace(file.name, output)
+        except BaseException:
+            os.unlink(file.name)
+            raise
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise BneckError(f"{output}: cannot be written: {reason}") from None
+
+
+def _umask() -> int:
+    """Read the process's mask for new files, which can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def main() -> None:
+    """Run the command; tell an error once, on standard error, and leave with its exit code."""
+    try:
+        app()
+    except BneckError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that the interpreter's last flush does not complain
+        sys.exit(0)

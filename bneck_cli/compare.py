@@ -1,0 +1,212 @@
+"""Blocks or networks side by side: their layers, their totals as ratios to the first, and what that comes to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bneck_cli.analysis import Analysis, analyze_program
+from bneck_cli.errors import BneckError
+from bneck_cli.network import Fork, Layer, Node, Series, children, entries
+from bneck_cli.report import describe_input
+
+if TYPE_CHECKING:
+    from bneck_cli.analysis import Settings
+    from bneck_cli.library import Program
+    from bneck_cli.network import Size
+
+
+class Metric(NamedTuple):
+    """A total that is compared: the same figure of every candidate."""
+
+    key: str
+    title: str
+    values: tuple[Size, ...]
+
+    def ratio(self, index: int) -> Any:
+        """Give a value over the first one: a float, 1 for equal formulas, None where there is no such number."""
+        first, value = self.values[0], self.values[index]
+        if first == value:
+            return 1.0
+        if isinstance(first, int) and isinstance(value, int):
+            return value / first if first else None
+        return _monomial_ratio(value, first)
+
+
+class Candidate(NamedTuple):
+    """One of those compared, by the name it was asked for."""
+
+    name: str
+    analysis: Analysis
+
+
+class Comparison(NamedTuple):
+    """Candidates, their totals, and the sentences that conclude."""
+
+    title: str
+    candidates: tuple[Candidate, ...]
+    metrics: tuple[Metric, ...]
+    conclusion: tuple[str, ...]
+    blocks: bool
+    notes: tuple[str, ...]
+
+
+def compare_programs(programs: list[tuple[str, Program]], settings: Settings) -> Comparison:
+    """Analyse each program under the same settings and compare the totals.
+
+    Raises BneckError for a mixture of blocks and networks, and for whatever an analysis raises.
+    """
+    blocks = [program.block is not None for _, program in programs]
+    if any(blocks) and not all(blocks):
+        names = {True: [], False: []}  # type: dict[bool, list[str]]
+        for (name, _), block in zip(programs, blocks, strict=True):
+            names[block].append(name)
+        raise BneckError(
+            f"cannot compare a block with a network ({names[True][0]} is a block, {names[False][0]} a network)"
+        )
+    candidates = []
+    for name, program in programs:
+        try:
+            candidates.append(Candidate(name, analyze_program(program, settings)))
+        except BneckError as error:
+            if error.location is None and not error.message.startswith(name):
+                raise BneckError(f"{name}: {error.message}", hint=error.hint) from None
+            raise
+    names_seen = [candidate.name for candidate in candidates]
+    candidates = [
+        candidate._replace(name=f"{candidate.name} ({index + 1})") if names_seen.count(candidate.name) > 1 else candidate
+        for index, candidate in enumerate(candidates)
+    ]
+    metrics = tuple(_metrics(candidates))
+    inputs = {describe_input(candidate.analysis) for candidate in candidates}
+    title = " and ".join(candidate.name for candidate in candidates)
+    if len(inputs) == 1:
+        title += f" · {inputs.pop()}"
+    from bneck_cli.report import requirements
+
+    notes = sorted({note for candidate in candidates for note in requirements(candidate.analysis)})
+    conclusion = tuple(_conclusion(candidates, metrics, all(blocks)))
+    return Comparison(title, tuple(candidates), metrics, conclusion, all(blocks), tuple(notes))
+
+
+def _metrics(candidates: list[Candidate]) -> list[Metric]:
+    """Gather every total; one that is 0 for all is left out."""
+    rows: list[tuple[str, str, list[Any]]] = [
+        ("conv_params", "params in convolutions", [part_params(c.analysis, "conv") for c in candidates]),
+        ("linear_params", "params in linear layers", [part_params(c.analysis, "linear") for c in candidates]),
+        ("attention_params", "params in attention", [part_params(c.analysis, "attention") for c in candidates]),
+        ("norm_params", "params in normalisation", [part_params(c.analysis, "norm") for c in candidates]),
+        ("params", "params", [c.analysis.cost.params for c in candidates]),
+        ("macs", "MACs", [c.analysis.cost.macs * c.analysis.batch for c in candidates]),
+        ("activations", "activations", [c.analysis.cost.activations * c.analysis.batch for c in candidates]),
+        ("depth", "depth", [depth(c.analysis.root) for c in candidates]),
+    ]
+    return [Metric(key, title, tuple(values)) for key, title, values in rows if any(value != 0 for value in values)]
+
+
+def part_params(analysis: Analysis, part: str) -> Size:
+    """Add up the parameters of all layers of a part: conv, linear, attention or norm."""
+    total: Size = 0
+    for entry in entries(analysis.root):
+        if entry.layer.rule is not None and entry.layer.rule.part == part:
+            total = total + entry.layer.cost.params * entry.count
+    return total
+
+
+def depth(root: Series) -> int:
+    """Count the layers with multiply-adds on the longest path from an input to the end."""
+    return _longest(root, 0, {})
+
+
+def _longest(node: Node, start: int, wires: dict[str, int]) -> int:
+    """Follow a node from a depth of ``start``; named tensors remember theirs."""
+    if isinstance(node, Layer):
+        return start + (node.cost.macs != 0)
+    if isinstance(node, Series):
+        scope = wires if node.kind in ("chain", "repeat", "net") else dict(wires)
+        for run in node.runs:
+            after = _longest(run.node, start, scope)
+            start = start + (after - start) * run.count
+        return start
+    if isinstance(node, Fork):
+        if node.kind == "aside":
+            return start
+        return max(start, *(_longest(branch, start, wires) for branch in node.branches))
+    if node.kind == "as":
+        wires[node.name] = start
+        return start
+    return wires.get(node.name, 0)
+
+
+def _monomial_ratio(value: Size, first: Size) -> float | None:
+    """Give the ratio of two formulas where it is the same number for every value of the symbols."""
+    from bneck_cli.dim import evaluate, symbols
+
+    names = sorted(symbols(value) | symbols(first))
+    ratios = set()
+    for scale in (2**20, 3 * 2**21):
+        point = {name: scale * (index + 1) for index, name in enumerate(names)}
+        below, above = evaluate(first, point), evaluate(value, point)
+        if below == 0:
+            return None
+        ratios.add((above * 2**40 // below, above % below == 0 or above * below != 0))
+    return next(iter(ratios))[0] / 2**40 if len(ratios) == 1 else None
+
+
+def stages(analysis: Analysis) -> list[tuple[str, Node, int]]:
+    """List what stands at the top of a network: its stages, and layers outside them as one."""
+    listed: list[tuple[str, Node, int]] = []
+    for name, node, copies, _ in children(analysis.root):
+        listed.append((name, node, copies))
+    return listed
+
+
+# The conclusion in words
+
+
+def times(ratio: float) -> str:
+    """Write a ratio above 1 in words: ``16.9 times``."""
+    return f"{ratio:.3g} times" if ratio < 100 else f"{ratio:,.0f} times"
+
+
+def _conclusion(candidates: list[Candidate], metrics: tuple[Metric, ...], blocks: bool) -> list[str]:
+    """Say, for each candidate after the first, how its weights, multiply-adds and activations compare."""
+    sentences = []
+    by_key = {metric.key: metric for metric in metrics}
+    first = candidates[0].name
+    for index in range(1, len(candidates)):
+        parts = []
+        weights = by_key.get("conv_params") if blocks and "conv_params" in by_key else None
+        if weights is None or 0 in weights.values:
+            weights = by_key.get("params")
+        for metric, noun in ((weights, "weights in convolutions" if weights is by_key.get("conv_params") else "parameters"),
+                             (by_key.get("macs"), "multiply-adds"), (by_key.get("activations"), "activations")):
+            if metric is not None:
+                said = _said(metric, index, noun)
+                if said:
+                    parts.append(said)
+        if parts:
+            sentences.append(f"Beside {first}, {candidates[index].name} has {_joined(parts)}.")
+    return sentences
+
+
+def _joined(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+
+
+def _said(metric: Metric, index: int, noun: str) -> str:
+    """Say how one value compares with the first, with both numbers."""
+    from bneck_cli.render.table import grouped
+
+    ratio = metric.ratio(index)
+    value, first = grouped(metric.values[index]), grouped(metric.values[0])
+    if metric.values[index] == metric.values[0]:
+        return f"as many {noun} ({value})"
+    if ratio is None:
+        return f"{value} {noun} against {first}"
+    if ratio == 0:
+        return f"no {noun} against {first}"
+    if 0.995 <= ratio <= 1.005:
+        return f"nearly as many {noun} ({value} against {first})"
+    if ratio < 1:
+        return f"{times(1 / ratio)} fewer {noun} ({value} against {first})"
+    return f"{times(ratio)} as many {noun} ({value} against {first})"

@@ -1,0 +1,60 @@
+"""The one public error: what is wrong, where, and the nearest way to right it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Location(NamedTuple):
+    """A stretch of one line of a file: ``line`` and ``column`` count from 1, ``width`` is in characters."""
+
+    file: str
+    line: int
+    column: int
+    text: str
+    width: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+    def excerpt(self, limit: int = 120) -> str:
+        """Quote the line with a caret under the place; a long line is cut around it."""
+        start = max(0, min(self.column - 1 - limit // 2, len(self.text) - limit))
+        line = "".join(c if c.isprintable() else " " for c in self.text[start : start + limit])
+        before = self.column - 1 - start
+        return f"  {line}\n  {' ' * before}{'^' * max(1, min(self.width, len(line) - before))}"
+
+
+class BneckError(Exception):
+    """Bad input, told once: ``message`` is the bare fact, ``location`` the place in a spec, ``hint`` the way out."""
+
+    def __init__(self, message: str, location: Location | None = None, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.location = location
+        self.hint = hint
+
+    def __str__(self) -> str:
+        lines = [f"{self.location}: {self.message}" if self.location else self.message]
+        if self.location and self.location.text:
+            lines.append(self.location.excerpt())
+        if self.hint:
+            lines.append(f"  {self.hint}")
+        return "\n".join(lines)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Suggest the known word closest to ``word``, as a hint; empty where none is close."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, sorted(set(known)), n=1, cutoff=0.6)
+    return f"did you mean '{close[0]}'?" if close else ""
+
+
+def listed(words: Iterable[str], joint: str = "or") -> str:
+    """Join words as a sentence does: ``a, b or c``."""
+    *most, last = list(words)
+    return f"{', '.join(most)} {joint} {last}" if most else last

@@ -1,0 +1,668 @@
+"""A program and its input to an analysed network: blocks expanded, names bound, shapes and costs worked out.
+
+One walk does it all, since what a spec says may depend on what arrives (``cin``, ``shortcut: auto``, ``if``). A block
+met again with the same arguments and the same input is not walked again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bneck_cli.document import Place
+from bneck_cli.errors import BneckError, listed, nearest
+from bneck_cli.expression import Name, Number, show, truth
+from bneck_cli.layers import LAYERS, LayerError, make
+from bneck_cli.network import NOTHING, Cost, Fork, Layer, Node, Run, Series, Wire
+from bneck_cli.shape import Shape
+from bneck_cli.syntax import (
+    Aside,
+    Body,
+    Branch,
+    Chain,
+    Join,
+    Label,
+    Option,
+    Repeat,
+    Residual,
+    Resume,
+    Scale,
+    Step,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bneck_cli.expression import Expression
+    from bneck_cli.network import Size
+    from bneck_cli.spec import Definition, Formula, Parameter
+
+MAX_COPIES = 1_000_000
+MAX_LAYERS = 250_000
+MAX_CALLS = 24
+
+
+class TooSmallError(BneckError):
+    """The input is too small: some layer would give a map without a single element."""
+
+
+class Flow(NamedTuple):
+    """The tensor that flows: its shape, its stride since the block began (None where there is no such number)."""
+
+    shape: Shape
+    stride: tuple[int, ...] | None
+    origin: Place | None = None
+    """The layer it comes from, for messages; two flows that differ in it alone are the same to a block."""
+
+
+class Tap(NamedTuple):
+    """A named tensor, passed to a block as an argument."""
+
+    name: str
+    shape: Shape
+    stride: tuple[int, ...] | None
+
+
+class Frame(NamedTuple):
+    """One use of a definition: its parameters' values, and the tensors named inside it."""
+
+    name: str
+    scope: dict[str, Any]
+    wires: dict[str, Flow]
+
+
+class Result(NamedTuple):
+    """A node, and the tensor that leaves it."""
+
+    node: Node
+    flow: Flow
+
+
+def propagate(
+    net: Definition, blocks: dict[str, Definition], formulas: dict[str, Formula], inputs: dict[str, Shape]
+) -> tuple[Series, dict[str, Shape]]:
+    """Walk the net from its inputs; give the analysed network and every tensor that the net names.
+
+    Raises BneckError, at the word in the spec, for whatever does not fit.
+    """
+    return _Walk(blocks, formulas).net(net, inputs)
+
+
+class _Walk:
+    """The state of one walk: blocks met so far, and how deep and how long it has become."""
+
+    def __init__(self, blocks: dict[str, Definition], formulas: dict[str, Formula]) -> None:
+        self.blocks, self.formulas = blocks, formulas
+        self.known: dict[Any, Result] = {}
+        self.calls: list[str] = []
+        self.layers = 0
+        self.bodies: dict[type, Callable[[Any, Flow, Frame], Result]] = {
+            Step: self.step,
+            Chain: self.chain,
+            Repeat: self.repeat,
+            Residual: self.residual,
+            Join: self.join,
+            Scale: self.scale,
+            Aside: self.aside,
+            Branch: self.branch,
+            Label: self.label,
+            Resume: self.resume,
+        }
+
+    def body(self, body: Body, flow: Flow, frame: Frame) -> Result:
+        """Walk any body."""
+        return self.bodies[type(body)](body, flow, frame)
+
+    def net(self, net: Definition, inputs: dict[str, Shape]) -> tuple[Series, dict[str, Shape]]:
+        """Walk the net; with one input it flows from the start, with several each is taken by ``from``."""
+        wires = {name: _fresh(shape) for name, shape in inputs.items()}
+        flow = next(iter(wires.values()))
+        if len(inputs) > 1 and not _begins_with_resume(net.body):
+            raise net.place.error(f"the net has {len(inputs)} inputs and begins with `from` ({listed(inputs)})")
+        frame = Frame(net.name, {}, wires)
+        self.bind(net, [], {}, flow, frame, net.place)
+        try:
+            node, out = self.body(net.body, flow, frame)
+        except RecursionError:
+            raise net.place.error("the spec nests too deeply to be worked out") from None
+        runs = node.runs if isinstance(node, Series) and node.kind == "chain" else (Run(node, 1),)
+        series = Series("net", net.name, net.name, runs, flow.shape, out.shape, node.cost, net.place)
+        return series, {name: wire.shape for name, wire in frame.wires.items()}
+
+    # Steps
+
+    def step(self, step: Step, flow: Flow, frame: Frame) -> Result:
+        """Walk a layer, a block or an op of the file's own."""
+        return self.call(step, step.options, flow, frame)
+
+    def call(self, step: Step, options: tuple[Option, ...], flow: Flow, frame: Frame) -> Result:
+        """Evaluate a step's arguments and walk what its name stands for."""
+        scope = frame.scope
+        scope["c"] = flow.shape.channels
+        if len(flow.shape.spatial) == 2:
+            scope["h"], scope["w"] = flow.shape.spatial
+        else:
+            scope.pop("h", None)
+            scope.pop("w", None)
+        arguments = [self.value(argument, frame) for argument in step.arguments]
+        named = {option.name: self.value(option.value, frame) for option in options}
+        name = scope.get(step.name, step.name)
+        if not isinstance(name, str):
+            raise step.place.error(f"'{step.name}' is {show(name)}, not the name of a layer or a block")
+        if name in self.blocks:
+            return self.block(self.blocks[name], arguments, named, step, options, flow)
+        if name in self.formulas:
+            return self.formula(self.formulas[name], arguments, named, step, options, flow)
+        if name not in LAYERS:
+            known = [*LAYERS, *self.blocks, *self.formulas]
+            raise Place(step.place.node, step.place.offset, len(step.name)).error(
+                f"unknown layer or block '{name}'", nearest(name, known)
+            )
+        try:
+            rule = make(name, arguments, named)
+            return self.layer(name, rule, flow, step.place)
+        except LayerError as error:
+            raise self.layer_error(error, name, step, options, frame) from None
+
+    def value(self, expression: Expression, frame: Frame) -> Any:
+        """Evaluate an argument; a bare word is a parameter, else a named tensor, else a word for the layer to read."""
+        if isinstance(expression, Name):
+            name = expression.name
+            if name in frame.scope:
+                return frame.scope[name]
+            if name in frame.wires:
+                wire = frame.wires[name]
+                return Tap(name, wire.shape, wire.stride)
+            return name
+        return expression.evaluate(frame.scope)
+
+    def layer(self, name: str, rule: Any, flow: Flow, place: Place) -> Result:
+        """Apply one layer: its shape, its costs, and the stride that it adds."""
+        self.count(place)
+        shape = flow.shape
+        out = rule.out_shape(shape)
+        for size in (out.channels, *out.spatial):
+            if isinstance(size, int) and size < 1:
+                raise _too_small(place, name, shape, out)
+        macs, attention = rule.macs(shape, out), rule.attention_macs(shape, out)
+        conv, linear = (macs, 0) if rule.part == "conv" else (0, macs - attention)
+        weighted = rule.part in ("conv", "linear", "attention")
+        cost = Cost(rule.params(shape), 0, conv, linear, attention, out.elements if weighted else 0)
+        node = Layer(name, _text(place), rule, (shape,), out, cost, place)
+        return Result(node, Flow(out, _stride_after(rule, flow, out), place))
+
+    def count(self, place: Place) -> None:
+        """Keep the number of distinct layers within bounds."""
+        self.layers += 1
+        if self.layers > MAX_LAYERS:
+            raise place.error(f"the network has more than {MAX_LAYERS:,} different layers")
+
+    def layer_error(
+        self, error: LayerError, name: str, step: Step, options: tuple[Option, ...], frame: Frame
+    ) -> BneckError:
+        """Put a layer's complaint where its cause stands."""
+        place, hint = Place(step.place.node, step.place.offset, len(step.name)), ""
+        culprit = error.culprit
+        expression: Expression | None = None
+        if isinstance(culprit, int) and culprit < len(step.arguments):
+            expression = step.arguments[culprit]
+        for option in options:
+            if option.name == culprit:
+                expression = option.value
+                place = option.place
+        if expression is not None and not isinstance(culprit, str):
+            place = expression.place
+        if isinstance(expression, Name) and expression.name not in frame.scope:
+            words = [*frame.scope, *(field.name for field in LAYERS[name].fields)]
+            return expression.place.error(
+                f"{name}: unknown name '{expression.name}' ({error})", nearest(expression.name, words)
+            )
+        if getattr(error, "word", ""):
+            hint = nearest(error.word, [field.name for field in LAYERS[name].fields])
+        if not hint:
+            hint = _usage(name)
+        return place.error(f"{name}: {error}", hint)
+
+    def formula(
+        self,
+        formula: Formula,
+        arguments: list[Any],
+        named: dict[str, Any],
+        step: Step,
+        options: tuple[Option, ...],
+        flow: Flow,
+    ) -> Result:
+        """Apply an op that the file defines by its formulas."""
+        self.count(step.place)
+        frame = Frame(formula.name, {}, {})
+        self.bind(formula, arguments, named, flow, frame, step.place, options)
+        shape, scope = flow.shape, frame.scope
+        scope["c"] = shape.channels
+        if len(shape.spatial) == 2:
+            scope["h"], scope["w"] = shape.spatial
+        sizes = [self.whole(size, scope, 1, f"a size of '{formula.name}'") for size in formula.out]
+        out = Shape(sizes[0], tuple(sizes[1:]))
+        params = self.whole(formula.params, scope, 0, f"the params of '{formula.name}'")
+        macs = self.whole(formula.macs, scope, 0, f"the macs of '{formula.name}'")
+        cost = Cost(params, 0, 0, macs, 0, out.elements if macs else 0)
+        node = Layer(formula.name, _text(step.place), None, (shape,), out, cost, step.place)
+        same = out.spatial == shape.spatial
+        return Result(node, Flow(out, flow.stride if same else None, step.place))
+
+    def whole(self, expression: Expression, scope: dict[str, Any], least: int, what: str) -> Size:
+        """Evaluate what must be a whole number, or a symbolic size."""
+        value = expression.evaluate(scope)
+        if isinstance(value, (str, tuple, bool)) or type(value).__name__ == "Fraction":
+            raise expression.place.error(f"{what} is a whole number (got {show(value)})")
+        if isinstance(value, int) and value < least:
+            raise expression.place.error(f"{what} is at least {least} (got {value})")
+        return value  # type: ignore[no-any-return]
+
+    # Blocks
+
+    def block(
+        self,
+        block: Definition,
+        arguments: list[Any],
+        named: dict[str, Any],
+        step: Step,
+        options: tuple[Option, ...],
+        flow: Flow,
+    ) -> Result:
+        """Walk a block, or take what an equal use of it gave before."""
+        if flow.stride is not None or any(isinstance(value, Tap) for value in (*arguments, *named.values())):
+            arguments = [_rebased(value, flow) for value in arguments]
+            named = {name: _rebased(value, flow) for name, value in named.items()}
+        key = (block.name, tuple(arguments), tuple(named.items()), flow.shape)
+        if key not in self.known:
+            self.known[key] = self.fresh_block(block, arguments, named, step, options, flow)
+        node, out = self.known[key]
+        text = _text(step.place)
+        if isinstance(node, Series) and node.text != text:
+            node = node._replace(text=text, place=step.place)
+        return Result(node, out._replace(stride=_times(flow.stride, out.stride)))
+
+    def fresh_block(
+        self,
+        block: Definition,
+        arguments: list[Any],
+        named: dict[str, Any],
+        step: Step,
+        options: tuple[Option, ...],
+        flow: Flow,
+    ) -> Result:
+        """Walk a block's body for the first time."""
+        if block.name in self.calls:
+            circle = " -> ".join([*self.calls[self.calls.index(block.name) :], block.name])
+            raise step.place.error(f"a block cannot contain itself ({circle})")
+        if len(self.calls) >= MAX_CALLS:
+            raise step.place.error(f"blocks nest at most {MAX_CALLS} deep")
+        inside = _fresh(flow.shape)._replace(origin=flow.origin)
+        taps = [value for value in (*arguments, *named.values()) if isinstance(value, Tap)]
+        frame = Frame(block.name, {}, {tap.name: Flow(tap.shape, tap.stride) for tap in taps})
+        self.bind(block, arguments, named, inside, frame, step.place, options)
+        self.calls.append(block.name)
+        node, out = self.body(block.body, inside, frame)
+        self.calls.pop()
+        runs = node.runs if isinstance(node, Series) and node.kind == "chain" else (Run(node, 1),)
+        series = Series("block", block.name, _text(step.place), runs, flow.shape, out.shape, node.cost, step.place)
+        return Result(series, out)
+
+    def bind(
+        self,
+        definition: Definition | Formula,
+        arguments: list[Any],
+        named: dict[str, Any],
+        flow: Flow,
+        frame: Frame,
+        place: Place,
+        options: tuple[Option, ...] = (),
+    ) -> None:
+        """Give a definition's parameters their values; a default may use the parameters before it and ``cin``."""
+        parameters, name, scope = definition.parameters, definition.name, frame.scope
+        scope["cin"] = flow.shape.channels
+        if len(arguments) > len(parameters):
+            raise place.error(
+                f"{name} takes {len(parameters)} arguments (got {len(arguments)})", f"it is {signature(definition)}"
+            )
+        given = dict(zip((parameter.name for parameter in parameters), arguments, strict=False))
+        for option in named:
+            at = next((other.place for other in options if other.name == option), place)
+            if definition_parameter(definition, option) is None:
+                names = [parameter.name for parameter in parameters]
+                raise at.error(
+                    f"{name} has no parameter '{option}'", nearest(option, names) or f"it is {signature(definition)}"
+                )
+            if option in given:
+                raise at.error(f"{name}: '{option}' is given twice", f"it is {signature(definition)}")
+            given[option] = named[option]
+        for parameter in parameters:
+            if parameter.name in given:
+                scope[parameter.name] = given[parameter.name]
+            elif parameter.default is None:
+                raise place.error(f"{name} needs '{parameter.name}'", f"it is {signature(definition)}")
+            else:
+                scope[parameter.name] = self.value(parameter.default, frame)
+
+    # Structures
+
+    def chain(self, chain: Chain, flow: Flow, frame: Frame) -> Result:
+        """Walk bodies one after the other; one that ends in ``as NAME`` bears the name."""
+        shape, nodes = flow.shape, []
+        for body in chain.steps:
+            node, flow = self.body(body, flow, frame)
+            nodes.append(node)
+        return Result(_series("chain", "", nodes, shape, flow.shape, chain.place), flow)
+
+    def repeat(self, repeat: Repeat, flow: Flow, frame: Frame) -> Result:
+        """Walk copies until one leaves the shape as it found it: the rest are then the same."""
+        frame.scope["c"] = flow.shape.channels
+        count = repeat.count.evaluate(frame.scope)
+        if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= MAX_COPIES:
+            raise repeat.count.place.error(f"a repeat is a whole number from 0 to {MAX_COPIES:,} (got {show(count)})")
+        body, shape = repeat.body, flow.shape
+        if repeat.first and not isinstance(body, Step):
+            raise repeat.place.error("`first` changes the options of one step; here several are repeated")
+        runs: list[Run] = []
+        done = 0
+        while done < count:
+            before = flow
+            if done == 0 and repeat.first and isinstance(body, Step):
+                changed = {option.name for option in repeat.first}
+                options = (*(o for o in body.options if o.name not in changed), *repeat.first)
+                node, flow = self.call(body, options, flow, frame)
+                copies = 1
+            else:
+                node, flow = self.body(body, flow, frame)
+                copies = count - done if flow.shape == before.shape and flow.stride == before.stride else 1
+            if runs and (runs[-1].node is node or runs[-1].node == node):
+                runs[-1] = Run(runs[-1].node, runs[-1].count + copies)
+            else:
+                runs.append(Run(node, copies))
+            done += copies
+        cost = NOTHING
+        for run in runs:
+            cost = cost.plus(run.node.cost, run.count)
+        name = body.name if isinstance(body, Step) else ""
+        series = Series("repeat", name, _text(repeat.place), tuple(runs), shape, flow.shape, cost, repeat.place)
+        return Result(series, flow)
+
+    def residual(self, residual: Residual, flow: Flow, frame: Frame) -> Result:
+        """Add the body's result to what the shortcut gives."""
+        body, out = self.body(residual.body, flow, frame)
+        shortcut = residual.shortcut
+        if shortcut in ("auto", "if_same"):
+            unchanged = out.shape == flow.shape and out.stride == flow.stride
+            if shortcut == "if_same" and not unchanged:
+                return Result(body, out)
+            shortcut = "identity" if unchanged else "projection"
+        if shortcut == "identity":
+            side, across = _identity(flow, residual.place)
+        elif shortcut == "projection":
+            side, across = self.projection(flow, out, residual.place)
+        else:
+            assert not isinstance(shortcut, str)
+            side, across = self.body(shortcut, flow, frame)
+        return self.joined("residual", "add", (body, side), (out, across), flow, residual.place)
+
+    def projection(self, flow: Flow, out: Flow, place: Place) -> Result:
+        """Project the shortcut as the ResNet paper does (option B): a strided 1x1 convolution and batch norm."""
+        if flow.stride is None or out.stride is None or len(flow.stride) != len(out.stride):
+            raise place.error("`shortcut: auto` cannot tell the body's stride; write the shortcut out")
+        stride = tuple(after // before for before, after in zip(flow.stride, out.stride, strict=True))
+        word = Place(place.node, place.offset, place.width)
+        try:
+            conv = make("conv", [1, out.shape.channels], {"stride": stride} if stride else {})
+            first, middle = self.layer("conv", conv, flow, word)
+            second, last = self.layer("bn", make("bn", [], {}), middle, word)
+        except LayerError as error:
+            raise place.error(f"`shortcut: auto`: {error}") from None
+        return Result(_series("chain", "", [first, second], flow.shape, last.shape, place), last)
+
+    def join(self, join: Join, flow: Flow, frame: Frame) -> Result:
+        """Walk branches from the same tensor (or from equal slices of it) and join them."""
+        start = flow
+        if join.kind == "split":
+            channels = _share(flow.shape.channels, len(join.branches), join.place)
+            start = flow._replace(shape=Shape(channels, flow.shape.spatial))
+        results = [self.body(branch, start, frame) for branch in join.branches]
+        op = "add" if join.kind == "add" else "concat"
+        nodes = tuple(node for node, _ in results)
+        return self.joined(join.kind, op, nodes, tuple(out for _, out in results), flow, join.place)
+
+    def joined(
+        self, kind: str, op: str, nodes: tuple[Node, ...], flows: tuple[Flow, ...], flow: Flow, place: Place
+    ) -> Result:
+        """Add or concatenate what the branches give; their shapes must agree."""
+        self.count(place)
+        first = flows[0]
+        for other in flows[1:]:
+            _require_joinable(op, first, other, place)
+        shape = first.shape
+        if op == "concat":
+            channels: Size = 0
+            for one in flows:
+                channels = channels + one.shape.channels
+            shape = Shape(channels, shape.spatial)
+        layer = Layer(op, op, None, tuple(one.shape for one in flows), shape, NOTHING, place)
+        cost = NOTHING
+        for node in nodes:
+            cost = cost.plus(node.cost)
+        return Result(
+            Fork(kind, nodes, layer, flow.shape, shape, cost, place), Flow(shape, first.stride, place)
+        )
+
+    def scale(self, scale: Scale, flow: Flow, frame: Frame) -> Result:
+        """Multiply by a gate, which may be one value per channel."""
+        self.count(scale.place)
+        node, gate = self.body(scale.gate, flow, frame)
+        whole, part = flow.shape, gate.shape
+        fits = part.channels in (1, whole.channels) and all(
+            mine in (1, theirs) for mine, theirs in zip(part.spatial, whole.spatial, strict=False)
+        )
+        if not fits or len(part.spatial) not in (0, len(whole.spatial)):
+            raise scale.place.error(
+                f"the gate {part}{_from(gate)} does not fit the tensor {whole}{_from(flow)}",
+                f"a gate has {whole.channels} channels (or 1), and the same map or a 1x1 one",
+            )
+        layer = Layer("scale", "scale", None, (whole, part), whole, NOTHING, scale.place)
+        fork = Fork("scale", (node,), layer, whole, whole, node.cost, scale.place)
+        return Result(fork, Flow(whole, flow.stride, scale.place))
+
+    def aside(self, aside: Aside, flow: Flow, frame: Frame) -> Result:
+        """Walk a head that does not run: its parameters count, nothing else does."""
+        node, _ = self.body(aside.body, flow, frame)
+        params = node.cost.params
+        fork = Fork("aside", (node,), None, flow.shape, flow.shape, Cost(params, params), aside.place)
+        return Result(fork, flow)
+
+    def branch(self, branch: Branch, flow: Flow, frame: Frame) -> Result:
+        """Walk one of two bodies."""
+        frame.scope["c"] = flow.shape.channels
+        value = self.value(branch.condition, frame)
+        if truth(value, branch.condition.place):
+            return self.body(branch.then, flow, frame)
+        if branch.otherwise is not None:
+            return self.body(branch.otherwise, flow, frame)
+        return Result(_series("chain", "", [], flow.shape, flow.shape, branch.place), flow)
+
+    # Named tensors
+
+    def label(self, label: Label, flow: Flow, frame: Frame) -> Result:
+        """Name the tensor."""
+        if label.name in frame.wires or label.name in frame.scope:
+            raise label.place.error(f"the name '{label.name}' is taken already")
+        frame.wires[label.name] = flow
+        return Result(Wire("as", label.name, flow.shape, flow.shape, label.place), flow)
+
+    def resume(self, resume: Resume, flow: Flow, frame: Frame) -> Result:
+        """Go on from a named tensor, or from one that came as a parameter."""
+        value = frame.scope.get(resume.name, resume.name)
+        name = value.name if isinstance(value, Tap) else value
+        if not isinstance(name, str) or name not in frame.wires:
+            known = listed(frame.wires) if frame.wires else "none"
+            hint = nearest(resume.name, frame.wires) or f"named so far: {known}"
+            raise resume.place.error(f"no tensor is named '{show(value).strip(chr(39))}' here", hint)
+        wire = frame.wires[name]
+        return Result(Wire("from", name, flow.shape, wire.shape, resume.place), wire)
+
+
+# Shapes and strides
+
+
+def _fresh(shape: Shape) -> Flow:
+    return Flow(shape, (1,) * len(shape.spatial))
+
+
+def _series(kind: str, name: str, nodes: list[Node], shape: Shape, out: Shape, place: Place) -> Series:
+    """Make a series of nodes; equal ones in a row are one run, and an ``as`` at the end labels what it follows."""
+    runs: list[Run] = []
+    cost = NOTHING
+    for node in nodes:
+        cost = cost.plus(node.cost)
+        if runs and isinstance(node, Series) and node.kind == "block" and runs[-1].node == node:
+            runs[-1] = Run(node, runs[-1].count + 1)
+        else:
+            runs.append(Run(node, 1))
+    label = nodes[-1].name if nodes and isinstance(nodes[-1], Wire) and nodes[-1].kind == "as" else ""
+    return Series(kind, name, _text(place), tuple(runs), shape, out, cost, place, label)
+
+
+def _identity(flow: Flow, place: Place) -> Result:
+    return Result(_series("chain", "", [], flow.shape, flow.shape, place), flow)
+
+
+def _times(left: tuple[int, ...] | None, right: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    """Multiply strides axis by axis."""
+    if left is None or right is None or len(left) != len(right):
+        return None
+    return tuple(one * two for one, two in zip(left, right, strict=True))
+
+
+def _rebased(value: Any, flow: Flow) -> Any:
+    """Count a passed tensor's stride from where the block begins."""
+    if not isinstance(value, Tap):
+        return value
+    stride = None
+    if value.stride and flow.stride and len(value.stride) == len(flow.stride):
+        pairs = list(zip(value.stride, flow.stride, strict=True))
+        stride = tuple(one // two for one, two in pairs) if all(one % two == 0 for one, two in pairs) else None
+    return value._replace(stride=stride)
+
+
+def _stride_after(rule: Any, flow: Flow, out: Shape) -> tuple[int, ...] | None:
+    """Multiply in a layer's stride; None where it does not step through its input (upsampling, tokens, global pools)."""
+    if len(out.spatial) != len(flow.shape.spatial):
+        return None
+    window = rule.geometry(flow.shape)
+    if window is not None:
+        return None if window.transposed else _times(flow.stride, window.stride)
+    return flow.stride if out.spatial == flow.shape.spatial else None
+
+
+def _share(channels: Size, parts: int, place: Place) -> Size:
+    """Divide channels into equal slices."""
+    if isinstance(channels, int):
+        if channels % parts:
+            raise place.error(f"{channels} channels do not split into {parts} equal parts")
+        return channels // parts
+    from bneck_cli.dim import exact_quotient
+
+    return exact_quotient(channels, parts)
+
+
+def _require_joinable(op: str, one: Flow, other: Flow, place: Place) -> None:
+    """Require equal shapes to add, equal maps to concatenate; say of symbolic ones when they would agree."""
+    sides = list(zip(one.shape.spatial, other.shape.spatial, strict=False))
+    names = ["length"] if len(sides) == 1 else ["height", "width"][: len(sides)]
+    if op == "add":
+        sides.insert(0, (one.shape.channels, other.shape.channels))
+        names.insert(0, "channels")
+    if len(one.shape.spatial) == len(other.shape.spatial) and all(left == right for left, right in sides):
+        return
+    verb = {"add": "add", "concat": "concatenate"}[op]
+    message = f"cannot {verb} {one.shape}{_from(one)} and {other.shape}{_from(other)}"
+    if len(one.shape.spatial) != len(other.shape.spatial):
+        raise place.error(message, "one is a map and the other is not")
+    reasons, symbolic = [], False
+    for name, (left, right) in zip(names, sides, strict=True):
+        if left == right:
+            continue
+        if isinstance(left, int) and isinstance(right, int):
+            reasons.append(f"{name} {left} and {right} differ")
+        else:
+            from bneck_cli.dim import agreement
+
+            found = agreement(left, right)
+            if str(found) == "always equal":
+                continue
+            symbolic = True
+            reasons.append(f"{name}: {found}")
+    if reasons:
+        hint = "; `--assume` states it" if symbolic else ""
+        raise place.error(message, "; ".join(reasons) + hint)
+
+
+def _from(flow: Flow) -> str:
+    """Say where a tensor comes from."""
+    if flow.origin is None:
+        return " (the input)"
+    text = _text(flow.origin)
+    return f" (from `{text}`, line {flow.origin.location().line})"
+
+
+def _too_small(place: Place, name: str, shape: Shape, out: Shape) -> TooSmallError:
+    error = place.error(f"{name}: the input {shape} is too small: the result would be {out}")
+    return TooSmallError(error.message, error.location)
+
+
+# Words for messages
+
+
+def _text(place: Place) -> str:
+    """Quote a step as the spec has it."""
+    text = getattr(place.node, "text", "")
+    return " ".join(text[place.offset : place.offset + place.width].split())
+
+
+def signature(definition: Definition | Formula) -> str:
+    """Write a definition's signature as a spec does."""
+    parameters = ", ".join(_parameter(parameter) for parameter in definition.parameters)
+    return f"{definition.name}({parameters})"
+
+
+def _parameter(parameter: Parameter) -> str:
+    if parameter.default is None:
+        return parameter.name
+    default = parameter.default
+    if isinstance(default, Number):
+        return f"{parameter.name}={show(default.value)}"
+    node = parameter.place.node
+    text = getattr(node, "text", "")
+    start = parameter.place.offset
+    from bneck_cli.syntax import commas
+
+    end = next((end for begin, end in commas(text, start, len(text)) if begin == start), len(text))
+    return text[start:end].rstrip(")") if text[start:end].count(")") > text[start:end].count("(") else text[start:end]
+
+
+def definition_parameter(definition: Definition | Formula, name: str) -> Parameter | None:
+    """Find a parameter by name."""
+    return next((parameter for parameter in definition.parameters if parameter.name == name), None)
+
+
+def _usage(name: str) -> str:
+    """Show how a layer is written."""
+    fields = LAYERS[name].fields
+    words = [field.name.upper() for field in fields if field.positional]
+    options = [f"{field.name}=" if not field.is_flag else field.name for field in fields if not field.positional]
+    usage = " ".join([name, *words])
+    return f"it is `{usage}`" + (f", with options {' '.join(options)}" if options else "")
+
+
+def _begins_with_resume(body: Body) -> bool:
+    """Tell whether a body begins by taking a named tensor."""
+    while isinstance(body, Chain):
+        body = body.steps[0]
+    return isinstance(body, Resume) or (
+        isinstance(body, Join) and all(_begins_with_resume(branch) for branch in body.branches)
+    )

@@ -1,0 +1,127 @@
+"""Comma- and tab-separated values for spreadsheets: one header line, one number per cell, no total row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bneck_cli.report import flat_rows, selected_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from bneck_cli.analysis import Analysis
+    from bneck_cli.render import Style
+    from bneck_cli.report import Row, View
+    from bneck_cli.shape import Shape
+
+    Cell = Callable[[Row], Any]
+
+
+def _size(shape: Shape, axis: int) -> Any:
+    """Give height (axis 0) or width (axis 1); a sequence is a map of height 1, a vector one of 1 by 1."""
+    spatial = (1, 1, *shape.spatial)[-2:]
+    return spatial[axis]
+
+
+def _per_axis(field: str, axis: int) -> Cell:
+    def cell(row: Row) -> Any:
+        if row.window is None:
+            return ""
+        values = getattr(row.window, field)
+        return (1, *values)[-2:][axis]
+
+    return cell
+
+
+def _side(axis: int, side: int) -> Cell:
+    def cell(row: Row) -> Any:
+        return ((0, 0), *row.window.padding)[-2:][axis][side] if row.window else ""
+
+    return cell
+
+
+CELLS: dict[str, Cell] = {
+    "path": lambda row: row.path,
+    "op": lambda row: row.op,
+    "repeat": lambda row: row.count,
+    "in_channels": lambda row: row.shape.channels,
+    "in_height": lambda row: _size(row.shape, 0),
+    "in_width": lambda row: _size(row.shape, 1),
+    "out_channels": lambda row: row.out.channels,
+    "out_height": lambda row: _size(row.out, 0),
+    "out_width": lambda row: _size(row.out, 1),
+    "kernel_height": _per_axis("kernel", 0),
+    "kernel_width": _per_axis("kernel", 1),
+    "stride_height": _per_axis("stride", 0),
+    "stride_width": _per_axis("stride", 1),
+    "padding_top": _side(0, 0),
+    "padding_bottom": _side(0, 1),
+    "padding_left": _side(1, 0),
+    "padding_right": _side(1, 1),
+    "dilation_height": _per_axis("dilation", 0),
+    "dilation_width": _per_axis("dilation", 1),
+    "groups": lambda row: row.window.groups if row.window else "",
+    "params": lambda row: row.cost.params,
+    "macs": lambda row: row.cost.macs,
+    "conv_macs": lambda row: row.cost.conv_macs,
+    "linear_macs": lambda row: row.cost.linear_macs,
+    "attention_macs": lambda row: row.cost.attention_macs,
+    "activations": lambda row: row.cost.activations,
+    "text": lambda row: row.text,
+}
+PER_INPUT = frozenset({"macs", "conv_macs", "linear_macs", "attention_macs", "activations"})
+DEFAULT = tuple(CELLS)[:22]
+WIDER = {
+    "layer": ("path",),
+    "input": ("in_channels", "in_height", "in_width"),
+    "output": ("out_channels", "out_height", "out_width"),
+    "kernel": ("kernel_height", "kernel_width"),
+    "stride": ("stride_height", "stride_width"),
+    "padding": ("padding_top", "padding_bottom", "padding_left", "padding_right"),
+    "dilation": ("dilation_height", "dilation_width"),
+}
+
+
+def render_delimited(analysis: Analysis, view: View, style: Style, delimiter: str) -> Iterator[str]:
+    """Write a header and a row for every executed layer; a sum over a column is the network's total.
+
+    With ``style.fold``, identical copies are one row and ``repeat`` says how many.
+    """
+    names = selected_columns(view.columns, CELLS, WIDER, DEFAULT)
+    if style.fold and "repeat" not in names:
+        names = (*names, "repeat") if view.columns else (*names[:2], "repeat", *names[2:])
+    elif not style.fold and not view.columns:
+        names = tuple(name for name in names if name != "repeat")
+    rows = flat_rows(analysis, view, folded=style.fold)
+    factors = [analysis.batch if name in PER_INPUT else 1 for name in names]
+    cells = [CELLS[name] for name in names]
+    lines = ([_scaled(cell(row), factor) for cell, factor in zip(cells, factors, strict=True)] for row in rows)
+    return delimited([names], delimiter, lines)
+
+
+def _scaled(value: Any, factor: int) -> Any:
+    return value * factor if factor != 1 and value != "" else value
+
+
+def delimited(header: Iterable[Iterable[Any]], delimiter: str, lines: Iterable[Iterable[Any]]) -> Iterator[str]:
+    """Write lines of cells, with quotes where needed; text that a spreadsheet would run as a formula is made harmless."""
+    import csv
+    import io
+    from itertools import chain
+
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\n")
+    for line in chain(header, lines):
+        writer.writerow([harmless(str(cell)) for cell in line])
+        if buffer.tell() > 1 << 15:
+            yield buffer.getvalue()
+            buffer.seek(0)
+            buffer.truncate()
+    yield buffer.getvalue()
+
+
+def harmless(cell: str) -> str:
+    """Put a quote before what a spreadsheet reads as a formula; a number stays a number."""
+    if cell[:1] in ("=", "+", "-", "@", "\t", "\r") and not cell[1:].isdigit():
+        return f"'{cell}"
+    return cell

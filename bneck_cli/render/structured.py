@@ -1,0 +1,108 @@
+"""JSON: the schema's version, the rule, the totals, and the tree of stages, blocks and layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bneck_cli.network import Layer, Series, children
+from bneck_cli.report import RULE, flat_rows, is_flat, left_out, requirements, uncounted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bneck_cli.analysis import Analysis
+    from bneck_cli.network import Cost, Node
+    from bneck_cli.render import Style
+    from bneck_cli.report import View
+    from bneck_cli.shape import Shape
+
+SCHEMA = 1
+
+
+def render_json(analysis: Analysis, view: View, style: Style) -> Iterator[str]:
+    """Write one JSON object; symbolic sizes are strings that Python can evaluate."""
+    import json
+
+    document: dict[str, Any] = {
+        "schema": SCHEMA,
+        "name": analysis.name,
+        "input": {name: _shape(shape) for name, shape in analysis.inputs.items()},
+        "output": {name: _shape(shape) for name, shape in analysis.outputs.items()},
+        "batch": analysis.batch,
+        "settings": analysis.values,
+        "rule": RULE,
+        "requires": list(requirements(analysis)),
+        "totals": cost_fields(analysis.cost, analysis.batch),
+        "uncounted": {label: number(elements) for label, elements in uncounted(analysis).items()},
+    }
+    if is_flat(view):
+        document["layers"] = [
+            {"path": row.path, "repeat": row.count, **_row_fields(row, analysis.batch)}
+            for row in flat_rows(analysis, view, folded=not view.expand)
+        ]
+    else:
+        document["tree"] = [
+            _node(node, name, copies, view.depth, analysis.batch) for name, node, copies, _ in children(analysis.root)
+        ]
+    yield json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def number(size: Any) -> Any:
+    """Give an integer as it is, a symbolic size as text."""
+    return size if isinstance(size, int) else str(size)
+
+
+def _shape(shape: Shape) -> list[Any]:
+    return [number(size) for size in (shape.channels, *shape.spatial)]
+
+
+def cost_fields(cost: Cost, batch: int) -> dict[str, Any]:
+    """Give every figure of a cost by name."""
+    names = ("macs", "conv_macs", "linear_macs", "attention_macs", "activations")
+    fields = {"params": number(cost.params)}
+    if cost.idle_params:
+        fields["inference_params"] = number(cost.inference_params)
+    return {**fields, **{name: number(getattr(cost, name) * batch) for name in names}}
+
+
+def _window(window: Any) -> dict[str, Any]:
+    if window is None:
+        return {}
+    return {
+        "kernel": list(window.kernel),
+        "stride": list(window.stride),
+        "padding": [list(pair) if isinstance(pair, tuple) else pair for pair in window.padding],
+        "dilation": list(window.dilation),
+        "groups": number(window.groups),
+    }
+
+
+def _row_fields(row: Any, batch: int) -> dict[str, Any]:
+    return {
+        "op": row.op,
+        "text": row.text,
+        "input": _shape(row.shape),
+        "output": _shape(row.out),
+        **_window(row.window),
+        **cost_fields(row.cost, batch),
+    }
+
+
+def _node(node: Node, name: str, copies: int, depth: int | None, batch: int) -> dict[str, Any]:
+    """Write a node and what it holds; the cost is that of one of its ``repeat`` copies."""
+    fields: dict[str, Any] = {"name": name, "repeat": copies}
+    if isinstance(node, Layer):
+        window = node.rule.geometry(node.shape) if node.rule is not None else None
+        fields |= {"op": node.op, "text": node.text}
+        fields |= {"input": [_shape(shape) for shape in node.inputs], "output": _shape(node.out), **_window(window)}
+        fields |= cost_fields(node.cost, batch)
+        if not node.cost.macs:
+            fields["uncounted"] = {label: number(elements * batch) for label, elements in left_out(node)}
+        return fields
+    if isinstance(node, Series):
+        fields |= {"block": node.name, "text": node.text}
+    fields |= {"input": _shape(node.shape), "output": _shape(node.out), **cost_fields(node.cost, batch)}
+    if depth is None or depth > 1:
+        below = None if depth is None else depth - 1
+        fields["children"] = [_node(child, inner, count, below, batch) for inner, child, count, _ in children(node)]
+    return fields

@@ -1,0 +1,222 @@
+"""Tables for the terminal, laid out by plan: a narrow terminal costs columns and words, never digits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bneck_cli.report import RULE, build_report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from bneck_cli.analysis import Analysis
+    from bneck_cli.render import Style
+    from bneck_cli.report import Column, Report, Row, View
+
+BAR = 8
+GAP = 2
+BLOCKS = " ▏▎▍▌▋▊▉█"
+
+
+class Cells(NamedTuple):
+    """A column ready to print: its heading, its cells as text, and where they align."""
+
+    key: str
+    title: str
+    cells: list[str]
+    right: bool
+
+    @property
+    def width(self) -> int:
+        """The characters that the column needs."""
+        return max(map(len, (self.title, *self.cells)))
+
+
+def grouped(value: Any, ascii_only: bool = False) -> str:
+    """Write a number for people: 4,089,184,256; a symbolic size in its mathematical form."""
+    if value is None or value == "":
+        return ""
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, str):
+        return value
+    from bneck_cli.dim import pretty
+
+    return pretty(value, ascii=ascii_only)
+
+
+def bar(share: float, width: int = BAR, ascii_only: bool = False) -> str:
+    """Draw a share of 0 to 1 as a bar, to an eighth of a character."""
+    if ascii_only:
+        return ("#" * round(share * width)).ljust(width)
+    eighths = round(share * width * 8)
+    full, rest = divmod(eighths, 8)
+    return ("█" * full + (BLOCKS[rest] if rest else "")).ljust(width)
+
+
+def render_table(analysis: Analysis, view: View, style: Style) -> Iterator[str]:
+    """Print the report as a table that fits ``style.width``, with its title, its totals and the counting rule."""
+    report = build_report(analysis, view)
+    columns = fitted(list(_columns(report, style)), style.width)
+    bold = [not row.layers for row in report.rows]
+    title = f"{report.title} · {report.subtitle}"
+    total = [("params", report.cost.params), ("macs", report.cost.macs * report.batch)]
+    yield from print_table(title, columns, bold, style, footer_row=dict(total) if not report.flat else None)
+    yield "\n".join(_footer(report, style)) + "\n"
+
+
+def _columns(report: Report, style: Style) -> Iterator[Cells]:
+    for column in report.columns:
+        cells = [_cell(column, row, report, style) for row in report.rows]
+        total = _total(column, report, style)
+        yield Cells(column.key, column.title, [*cells, total], column.number)
+
+
+def _total(column: Column, report: Report, style: Style) -> str:
+    """Give the last line's cell: the totals of the whole network."""
+    if report.flat:
+        return ""
+    if column.key == "layer":
+        return "total"
+    if column.key == "params":
+        return grouped(report.cost.params, style.ascii)
+    if column.key in ("macs", "conv_macs", "linear_macs", "attention_macs", "activations"):
+        return grouped(getattr(report.cost, column.key) * report.batch, style.ascii)
+    return ""
+
+
+def _cell(column: Column, row: Row, report: Report, style: Style) -> str:
+    if column.key == "layer":
+        return row.label if report.flat else "  " * row.level + row.label
+    value = column.value(row, report)
+    if column.key == "share":
+        return "" if value is None else f"{value * 100:5.1f}% {bar(value, ascii_only=style.ascii)}"
+    if column.key == "op":
+        return row.text if not row.layers and row.text else str(value)
+    if column.key == "repeat":
+        return "" if value == 1 else f"{value:,}"
+    return grouped(value, style.ascii)
+
+
+# The plan for narrow terminals: each step takes the least that a reader would miss.
+
+SHORT = {"kernel": "k", "stride": "s", "pad": "p", "dilation": "d", "groups": "g"}
+
+
+def fitted(columns: list[Cells], width: int | None) -> list[Cells]:
+    """Shorten and drop, in order, until the table fits: words first, then the bar, headings, and columns."""
+    if width is None:
+        return columns
+    plan = (_without_text, _without_bar, _without_op, _with_short_titles, _without_share, _without_input)
+    for step in plan:
+        if _needed(columns) <= width:
+            break
+        columns = step(columns)
+    return columns
+
+
+def _needed(columns: list[Cells]) -> int:
+    return sum(column.width for column in columns) + GAP * (len(columns) - 1)
+
+
+def _without_text(columns: list[Cells]) -> list[Cells]:
+    """Say the block's name, not the whole line of the spec."""
+    return [
+        column._replace(cells=[cell.split(" ")[0] if " " in cell and not cell[0].isdigit() else _second(cell) for cell in column.cells])
+        if column.key == "op"
+        else column
+        for column in columns
+    ]
+
+
+def _second(text: str) -> str:
+    """Give the name that a repeat repeats."""
+    words = text.split(" ")
+    return words[1] if len(words) > 1 else text
+
+
+def _without_bar(columns: list[Cells]) -> list[Cells]:
+    return [
+        column._replace(cells=[cell[:6] for cell in column.cells]) if column.key == "share" else column
+        for column in columns
+    ]
+
+
+def _without_op(columns: list[Cells]) -> list[Cells]:
+    return [column for column in columns if column.key != "op"]
+
+
+def _with_short_titles(columns: list[Cells]) -> list[Cells]:
+    return [column._replace(title=SHORT.get(column.title, column.title)) for column in columns]
+
+
+def _without_share(columns: list[Cells]) -> list[Cells]:
+    return [column for column in columns if column.key != "share"]
+
+
+def _without_input(columns: list[Cells]) -> list[Cells]:
+    return [column for column in columns if column.key != "input"]
+
+
+# Printing
+
+
+def print_table(
+    title: str, columns: Sequence[Cells], bold: Sequence[bool], style: Style, footer_row: object = None
+) -> Iterator[str]:
+    """Print columns as a table; the last cell of each is the total's where ``footer_row`` is given."""
+    from rich.box import Box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    rule = "-" if style.ascii else "─"
+    box = Box(f"    \n    \n {rule * 2} \n    \n    \n {rule * 2} \n    \n    \n", ascii=style.ascii)
+    table = Table(box=box, padding=(0, GAP, 0, 0), pad_edge=False, show_edge=False, show_footer=bool(footer_row))
+    for column in columns:
+        table.add_column(
+            Text(column.title),
+            Text(column.cells[-1]) if footer_row else "",
+            justify="right" if column.right else "left",
+            no_wrap=True,
+            overflow="ignore",
+            header_style="bold",
+            footer_style="bold",
+        )
+    last = -1
+    for index, strong in enumerate(bold):
+        table.add_row(*[Text(column.cells[index]) for column in columns], style="bold" if strong else "")
+    _ = last
+    needed = max(_needed(list(columns)) + GAP, style.width or 0, 20)
+    console = Console(
+        width=needed, no_color=not style.color, force_terminal=style.color, color_system="auto" if style.color else None
+    )
+    with console.capture() as capture:
+        console.print(table)
+    heading = f"\x1b[1m{title}\x1b[0m" if style.color else title
+    yield f"{heading}\n\n"
+    yield "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+
+
+def _footer(report: Report, style: Style) -> Iterator[str]:
+    """State the totals, the counting rule, and what it leaves out."""
+    from textwrap import wrap
+
+    width = min(style.width or 100, 120)
+    cost, batch = report.cost, report.batch
+    total = f"{grouped(cost.params, style.ascii)} params, {grouped(cost.macs * batch, style.ascii)} MACs"
+    if cost.idle_params:
+        total += f" ({grouped(cost.inference_params, style.ascii)} params run at inference)"
+    yield ""
+    yield from wrap(f"total: {total}", width, subsequent_indent="  ", break_long_words=False)
+    yield from wrap(f"rule: {RULE}", width, subsequent_indent="  ")
+    left = ", ".join(f"{label} {grouped(size, style.ascii)}" for label, size in report.uncounted.items() if size)
+    if left:
+        yield from wrap(f"not counted, in elements: {left}", width, subsequent_indent="  ", break_long_words=False)
+    for note in report.notes:
+        yield from wrap(f"note: {note}", width, subsequent_indent="  ", break_long_words=False)
+
+
+def lines_of(text: Iterable[str]) -> str:
+    """Join chunks of text."""
+    return "".join(text)

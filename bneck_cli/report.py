@@ -1,0 +1,353 @@
+"""An analysis as plain rows: what a table prints, before any styling. Sizes stay exact numbers here."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bneck_cli.errors import BneckError, listed, nearest
+from bneck_cli.network import Cost, Layer, Node, Series, children, entries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from bneck_cli.analysis import Analysis
+    from bneck_cli.layers import Window
+    from bneck_cli.network import Size
+    from bneck_cli.shape import Shape
+
+RULE = (
+    "one multiply-add of a convolution, a linear layer or a product of attention is 1 MAC; "
+    "nothing else is counted (torchvision's rule)"
+)
+
+
+class Row(NamedTuple):
+    """A line of the report: a layer, or a group of them with its subtotal.
+
+    ``cost`` is that of one copy; ``count`` says how many identical copies the row stands for.
+    """
+
+    path: str
+    label: str
+    level: int
+    op: str
+    text: str
+    count: int
+    shape: Shape
+    out: Shape
+    window: Window | None
+    cost: Cost
+    layers: bool
+    idle: bool = False
+    copies: int = 1
+
+    @property
+    def total(self) -> Cost:
+        """The cost of all copies."""
+        return Cost().plus(self.cost, self.count)
+
+
+class Column(NamedTuple):
+    """A column of the report: its key, its title, the value of a row, and how the value reads as text."""
+
+    key: str
+    title: str
+    value: Callable[[Row, Report], Any]
+    number: bool = False
+    default: Any = None
+    """The value that is too plain to be worth a column when every row has it."""
+
+
+class Report(NamedTuple):
+    """Rows in order, with what belongs above and below them."""
+
+    title: str
+    subtitle: str
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+    cost: Cost
+    uncounted: dict[str, Size]
+    notes: tuple[str, ...]
+    batch: int
+    flat: bool
+
+
+def _axes(row: Row, field: str) -> tuple[Any, ...]:
+    return tuple(getattr(row.window, field)) if row.window else ()
+
+
+def _extent(row: Row, field: str) -> str:
+    """Write a window's sizes: one number where all axes agree, ``1x7`` where not."""
+    values = _axes(row, field)
+    if not values:
+        return ""
+    return str(values[0]) if len(set(values)) == 1 else "x".join(str(value) for value in values)
+
+
+def _kernel(row: Row) -> str:
+    return "×".join(str(size) for size in _axes(row, "kernel"))
+
+
+def _padding(row: Row) -> str:
+    """Write padding: one number where all sides agree, else (top,bottom,left,right)."""
+    sides = _axes(row, "padding")
+    if not sides:
+        return ""
+    flat = [side for pair in sides for side in pair]
+    if len(set(flat)) == 1:
+        return str(flat[0])
+    if all(before == after for before, after in sides):
+        return "x".join(str(before) for before, _ in sides)
+    return f"({','.join(str(side) for side in flat)})"
+
+
+def _share(row: Row, report: Report) -> float | None:
+    """Give a row's part of all multiply-adds, between 0 and 1; of the parameters where nothing multiplies."""
+    macs, whole = row.total.macs, report.cost.macs
+    if not isinstance(macs, int) or not isinstance(whole, int):
+        return None
+    return macs / whole if whole else 0.0
+
+
+def _macs(part: str) -> Callable[[Row, Report], Any]:
+    return lambda row, report: getattr(row.cost, part) * report.batch
+
+
+COLUMNS = (
+    Column("layer", "layer", lambda row, _: row.label),
+    Column("op", "op", lambda row, _: row.op),
+    Column("input", "input", lambda row, _: str(row.shape)),
+    Column("output", "output", lambda row, _: str(row.out)),
+    Column("kernel", "kernel", lambda row, _: _kernel(row), default=""),
+    Column("stride", "stride", lambda row, _: _extent(row, "stride"), default="1"),
+    Column("padding", "pad", lambda row, _: _padding(row), default="0"),
+    Column("dilation", "dilation", lambda row, _: _extent(row, "dilation"), default="1"),
+    Column("groups", "groups", lambda row, _: row.window.groups if row.window else "", number=True, default=1),
+    Column("repeat", "×", lambda row, _: row.count, number=True, default=1),
+    Column("params", "params", lambda row, _: row.cost.params, number=True),
+    Column("macs", "MACs", _macs("macs"), number=True),
+    Column("share", "share", _share, number=True),
+)
+MORE = (
+    Column("path", "path", lambda row, _: row.path),
+    Column("activations", "activations", _macs("activations"), number=True),
+    Column("conv_macs", "conv MACs", _macs("conv_macs"), number=True),
+    Column("linear_macs", "linear MACs", _macs("linear_macs"), number=True),
+    Column("attention_macs", "attention MACs", _macs("attention_macs"), number=True),
+    Column("text", "in the spec", lambda row, _: row.text),
+)
+NAMES = {column.key: column for column in (*COLUMNS, *MORE)}
+
+
+class View(NamedTuple):
+    """What is asked of a report: which rows, in which order, with which columns."""
+
+    depth: int | None = None
+    expand: bool = False
+    only: tuple[str, ...] = ()
+    sort: str | None = None
+    top: int | None = None
+    columns: tuple[str, ...] = ()
+
+
+SORTS = ("params", "macs", "activations")
+
+
+def build_report(analysis: Analysis, view: View = View()) -> Report:
+    """Lay an analysis out in rows.
+
+    With ``only``, ``sort`` or ``top`` the rows are a flat list of layers; otherwise they follow the tree.
+    Raises BneckError for an unknown column, sort key or layer kind.
+    """
+    columns = tuple(NAMES[name] for name in selected_columns(view.columns, NAMES, {}, tuple(NAMES)))
+    flat = is_flat(view)
+    notes = []
+    if view.only:
+        notes.append(f"only {listed(view.only, 'and')}")
+    if view.sort:
+        notes.append(f"sorted by {view.sort}")
+    rows = list(flat_rows(analysis, view, folded=not view.expand) if flat else _tree_rows(analysis.root, view))
+    if view.top is not None:
+        notes.append(f"the first {len(rows)} rows")
+    if not view.columns:
+        columns = COLUMNS
+        shown = [row for row in rows if row.layers] or rows
+        columns = tuple(column for column in columns if not _plain(column, shown, rows))
+    return Report(
+        analysis.name,
+        describe_input(analysis),
+        tuple(rows),
+        columns,
+        analysis.cost,
+        uncounted(analysis),
+        (*notes, *requirements(analysis)),
+        analysis.batch,
+        flat,
+    )
+
+
+def _plain(column: Column, shown: list[Row], rows: list[Row]) -> bool:
+    """Tell whether a column says nothing: every row has its default, or no value at all."""
+    if column.default is None:
+        return False
+    if column.key == "repeat":
+        return all(row.count == 1 for row in rows)
+    return all(column.value(row, None) in ("", column.default) for row in shown)  # type: ignore[arg-type]
+
+
+def selected_columns(
+    asked: tuple[str, ...], known: Mapping[str, Any], wider: Mapping[str, tuple[str, ...]], default: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Give the columns asked for; a name in ``wider`` stands for several. Raises BneckError for an unknown one."""
+    for name in asked:
+        if name not in known and name not in wider:
+            words = [*known, *wider]
+            raise BneckError(
+                f"--columns: unknown column '{name}'", hint=nearest(name, words) or f"they are {listed(words, 'and')}"
+            )
+    return tuple(each for name in asked for each in wider.get(name, (name,))) if asked else default
+
+
+def _only(rows: list[Row], kinds: tuple[str, ...]) -> list[Row]:
+    """Keep layers of the named kinds; a name that no layer here has is an error."""
+    present = {row.op for row in rows}
+    for kind in kinds:
+        if kind not in present:
+            here = f"the kinds here are {listed(sorted(present), 'and')}"
+            raise BneckError(f"--only: no layer here is a '{kind}'", hint=nearest(kind, present) or here)
+    return [row for row in rows if row.op in kinds]
+
+
+def _sorted(rows: list[Row], key: str) -> list[Row]:
+    """Sort by what the rows cost in all their copies, largest first."""
+    if key not in SORTS:
+        raise BneckError(f"--sort: unknown key '{key}'", hint=nearest(key, SORTS) or f"sort by {listed(SORTS)}")
+    if not all(isinstance(getattr(row.total, key), int) for row in rows):
+        raise BneckError("--sort: symbolic sizes have no order", hint="give the input numbers")
+    return sorted(rows, key=lambda row: -getattr(row.total, key))
+
+
+# Rows
+
+
+def is_flat(view: View) -> bool:
+    """Tell whether a view asks for a list of layers, not for the tree."""
+    return bool(view.only or view.sort or view.top is not None)
+
+
+def flat_rows(analysis: Analysis, view: View, folded: bool) -> Iterator[Row]:
+    """Yield the layers that a view asks for; with a depth, the groups at that depth stand for what they hold."""
+    if view.depth is not None and not is_flat(view):
+        tree = _tree_rows(analysis.root, view._replace(expand=not folded))
+        yield from (row for row in tree if row.layers or row.level + 1 == view.depth)
+        return
+    rows: Iterator[Row] = layer_rows(analysis.root, folded)
+    if view.only:
+        rows = iter(_only(list(rows), view.only))
+    if view.sort:
+        rows = iter(_sorted(list(rows), view.sort))
+    yield from rows if view.top is None else islice(rows, view.top)
+
+
+def layer_rows(root: Series, folded: bool = True) -> Iterator[Row]:
+    """Yield a row for every layer in execution order."""
+    for path, layer, count, idle in entries(root, folded):
+        yield _layer_row(layer, path, path, 0, count, idle)
+
+
+def _layer_row(layer: Layer, path: str, label: str, level: int, count: int, idle: bool, copies: int = 1) -> Row:
+    window = layer.rule.geometry(layer.shape) if layer.rule is not None else None
+    cost = Cost(layer.cost.params, layer.cost.params) if idle else layer.cost
+    return Row(path, label, level, layer.op, layer.text, count, layer.shape, layer.out, window, cost, True, idle, copies)
+
+
+def _tree_rows(root: Series, view: View) -> Iterator[Row]:
+    """Yield groups with their subtotals, each followed by what it holds."""
+    for name, node, copies, first in children(root):
+        yield from _rows(node, name, name, 0, copies, first, 1, view, False)
+
+
+def _rows(
+    node: Node, path: str, name: str, level: int, copies: int, first: int, outer: int, view: View, idle: bool
+) -> Iterator[Row]:
+    idle = idle or name.startswith("aside")
+    if view.expand and copies > 1:
+        stem = name.rstrip("0123456789")
+        start = first if name[:1].isdigit() else first + 1
+        for index in range(copies):
+            number = f"{stem}{start + index}"
+            yield from _rows(node, f"{path[: len(path) - len(name)]}{number}", number, level, 1, first, outer, view, idle)
+        return
+    label = _run_label(name, copies, first)
+    count = outer * copies
+    if isinstance(node, Layer):
+        yield _layer_row(node, path, label, level, count, idle, copies)
+        return
+    held = children(node)
+    if not held:
+        return
+    text = node.text if isinstance(node, Series) else ""
+    op = node.name if isinstance(node, Series) else ""
+    cost = Cost(node.cost.params, node.cost.params) if idle else node.cost
+    yield Row(path, label, level, op, text, count, node.shape, node.out, None, cost, False, idle, copies)
+    if view.depth is not None and level + 1 >= view.depth:
+        return
+    for inner, child, number, start in held:
+        yield from _rows(child, f"{path}.{inner}", inner, level + 1, number, start, count, view, idle)
+
+
+def _run_label(name: str, copies: int, first: int) -> str:
+    """Name a run of copies: ``1-4`` for four copies that begin with number 1."""
+    if copies == 1:
+        return name
+    if name[:1].isdigit():
+        return f"{first}-{first + copies - 1}"
+    stem = name.rstrip("0123456789")
+    return f"{stem}{first + 1}-{first + copies}"
+
+
+# What stands around the rows
+
+
+def describe_input(analysis: Analysis) -> str:
+    """Write the input for a title: ``3×224×224``, with the batch where it is not 1."""
+    shapes = [
+        f"{name} {shape}" if len(analysis.inputs) > 1 else str(shape) for name, shape in analysis.inputs.items()
+    ]
+    described = ", ".join(shapes)
+    for name, value in analysis.values.items():
+        described += f", {name}={value}"
+    for name, unit in analysis.assume.items():
+        described += f", {name} a multiple of {unit}"
+    return described + (f", batch {analysis.batch}" if analysis.batch != 1 else "")
+
+
+def uncounted(analysis: Analysis) -> dict[str, Size]:
+    """Count the elements that go through operations which the rule leaves out, by what they are."""
+    totals: dict[str, Size] = {}
+    for entry in entries(analysis.root):
+        if entry.idle:
+            continue
+        for label, elements in left_out(entry.layer):
+            totals[label] = totals.get(label, 0) + elements * (entry.count * analysis.batch)
+    return totals
+
+
+def left_out(layer: Layer) -> tuple[tuple[str, Size], ...]:
+    """Say what a layer does beside its multiply-adds, and to how many elements."""
+    if layer.rule is not None:
+        return layer.rule.uncounted(layer.shape, layer.out)  # type: ignore[no-any-return]
+    if layer.op == "add":
+        return (("addition", layer.out.elements * (len(layer.inputs) - 1)),)
+    return (("scaling", layer.out.elements),) if layer.op == "scale" else ()
+
+
+def requirements(analysis: Analysis) -> tuple[str, ...]:
+    """Say what the symbols must be multiples of, for the sizes to be whole."""
+    sizes = [size for entry in entries(analysis.root) for size in (*entry.layer.out.spatial, entry.layer.out.channels)]
+    if all(isinstance(size, int) for size in sizes):
+        return ()
+    from bneck_cli.dim import requirements as required
+
+    return tuple(f"holds where {condition}" for condition in required(sizes))
