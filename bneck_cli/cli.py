@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable, Iterator  # noqa: TC003  typer reads the annotations at run time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,8 +12,6 @@ import typer
 from bneck_cli.errors import BneckError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
     from bneck_cli.analysis import Settings
     from bneck_cli.render import Style
 

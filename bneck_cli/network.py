@@ -142,6 +142,7 @@ def children(node: Node) -> list[tuple[str, Node, int, int]]:
     Copies of a repeat are numbered from 0; others bear their label or their kind, numbered where it occurs more often.
     """
     if isinstance(node, Series):
+        node = inner(node)
         if node.kind == "repeat":
             numbered, index = [], 0
             for run in node.runs:
@@ -152,6 +153,16 @@ def children(node: Node) -> list[tuple[str, Node, int, int]]:
     if isinstance(node, Fork):
         return _named(_branches(node))
     return []
+
+
+def inner(series: Series) -> Series:
+    """Look through a stage that holds one repeat or one block and no more."""
+    while series.kind == "chain":
+        held = [run for run in series.runs if not isinstance(run.node, Wire)]
+        if len(held) != 1 or held[0].count != 1 or not isinstance(held[0].node, Series):
+            break
+        series = held[0].node
+    return series
 
 
 def _branches(fork: Fork) -> list[tuple[str, Node, int]]:

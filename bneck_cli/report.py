@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.errors import BneckError, listed, nearest
-from bneck_cli.network import Cost, Layer, Node, Series, children, entries
+from bneck_cli.network import Cost, Layer, Node, Series, children, entries, inner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -137,6 +137,8 @@ MORE = (
     Column("attention_macs", "attention MACs", _macs("attention_macs"), number=True),
     Column("text", "in the spec", lambda row, _: row.text),
 )
+PER_INPUT = frozenset({"macs", "conv_macs", "linear_macs", "attention_macs", "activations"})
+"""Columns that a batch multiplies; the others are the same for any number of inputs."""
 NAMES = {column.key: column for column in (*COLUMNS, *MORE)}
 
 
@@ -287,14 +289,15 @@ def _rows(
     held = children(node)
     if not held:
         return
-    text = node.text if isinstance(node, Series) else ""
-    op = node.name if isinstance(node, Series) else ""
+    shown = inner(node) if isinstance(node, Series) else None
+    text = shown.text if shown and shown.kind != "chain" else ""
+    op = shown.name if shown else ""
     cost = Cost(node.cost.params, node.cost.params) if idle else node.cost
     yield Row(path, label, level, op, text, count, node.shape, node.out, None, cost, False, idle, copies)
     if view.depth is not None and level + 1 >= view.depth:
         return
-    for inner, child, number, start in held:
-        yield from _rows(child, f"{path}.{inner}", inner, level + 1, number, start, count, view, idle)
+    for key, child, number, start in held:
+        yield from _rows(child, f"{path}.{key}", key, level + 1, number, start, count, view, idle)
 
 
 def _run_label(name: str, copies: int, first: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bneck_cli.report import flat_rows, selected_columns
+from bneck_cli.report import PER_INPUT, flat_rows, selected_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -69,7 +69,6 @@ CELLS: dict[str, Cell] = {
     "activations": lambda row: row.cost.activations,
     "text": lambda row: row.text,
 }
-PER_INPUT = frozenset({"macs", "conv_macs", "linear_macs", "attention_macs", "activations"})
 DEFAULT = tuple(CELLS)[:22]
 WIDER = {
     "layer": ("path",),

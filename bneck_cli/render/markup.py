@@ -19,7 +19,7 @@ def render_markdown(analysis: Analysis, view: View, style: Style) -> Iterator[st
     """Write a Markdown table with its title, its totals and the counting rule."""
     report = build_report(analysis, view)
     yield f"**{escape_markdown(report.title)}**, {escape_markdown(report.subtitle)}\n\n"
-    columns = [column._replace(cells=_indented(column, report, "&nbsp;&nbsp;")) for column in report_columns(report)]
+    columns = [column._replace(cells=_indented(column, report, "&nbsp;&nbsp;")) for column in report_columns(report, bars=False)]
     yield from markdown_table(columns)
     yield "\n" + "\n".join(f"{line}  " for line in footer(report)).rstrip() + "\n"
 
@@ -41,7 +41,7 @@ def render_latex(analysis: Analysis, view: View, style: Style) -> Iterator[str]:
     """Write a LaTeX table (booktabs) with its caption."""
     report = build_report(analysis, view)
     columns = [
-        column._replace(cells=_indented(column, report, "\\quad ")) for column in report_columns(report, latex=True)
+        column._replace(cells=_indented(column, report, "\\quad ")) for column in report_columns(report, bars=False)
     ]
     yield "\\begin{table}\n\\centering\n"
     yield f"\\caption{{{escape_latex(report.title)}, input {escape_latex(report.subtitle)}. "

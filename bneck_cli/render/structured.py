@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bneck_cli.network import Layer, Series, children
+from bneck_cli.network import Layer, Series, children, inner
 from bneck_cli.report import RULE, flat_rows, is_flat, left_out, requirements, uncounted
 
 if TYPE_CHECKING:
@@ -100,9 +100,10 @@ def _node(node: Node, name: str, copies: int, depth: int | None, batch: int) -> 
             fields["uncounted"] = {label: number(elements * batch) for label, elements in left_out(node)}
         return fields
     if isinstance(node, Series):
-        fields |= {"block": node.name, "text": node.text}
+        shown = inner(node)
+        fields |= {"block": shown.name, "text": shown.text if shown.kind != "chain" else ""}
     fields |= {"input": _shape(node.shape), "output": _shape(node.out), **cost_fields(node.cost, batch)}
     if depth is None or depth > 1:
         below = None if depth is None else depth - 1
-        fields["children"] = [_node(child, inner, count, below, batch) for inner, child, count, _ in children(node)]
+        fields["children"] = [_node(child, key, count, below, batch) for key, child, count, _ in children(node)]
     return fields

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bneck_cli.report import RULE, build_report
+from bneck_cli.report import PER_INPUT, RULE, build_report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from bneck_cli.analysis import Analysis
     from bneck_cli.render import Style
@@ -57,45 +57,47 @@ def bar(share: float, width: int = BAR, ascii_only: bool = False) -> str:
 def render_table(analysis: Analysis, view: View, style: Style) -> Iterator[str]:
     """Print the report as a table that fits ``style.width``, with its title, its totals and the counting rule."""
     report = build_report(analysis, view)
-    columns = fitted(list(_columns(report, style)), style.width)
-    bold = [not row.layers for row in report.rows]
+    columns = fitted(report_columns(report, style.ascii), style.width)
     title = f"{report.title} · {report.subtitle}"
-    total = [("params", report.cost.params), ("macs", report.cost.macs * report.batch)]
-    yield from print_table(title, columns, bold, style, footer_row=dict(total) if not report.flat else None)
+    yield from print_table(title, columns, style, [not row.layers for row in report.rows], total=not report.flat)
     yield "\n".join(_footer(report, style)) + "\n"
 
 
-def _columns(report: Report, style: Style) -> Iterator[Cells]:
+def report_columns(report: Report, ascii_only: bool = False, bars: bool = True) -> list[Cells]:
+    """Write a report's cells as people read them; a tree ends in its total."""
+    columns = []
     for column in report.columns:
-        cells = [_cell(column, row, report, style) for row in report.rows]
-        total = _total(column, report, style)
-        yield Cells(column.key, column.title, [*cells, total], column.number)
+        cells = [_cell(column, row, report, ascii_only, bars) for row in report.rows]
+        if not report.flat:
+            cells.append(_total(column, report, ascii_only))
+        columns.append(Cells(column.key, column.title, cells, column.number and column.key != "share"))
+    return columns
 
 
-def _total(column: Column, report: Report, style: Style) -> str:
+def _total(column: Column, report: Report, ascii_only: bool) -> str:
     """Give the last line's cell: the totals of the whole network."""
-    if report.flat:
-        return ""
     if column.key == "layer":
         return "total"
     if column.key == "params":
-        return grouped(report.cost.params, style.ascii)
-    if column.key in ("macs", "conv_macs", "linear_macs", "attention_macs", "activations"):
-        return grouped(getattr(report.cost, column.key) * report.batch, style.ascii)
+        return grouped(report.cost.params, ascii_only)
+    if column.key in PER_INPUT:
+        return grouped(getattr(report.cost, column.key) * report.batch, ascii_only)
     return ""
 
 
-def _cell(column: Column, row: Row, report: Report, style: Style) -> str:
+def _cell(column: Column, row: Row, report: Report, ascii_only: bool, bars: bool) -> str:
     if column.key == "layer":
         return row.label if report.flat else "  " * row.level + row.label
     value = column.value(row, report)
     if column.key == "share":
-        return "" if value is None else f"{value * 100:5.1f}% {bar(value, ascii_only=style.ascii)}"
+        if value is None:
+            return ""
+        return f"{value * 100:5.1f}%" + (f" {bar(value, ascii_only=ascii_only)}" if bars else "")
     if column.key == "op":
         return row.text if not row.layers and row.text else str(value)
     if column.key == "repeat":
         return "" if value == 1 else f"{value:,}"
-    return grouped(value, style.ascii)
+    return grouped(value, ascii_only)
 
 
 # The plan for narrow terminals: each step takes the least that a reader would miss.
@@ -115,7 +117,7 @@ def fitted(columns: list[Cells], width: int | None) -> list[Cells]:
     return columns
 
 
-def _needed(columns: list[Cells]) -> int:
+def _needed(columns: Sequence[Cells]) -> int:
     return sum(column.width for column in columns) + GAP * (len(columns) - 1)
 
 
@@ -162,40 +164,37 @@ def _without_input(columns: list[Cells]) -> list[Cells]:
 
 
 def print_table(
-    title: str, columns: Sequence[Cells], bold: Sequence[bool], style: Style, footer_row: object = None
+    title: str, columns: Sequence[Cells], style: Style, bold: Sequence[bool] = (), total: bool = False
 ) -> Iterator[str]:
-    """Print columns as a table; the last cell of each is the total's where ``footer_row`` is given."""
+    """Print columns as a table under its title; with ``total``, the last cell of each stands below a rule."""
     from rich.box import Box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    rule = "-" if style.ascii else "─"
-    box = Box(f"    \n    \n {rule * 2} \n    \n    \n {rule * 2} \n    \n    \n", ascii=style.ascii)
-    table = Table(box=box, padding=(0, GAP, 0, 0), pad_edge=False, show_edge=False, show_footer=bool(footer_row))
-    for column in columns:
-        table.add_column(
-            Text(column.title),
-            Text(column.cells[-1]) if footer_row else "",
-            justify="right" if column.right else "left",
-            no_wrap=True,
-            overflow="ignore",
-            header_style="bold",
-            footer_style="bold",
-        )
-    last = -1
-    for index, strong in enumerate(bold):
-        table.add_row(*[Text(column.cells[index]) for column in columns], style="bold" if strong else "")
-    _ = last
-    needed = max(_needed(list(columns)) + GAP, style.width or 0, 20)
+    rule = ("-" if style.ascii else "─") * 2
+    box = Box(f"    \n    \n {rule} \n    \n    \n {rule} \n    \n    \n", ascii=style.ascii)
+    table = Table(box=box, padding=0, pad_edge=False, show_edge=False, show_footer=total)
+    lines = [_aligned(column, last=column is columns[-1]) for column in columns]
+    for heading, *cells in lines:
+        footer = Text(cells[-1], style="bold") if total else ""
+        table.add_column(Text(heading, style="bold"), footer, no_wrap=True, overflow="ignore")
+    rows = list(zip(*lines, strict=True))[1:]
+    for index, row in enumerate(rows[:-1] if total else rows):
+        table.add_row(*map(Text, row), style="bold" if index < len(bold) and bold[index] else "")
     console = Console(
-        width=needed, no_color=not style.color, force_terminal=style.color, color_system="auto" if style.color else None
+        width=_needed(columns) + len(columns), force_terminal=style.color, no_color=not style.color, highlight=False
     )
     with console.capture() as capture:
         console.print(table)
-    heading = f"\x1b[1m{title}\x1b[0m" if style.color else title
-    yield f"{heading}\n\n"
+    yield f"\x1b[1m{title}\x1b[0m\n\n" if style.color else f"{title}\n\n"
     yield "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+
+
+def _aligned(column: Cells, last: bool) -> list[str]:
+    """Pad a column's title and cells to its width; digits stand below digits."""
+    width, gap = column.width, "" if last else " " * (GAP - 1)
+    return [(text.rjust(width) if column.right else text.ljust(width)) + gap for text in (column.title, *column.cells)]
 
 
 def _footer(report: Report, style: Style) -> Iterator[str]:
@@ -216,7 +215,3 @@ def _footer(report: Report, style: Style) -> Iterator[str]:
     for note in report.notes:
         yield from wrap(f"note: {note}", width, subsequent_indent="  ", break_long_words=False)
 
-
-def lines_of(text: Iterable[str]) -> str:
-    """Join chunks of text."""
-    return "".join(text)
