@@ -67,6 +67,8 @@ def analyze_program(program: Program, settings: Settings = Settings()) -> Analys
         least = smallest_input(program, settings)
         hint = f"the smallest legal input is {least}" if least else ""
         raise BneckError(error.message, error.location, hint) from None
+    if program.block is not None and isinstance(root.runs[0].node, Series):
+        root = root.runs[0].node
     outputs = {"output": root.out}
     if program.spec.outputs and program.block is None:
         outputs = {}

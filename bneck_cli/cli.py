@@ -137,8 +137,9 @@ def compare(
     output: OutputOption = None,
 ) -> None:
     """Set blocks or networks side by side, and say what the difference is."""
-    from bneck_cli.compare import COMPARISONS, compare_programs
+    from bneck_cli.compare import compare_programs
     from bneck_cli.library import load
+    from bneck_cli.render.comparison import COMPARISONS
 
     if len(specs) < 2:
         raise typer.BadParameter("name two blocks or networks, or more")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.analysis import Analysis, analyze_program
 from bneck_cli.errors import BneckError
-from bneck_cli.network import Fork, Layer, Node, Series, children, entries
+from bneck_cli.network import Fork, Layer, Node, Series, entries
 from bneck_cli.report import describe_input
 
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ class Metric(NamedTuple):
             return 1.0
         if isinstance(first, int) and isinstance(value, int):
             return value / first if first else None
-        return _monomial_ratio(value, first)
+        from bneck_cli.dim import proportion
+
+        return proportion(value, first)
 
 
 class Candidate(NamedTuple):
@@ -57,7 +59,7 @@ def compare_programs(programs: list[tuple[str, Program]], settings: Settings) ->
     """
     blocks = [program.block is not None for _, program in programs]
     if any(blocks) and not all(blocks):
-        names = {True: [], False: []}  # type: dict[bool, list[str]]
+        names: dict[bool, list[str]] = {True: [], False: []}
         for (name, _), block in zip(programs, blocks, strict=True):
             names[block].append(name)
         raise BneckError(
@@ -84,7 +86,7 @@ def compare_programs(programs: list[tuple[str, Program]], settings: Settings) ->
     from bneck_cli.report import requirements
 
     notes = sorted({note for candidate in candidates for note in requirements(candidate.analysis)})
-    conclusion = tuple(_conclusion(candidates, metrics, all(blocks)))
+    conclusion = tuple(_conclusion(candidates, metrics))
     return Comparison(title, tuple(candidates), metrics, conclusion, all(blocks), tuple(notes))
 
 
@@ -137,30 +139,15 @@ def _longest(node: Node, start: int, wires: dict[str, int]) -> int:
     return wires.get(node.name, 0)
 
 
-def _monomial_ratio(value: Size, first: Size) -> float | None:
-    """Give the ratio of two formulas where it is the same number for every value of the symbols."""
-    from bneck_cli.dim import evaluate, symbols
-
-    names = sorted(symbols(value) | symbols(first))
-    ratios = set()
-    for scale in (2**20, 3 * 2**21):
-        point = {name: scale * (index + 1) for index, name in enumerate(names)}
-        below, above = evaluate(first, point), evaluate(value, point)
-        if below == 0:
-            return None
-        ratios.add((above * 2**40 // below, above % below == 0 or above * below != 0))
-    return next(iter(ratios))[0] / 2**40 if len(ratios) == 1 else None
-
-
-def stages(analysis: Analysis) -> list[tuple[str, Node, int]]:
-    """List what stands at the top of a network: its stages, and layers outside them as one."""
-    listed: list[tuple[str, Node, int]] = []
-    for name, node, copies, _ in children(analysis.root):
-        listed.append((name, node, copies))
-    return listed
-
-
 # The conclusion in words
+
+
+NOUNS = {
+    "conv_params": "weights in convolutions",
+    "params": "parameters",
+    "macs": "multiply-adds",
+    "activations": "activations",
+}
 
 
 def times(ratio: float) -> str:
@@ -168,24 +155,16 @@ def times(ratio: float) -> str:
     return f"{ratio:.3g} times" if ratio < 100 else f"{ratio:,.0f} times"
 
 
-def _conclusion(candidates: list[Candidate], metrics: tuple[Metric, ...], blocks: bool) -> list[str]:
+def _conclusion(candidates: list[Candidate], metrics: tuple[Metric, ...]) -> list[str]:
     """Say, for each candidate after the first, how its weights, multiply-adds and activations compare."""
-    sentences = []
     by_key = {metric.key: metric for metric in metrics}
-    first = candidates[0].name
+    weights = "conv_params" if "conv_params" in by_key and "linear_params" not in by_key else "params"
+    nouns = {weights: NOUNS[weights], "macs": NOUNS["macs"], "activations": NOUNS["activations"]}
+    sentences = []
     for index in range(1, len(candidates)):
-        parts = []
-        weights = by_key.get("conv_params") if blocks and "conv_params" in by_key else None
-        if weights is None or 0 in weights.values:
-            weights = by_key.get("params")
-        for metric, noun in ((weights, "weights in convolutions" if weights is by_key.get("conv_params") else "parameters"),
-                             (by_key.get("macs"), "multiply-adds"), (by_key.get("activations"), "activations")):
-            if metric is not None:
-                said = _said(metric, index, noun)
-                if said:
-                    parts.append(said)
+        parts = [_said(by_key[key], index, noun) for key, noun in nouns.items() if key in by_key]
         if parts:
-            sentences.append(f"Beside {first}, {candidates[index].name} has {_joined(parts)}.")
+            sentences.append(f"Beside {candidates[0].name}, {candidates[index].name} has {_joined(parts)}.")
     return sentences
 
 
@@ -200,13 +179,13 @@ def _said(metric: Metric, index: int, noun: str) -> str:
     ratio = metric.ratio(index)
     value, first = grouped(metric.values[index]), grouped(metric.values[0])
     if metric.values[index] == metric.values[0]:
-        return f"as many {noun} ({value})"
+        return f"just as many {noun} ({value})"
     if ratio is None:
         return f"{value} {noun} against {first}"
     if ratio == 0:
         return f"no {noun} against {first}"
-    if 0.995 <= ratio <= 1.005:
-        return f"nearly as many {noun} ({value} against {first})"
+    if 2 / 3 < ratio < 3 / 2:
+        return f"{abs(ratio - 1):.1%} {'fewer' if ratio < 1 else 'more'} {noun} ({value} against {first})"
     if ratio < 1:
         return f"{times(1 / ratio)} fewer {noun} ({value} against {first})"
     return f"{times(ratio)} as many {noun} ({value} against {first})"

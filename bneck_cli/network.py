@@ -43,7 +43,7 @@ class Cost(NamedTuple):
 
     def plus(self, other: Cost, times: int = 1) -> Cost:
         """Add ``times`` copies of another cost."""
-        return Cost(*[mine + theirs * times if theirs else mine for mine, theirs in zip(self, other, strict=True)])
+        return Cost(*[mine + theirs * times if theirs != 0 else mine for mine, theirs in zip(self, other, strict=True)])
 
 
 class Layer(NamedTuple):

@@ -32,6 +32,7 @@ from bneck_cli.syntax import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bneck_cli.dim import Agreement
     from bneck_cli.expression import Expression
     from bneck_cli.network import Size
     from bneck_cli.spec import Definition, Formula, Parameter
@@ -60,6 +61,7 @@ class Tap(NamedTuple):
     name: str
     shape: Shape
     stride: tuple[int, ...] | None
+    origin: Place | None
 
 
 class Frame(NamedTuple):
@@ -95,6 +97,8 @@ class _Walk:
         self.known: dict[Any, Result] = {}
         self.calls: list[str] = []
         self.layers = 0
+        self.conditions: dict[str, Agreement] = {}
+        self.conflict: BneckError | None = None
         self.bodies: dict[type, Callable[[Any, Flow, Frame], Result]] = {
             Step: self.step,
             Chain: self.chain,
@@ -125,6 +129,7 @@ class _Walk:
         except RecursionError:
             raise net.place.error("the spec nests too deeply to be worked out") from None
         runs = node.runs if isinstance(node, Series) and node.kind == "chain" else (Run(node, 1),)
+        self.require_conditions()
         series = Series("net", net.name, net.name, runs, flow.shape, out.shape, node.cost, net.place)
         return series, {name: wire.shape for name, wire in frame.wires.items()}
 
@@ -171,7 +176,7 @@ class _Walk:
                 return frame.scope[name]
             if name in frame.wires:
                 wire = frame.wires[name]
-                return Tap(name, wire.shape, wire.stride)
+                return Tap(name, wire.shape, wire.stride, wire.origin)
             return name
         return expression.evaluate(frame.scope)
 
@@ -298,7 +303,7 @@ class _Walk:
             raise step.place.error(f"blocks nest at most {MAX_CALLS} deep")
         inside = _fresh(flow.shape)._replace(origin=flow.origin)
         taps = [value for value in (*arguments, *named.values()) if isinstance(value, Tap)]
-        frame = Frame(block.name, {}, {tap.name: Flow(tap.shape, tap.stride) for tap in taps})
+        frame = Frame(block.name, {}, {tap.name: Flow(*tap[1:]) for tap in taps})
         self.bind(block, arguments, named, inside, frame, step.place, options)
         self.calls.append(block.name)
         node, out = self.body(block.body, inside, frame)
@@ -436,7 +441,7 @@ class _Walk:
         self.count(place)
         first = flows[0]
         for other in flows[1:]:
-            _require_joinable(op, first, other, place)
+            self.require_joinable(op, first, other, place)
         shape = first.shape
         if op == "concat":
             channels: Size = 0
@@ -450,6 +455,54 @@ class _Walk:
         return Result(
             Fork(kind, nodes, layer, flow.shape, shape, cost, place), Flow(shape, first.stride, place)
         )
+
+    def require_joinable(self, op: str, one: Flow, other: Flow, place: Place) -> None:
+        """Require equal shapes to add, equal maps to concatenate.
+
+        Symbolic sizes that agree for some values of a symbol are taken to agree; the condition is told at the end,
+        together with those of all other joins.
+        """
+        sides = list(zip(one.shape.spatial, other.shape.spatial, strict=False))
+        names = ["length"] if len(sides) == 1 else ["height", "width"][: len(sides)]
+        if op == "add":
+            sides.insert(0, (one.shape.channels, other.shape.channels))
+            names.insert(0, "channels")
+        if len(one.shape.spatial) == len(other.shape.spatial) and all(left == right for left, right in sides):
+            return
+        verb = {"add": "add", "concat": "concatenate"}[op]
+        message = f"cannot {verb} {one.shape}{_from(one)} and {other.shape}{_from(other)}"
+        if len(one.shape.spatial) != len(other.shape.spatial):
+            raise place.error(message, f"one has {_rank(one.shape)}, the other {_rank(other.shape)}")
+        found: list[Agreement] = []
+        for name, (left, right) in zip(names, sides, strict=True):
+            if left == right:
+                continue
+            if isinstance(left, int) and isinstance(right, int):
+                raise place.error(message, f"{name} {left} and {right} differ")
+            from bneck_cli.dim import agreement
+
+            agreed = agreement(left, right)
+            if not agreed.residues:
+                raise place.error(message, f"{name}: {agreed}")
+            found.append(agreed)
+        for agreed in found:
+            if not agreed.always:
+                known = self.conditions.get(agreed.symbol)
+                self.conditions[agreed.symbol] = known.also(agreed) if known else agreed
+                self.conflict = self.conflict or place.error(message)
+
+    def require_conditions(self) -> None:
+        """Tell of symbolic sizes that join only for some values of their symbols."""
+        if self.conflict is None:
+            return
+        conditions = [agreed for agreed in self.conditions.values() if not agreed.always]
+        said = listed([agreed.condition for agreed in conditions], "and")
+        hint = f"equal only when {said}"
+        if all(agreed.residues == {0} for agreed in conditions):
+            stated = ",".join(f"{agreed.symbol}%{agreed.modulus}==0" for agreed in conditions)
+            hint += f": state it with --assume {stated}"
+        self.conflict.hint = hint
+        raise self.conflict
 
     def scale(self, scale: Scale, flow: Flow, frame: Frame) -> Result:
         """Multiply by a gate, which may be one value per channel."""
@@ -570,36 +623,8 @@ def _share(channels: Size, parts: int, place: Place) -> Size:
     return exact_quotient(channels, parts)
 
 
-def _require_joinable(op: str, one: Flow, other: Flow, place: Place) -> None:
-    """Require equal shapes to add, equal maps to concatenate; say of symbolic ones when they would agree."""
-    sides = list(zip(one.shape.spatial, other.shape.spatial, strict=False))
-    names = ["length"] if len(sides) == 1 else ["height", "width"][: len(sides)]
-    if op == "add":
-        sides.insert(0, (one.shape.channels, other.shape.channels))
-        names.insert(0, "channels")
-    if len(one.shape.spatial) == len(other.shape.spatial) and all(left == right for left, right in sides):
-        return
-    verb = {"add": "add", "concat": "concatenate"}[op]
-    message = f"cannot {verb} {one.shape}{_from(one)} and {other.shape}{_from(other)}"
-    if len(one.shape.spatial) != len(other.shape.spatial):
-        raise place.error(message, "one is a map and the other is not")
-    reasons, symbolic = [], False
-    for name, (left, right) in zip(names, sides, strict=True):
-        if left == right:
-            continue
-        if isinstance(left, int) and isinstance(right, int):
-            reasons.append(f"{name} {left} and {right} differ")
-        else:
-            from bneck_cli.dim import agreement
-
-            found = agreement(left, right)
-            if str(found) == "always equal":
-                continue
-            symbolic = True
-            reasons.append(f"{name}: {found}")
-    if reasons:
-        hint = "; `--assume` states it" if symbolic else ""
-        raise place.error(message, "; ".join(reasons) + hint)
+def _rank(shape: Shape) -> str:
+    return ("no spatial axis", "one spatial axis", "two spatial axes")[len(shape.spatial)]
 
 
 def _from(flow: Flow) -> str:

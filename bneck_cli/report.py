@@ -175,7 +175,7 @@ def build_report(analysis: Analysis, view: View = View()) -> Report:
     if not view.columns:
         columns = COLUMNS
         shown = [row for row in rows if row.layers] or rows
-        columns = tuple(column for column in columns if not _plain(column, shown, rows))
+        columns = tuple(column for column in columns if not _plain(column, shown, rows, analysis.cost))
     return Report(
         analysis.name,
         describe_input(analysis),
@@ -189,8 +189,10 @@ def build_report(analysis: Analysis, view: View = View()) -> Report:
     )
 
 
-def _plain(column: Column, shown: list[Row], rows: list[Row]) -> bool:
+def _plain(column: Column, shown: list[Row], rows: list[Row], cost: Cost) -> bool:
     """Tell whether a column says nothing: every row has its default, or no value at all."""
+    if column.key == "share":
+        return not isinstance(cost.macs, int)
     if column.default is None:
         return False
     if column.key == "repeat":

@@ -91,7 +91,7 @@ def _indented(column: Cells, report: Report, indent: str) -> list[str]:
 def footer(report: Report) -> Iterator[str]:
     """State the counting rule, what it leaves out, and the notes."""
     yield f"Rule: {RULE}."
-    left = ", ".join(f"{label} {grouped(size)}" for label, size in report.uncounted.items() if size)
+    left = ", ".join(f"{label} {grouped(size)}" for label, size in report.uncounted.items() if size != 0)
     if left:
         yield f"Not counted, in elements: {left}."
     yield from (f"Note: {note}." for note in report.notes)

@@ -41,10 +41,13 @@ def render_json(analysis: Analysis, view: View, style: Style) -> Iterator[str]:
             for row in flat_rows(analysis, view, folded=not view.expand)
         ]
     else:
-        document["tree"] = [
-            _node(node, name, copies, view.depth, analysis.batch) for name, node, copies, _ in children(analysis.root)
-        ]
+        document["tree"] = tree(analysis, view.depth)
     yield json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def tree(analysis: Analysis, depth: int | None = None) -> list[dict[str, Any]]:
+    """Give the stages, each with its blocks and layers, down to a depth."""
+    return [_node(node, name, copies, depth, analysis.batch) for name, node, copies, _ in children(analysis.root)]
 
 
 def number(size: Any) -> Any:
@@ -60,7 +63,7 @@ def cost_fields(cost: Cost, batch: int) -> dict[str, Any]:
     """Give every figure of a cost by name."""
     names = ("macs", "conv_macs", "linear_macs", "attention_macs", "activations")
     fields = {"params": number(cost.params)}
-    if cost.idle_params:
+    if cost.idle_params != 0:
         fields["inference_params"] = number(cost.inference_params)
     return {**fields, **{name: number(getattr(cost, name) * batch) for name in names}}
 
@@ -96,7 +99,7 @@ def _node(node: Node, name: str, copies: int, depth: int | None, batch: int) -> 
         fields |= {"op": node.op, "text": node.text}
         fields |= {"input": [_shape(shape) for shape in node.inputs], "output": _shape(node.out), **_window(window)}
         fields |= cost_fields(node.cost, batch)
-        if not node.cost.macs:
+        if node.cost.macs == 0:
             fields["uncounted"] = {label: number(elements * batch) for label, elements in left_out(node)}
         return fields
     if isinstance(node, Series):

@@ -204,12 +204,12 @@ def _footer(report: Report, style: Style) -> Iterator[str]:
     width = min(style.width or 100, 120)
     cost, batch = report.cost, report.batch
     total = f"{grouped(cost.params, style.ascii)} params, {grouped(cost.macs * batch, style.ascii)} MACs"
-    if cost.idle_params:
+    if cost.idle_params != 0:
         total += f" ({grouped(cost.inference_params, style.ascii)} params run at inference)"
     yield ""
     yield from wrap(f"total: {total}", width, subsequent_indent="  ", break_long_words=False)
     yield from wrap(f"rule: {RULE}", width, subsequent_indent="  ")
-    left = ", ".join(f"{label} {grouped(size, style.ascii)}" for label, size in report.uncounted.items() if size)
+    left = ", ".join(f"{label} {grouped(size, style.ascii)}" for label, size in report.uncounted.items() if size != 0)
     if left:
         yield from wrap(f"not counted, in elements: {left}", width, subsequent_indent="  ", break_long_words=False)
     for note in report.notes:
