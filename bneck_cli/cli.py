@@ -1,11 +1,12 @@
 """The command line: options to calls to text. The only place that catches the error, and the only one that prints."""
 
-from __future__ import annotations
-
+import gc
 import os
 import sys
 from collections.abc import Iterable, Iterator  # noqa: TC003  typer reads the annotations at run time
 from typing import TYPE_CHECKING, Annotated
+
+gc.set_threshold(200_000)  # before the imports: a command is too short to have garbage worth looking for
 
 import typer
 
@@ -194,9 +195,9 @@ def layers(
 def version(wanted: bool) -> None:
     """Print the version and stop."""
     if wanted:
-        from importlib.metadata import version as installed
+        from bneck_cli.version import __version__
 
-        typer.echo(f"bneck {installed('bneck')}")
+        typer.echo(f"bneck {__version__}")
         raise typer.Exit
 
 
@@ -217,7 +218,7 @@ def settings(
     values: list[str] | None,
     assume: str | None,
     batch: int,
-) -> Settings:
+) -> "Settings":
     """Gather what is asked of the analysis."""
     from bneck_cli.analysis import Settings
 
@@ -244,7 +245,7 @@ def check_format(name: str, known: tuple[str, ...] = FORMATS) -> None:
         raise typer.BadParameter(f"no format '{name}': {near or 'one of ' + ', '.join(known)}", param_hint="--format")
 
 
-def style_of(output: str | None, fold: bool = False) -> Style:
+def style_of(output: str | None, fold: bool = False) -> "Style":
     """Find out how the text will be shown: a terminal has a width and colours, a pipe or a file has neither."""
     from bneck_cli.render import Style
 
@@ -293,12 +294,28 @@ def _umask() -> int:
 
 
 def main() -> None:
-    """Run the command; tell an error once, on standard error, and leave with its exit code."""
+    """Run the command; tell an error once, on standard error, and leave with its exit code.
+
+    The process ends without taking the interpreter apart object by object, which would take longer than an analysis.
+    """
+    code = run()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:  # the reader has what it wanted (`| head`)
+        pass
+    os._exit(code)
+
+
+def run() -> int:
+    """Run the command and give its exit code."""
     try:
         app()
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except BneckError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        return 1
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that the interpreter's last flush does not complain
-        sys.exit(0)
+        return 0
+    return 0

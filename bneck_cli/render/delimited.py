@@ -70,6 +70,7 @@ CELLS: dict[str, Cell] = {
     "text": lambda row: row.text,
 }
 DEFAULT = tuple(CELLS)[:22]
+FORMULA = frozenset("=+-@\t\r")
 WIDER = {
     "layer": ("path",),
     "input": ("in_channels", "in_height", "in_width"),
@@ -92,14 +93,12 @@ def render_delimited(analysis: Analysis, view: View, style: Style, delimiter: st
     elif not style.fold and not view.columns:
         names = tuple(name for name in names if name != "repeat")
     rows = flat_rows(analysis, view, folded=style.fold)
-    factors = [analysis.batch if name in PER_INPUT else 1 for name in names]
-    cells = [CELLS[name] for name in names]
-    lines = ([_scaled(cell(row), factor) for cell, factor in zip(cells, factors, strict=True)] for row in rows)
-    return delimited([names], delimiter, lines)
+    cells = [_times(CELLS[name], analysis.batch) if name in PER_INPUT else CELLS[name] for name in names]
+    return delimited([names], delimiter, ([cell(row) for cell in cells] for row in rows))
 
 
-def _scaled(value: Any, factor: int) -> Any:
-    return value * factor if factor != 1 and value != "" else value
+def _times(cell: Cell, batch: int) -> Cell:
+    return cell if batch == 1 else lambda row: cell(row) * batch
 
 
 def delimited(header: Iterable[Iterable[Any]], delimiter: str, lines: Iterable[Iterable[Any]]) -> Iterator[str]:
@@ -111,7 +110,7 @@ def delimited(header: Iterable[Iterable[Any]], delimiter: str, lines: Iterable[I
     buffer = io.StringIO()
     writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\n")
     for line in chain(header, lines):
-        writer.writerow([harmless(str(cell)) for cell in line])
+        writer.writerow([cell if type(cell) is int else harmless(str(cell)) for cell in line])
         if buffer.tell() > 1 << 15:
             yield buffer.getvalue()
             buffer.seek(0)
@@ -121,6 +120,6 @@ def delimited(header: Iterable[Iterable[Any]], delimiter: str, lines: Iterable[I
 
 def harmless(cell: str) -> str:
     """Put a quote before what a spreadsheet reads as a formula; a number stays a number."""
-    if cell[:1] in ("=", "+", "-", "@", "\t", "\r") and not cell[1:].isdigit():
+    if cell[:1] in FORMULA and cell and not cell[1:].isdigit():
         return f"'{cell}"
     return cell
