@@ -164,6 +164,8 @@ class _Walk:
             )
         try:
             rule = make(name, arguments, named)
+            if name == "identity":  # no operation: what it stands for is that there is none
+                return Result(_series("chain", "", [], flow.shape, flow.shape, step.place), flow)
             return self.layer(name, rule, flow, step.place)
         except LayerError as error:
             raise self.layer_error(error, name, step, options, frame) from None
