@@ -46,7 +46,8 @@ def analyze(
     Args:
         spec: a path, the name of a bundled network or block, or the text of a spec (anything with a line break).
         input: the input's sizes, ``3x224x224``, ``320x320`` or, with symbols, ``3xHxW``.
-        channels: a block's channels, a number or a symbol's name; ``in_channels`` where other channels enter.
+        channels: a block's channels, a number or a symbol's name.
+        in_channels: the channels that enter a block, where they are others.
         assume: what symbols are multiples of, ``H%32==0,W%32==0``.
         batch: inputs at once, for the reports; an Analysis's own figures are those of one input.
         parameters: parameters of the net or the block, such as ``width=0.5``.
@@ -101,6 +102,8 @@ def _settings(
     from bneck_cli.analysis import Settings
     from bneck_cli.expression import show
 
-    values = tuple((name, show(tuple(value) if isinstance(value, list) else value)) for name, value in parameters.items())
+    values = tuple(
+        (name, show(tuple(value) if isinstance(value, list) else value)) for name, value in parameters.items()
+    )
     texts = [None if size is None else str(size) for size in (channels, in_channels)]
     return Settings(input, texts[0], texts[1], tuple((n, v.strip("'")) for n, v in values), assume, batch)

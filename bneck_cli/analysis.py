@@ -105,7 +105,7 @@ def _settled(program: Program, settings: Settings) -> tuple[Definition, dict[str
     for name, text in settings.values:
         scalar = Scalar(Source("--set", f"{name}={text}"), 0, len(name) + 1, text)
         values[name] = (Place(Scalar(Source("--set", f"{name}={text}"), 0, 0, name), 0, len(name)), value(scalar))
-    shown = {name: text for name, text in settings.values}
+    shown = dict(settings.values)
     if settings.channels is not None and net.parameter("channels"):
         scalar = Scalar(Source("--channels", settings.channels), 0, 0, settings.channels)
         values["channels"] = (Place(scalar), _size_expression(scalar))
@@ -167,7 +167,9 @@ def _inputs(program: Program, net: Definition, settings: Settings) -> tuple[Inpu
         given = dict(settings.values).get("channels")
         channels = given if given and (given.isdigit() or given.isidentifier()) else None
     if channels is None:
-        raise BneckError(f"{program.block} needs the channels that enter", hint="give --channels 256, or --input 64x56x56")
+        raise BneckError(
+            f"{program.block} needs the channels that enter", hint="give --channels 256, or --input 64x56x56"
+        )
     whole = f"{channels}x{'x'.join(str(size) for size in sizes)}"
     return (parse_input(Scalar(Source("--channels", whole), 0, 0, whole)),)
 
@@ -234,7 +236,7 @@ def _mapped(root: Series, change: Callable[[Size], Size]) -> Series:
         if isinstance(node, Fork):
             join = mapped(node.join) if node.join else None
             return node._replace(branches=tuple(map(mapped, node.branches)), join=join, shape=shape, out=out, cost=cost)
-        runs = tuple(Run(mapped(run.node), run.count) for run in node.runs)
+        runs = tuple(Run(mapped(run.node), run.copies) for run in node.runs)
         return node._replace(runs=runs, shape=shape, out=out, cost=cost)
 
     return mapped(root)  # type: ignore[no-any-return]

@@ -57,20 +57,17 @@ def catalog(
         if text is not None:
             most = amount(text, option)
             found = [listing for listing in found if getattr(listing, key) <= most]
-    order: Callable[[Listing], Any] = lambda listing: (listing.kind, listing.family.lower(), listing.year, listing.params)  # noqa: E731
-    if sort is not None:
-        order = lambda listing: (listing.kind, _sortable(getattr(listing, sort)))  # noqa: E731
-    return sorted(found, key=order, reverse=False)
+    if sort is None:
+        return sorted(found, key=lambda listing: (listing.kind, listing.family.lower(), listing.year, listing.params))
+    return sorted(found, key=lambda listing: (listing.kind, _sortable(getattr(listing, sort))))
 
 
 def _sortable(value: Any) -> Any:
-    """Sort figures as numbers; an absent one comes last."""
-    if isinstance(value, int):
-        return value
+    """Sort figures as numbers, names as text; what is absent comes last."""
     try:
         return (0, float(value), "")
     except ValueError:
-        return (1, 0.0, value.lower())
+        return (1 if value else 2, 0.0, value.lower())
 
 
 def amount(text: str, option: str) -> int:
@@ -79,7 +76,8 @@ def amount(text: str, option: str) -> int:
     if match is None:
         raise BneckError(f"{option}: '{text}' is not an amount", hint="write 300M, 1.5G or a plain number")
     whole, fraction, unit = match.group(1), match.group(2) or "", UNITS[match.group(3).upper()]
-    return int(whole + fraction) * unit // 10 ** len(fraction)
+    digits = int(whole + fraction) * unit
+    return int(digits // 10 ** len(fraction))
 
 
 def _network(name: str) -> Listing:

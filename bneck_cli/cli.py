@@ -1,12 +1,9 @@
 """The command line: options to calls to text. The only place that catches the error, and the only one that prints."""
 
-import gc
 import os
 import sys
-from collections.abc import Iterable, Iterator  # noqa: TC003  typer reads the annotations at run time
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated
-
-gc.set_threshold(200_000)  # before the imports: a command is too short to have garbage worth looking for
 
 import typer
 
@@ -79,16 +76,16 @@ AssumeOption = Annotated[
     str | None, typer.Option("--assume", metavar="H%32==0,...", help="What symbols of the input are multiples of.")
 ]
 BatchOption = Annotated[int, typer.Option("--batch", min=1, help="Inputs at once: multiplies MACs, not parameters.")]
-FormatOption = Annotated[
-    str, typer.Option("--format", "-f", metavar="FORMAT", help=f"One of {', '.join(FORMATS)}.")
-]
+FormatOption = Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help=f"One of {', '.join(FORMATS)}.")]
 OutputOption = Annotated[
     str | None, typer.Option("--output", "-o", metavar="FILE", help="Write here, whole or not at all.")
 ]
 
 
-@app.command(epilog="Examples: bneck analyze resnet50 · bneck analyze my.yaml --input 3xHxW --assume H%32==0,W%32==0 · "
-             "bneck analyze bottleneck --channels 256 --format csv > block.csv")
+@app.command(
+    epilog="Examples: bneck analyze resnet50 · bneck analyze my.yaml --input 3xHxW --assume H%32==0,W%32==0 · "
+    "bneck analyze bottleneck --channels 256 --format csv > block.csv"
+)
 def analyze(
     spec: Specification,
     input: InputOption = None,
@@ -99,7 +96,9 @@ def analyze(
     batch: BatchOption = 1,
     depth: Annotated[int | None, typer.Option(min=1, help="Levels to show: 1 for stages, 2 for blocks.")] = None,
     expand: Annotated[bool, typer.Option("--expand", help="Open identical blocks, which are folded.")] = False,
-    fold: Annotated[bool, typer.Option("--fold", help="CSV and TSV: one row for identical layers, with `repeat`.")] = False,
+    fold: Annotated[
+        bool, typer.Option("--fold", help="CSV and TSV: one row for identical layers, with `repeat`.")
+    ] = False,
     only: Annotated[str | None, typer.Option(metavar="KIND,...", help="Only layers of these kinds.")] = None,
     sort: Annotated[str | None, typer.Option(metavar="KEY", help="Sort layers by macs, params or activations.")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Only the first N layers.")] = None,
@@ -120,12 +119,16 @@ def analyze(
     write(RENDERERS[format](analysis, view, style), output)
 
 
-@app.command(epilog="Examples: bneck compare basic bottleneck --channels 256 · bneck compare basic bottleneck --channels C · "
-             "bneck compare resnet50 resnet50_v1 --format markdown")
+@app.command(
+    epilog="Examples: bneck compare basic bottleneck --channels 256 · bneck compare basic bottleneck --channels C · "
+    "bneck compare resnet50 resnet50_v1 --format markdown"
+)
 def compare(
     specs: Annotated[
         list[str],
-        typer.Argument(metavar="A B ...", help="Blocks or networks, from the library or files.", autocompletion=complete_block),
+        typer.Argument(
+            metavar="A B ...", help="Blocks or networks, from the library or files.", autocompletion=complete_block
+        ),
     ],
     input: InputOption = None,
     channels: ChannelsOption = None,
@@ -154,7 +157,9 @@ def compare(
 @app.command("list", epilog="Examples: bneck list · bneck list --max-macs 1G --sort params")
 def list_command(
     format: FormatOption = "table",
-    max_macs: Annotated[str | None, typer.Option(metavar="N", help="At most so many multiply-adds: 300M, 1.5G.")] = None,
+    max_macs: Annotated[
+        str | None, typer.Option(metavar="N", help="At most so many multiply-adds: 300M, 1.5G.")
+    ] = None,
     max_params: Annotated[str | None, typer.Option(metavar="N", help="At most so many parameters: 5M.")] = None,
     family: Annotated[str | None, typer.Option(help="Only this family.")] = None,
     sort: Annotated[str | None, typer.Option(metavar="KEY", help="Sort by name, year, params, macs or top1.")] = None,
@@ -203,7 +208,9 @@ def version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    _version: Annotated[bool, typer.Option("--version", callback=version, is_eager=True, help="Show the version.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     """Exact sizes, weights and multiply-adds of a neural network, from a text file."""
 
@@ -271,16 +278,17 @@ def write(chunks: Iterable[str], output: str | None) -> None:
 
     folder, name = os.path.split(os.path.abspath(output))
     try:
-        file = NamedTemporaryFile("w", encoding="utf-8", newline="", dir=folder, prefix=f".{name}.", delete=False)
-        try:
-            with file:
-                for chunk in chunks:
-                    file.write(chunk)
-            os.chmod(file.name, 0o666 & ~_umask())
-            os.replace(file.name, output)
-        except BaseException:
-            os.unlink(file.name)
-            raise
+        with NamedTemporaryFile(
+            "w", encoding="utf-8", newline="", dir=folder, prefix=f".{name}.", delete=False
+        ) as file:
+            try:
+                file.writelines(chunks)
+                file.close()
+                os.chmod(file.name, 0o666 & ~_umask())
+                os.replace(file.name, output)
+            except BaseException:
+                os.unlink(file.name)
+                raise
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise BneckError(f"{output}: cannot be written: {reason}") from None

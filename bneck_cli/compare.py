@@ -75,7 +75,9 @@ def compare_programs(programs: list[tuple[str, Program]], settings: Settings) ->
             raise
     names_seen = [candidate.name for candidate in candidates]
     candidates = [
-        candidate._replace(name=f"{candidate.name} ({index + 1})") if names_seen.count(candidate.name) > 1 else candidate
+        candidate._replace(name=f"{candidate.name} ({index + 1})")
+        if names_seen.count(candidate.name) > 1
+        else candidate
         for index, candidate in enumerate(candidates)
     ]
     metrics = tuple(_metrics(candidates))
@@ -110,7 +112,7 @@ def part_params(analysis: Analysis, part: str) -> Size:
     total: Size = 0
     for entry in entries(analysis.root):
         if entry.layer.rule is not None and entry.layer.rule.part == part:
-            total = total + entry.layer.cost.params * entry.count
+            total = total + entry.layer.cost.params * entry.copies
     return total
 
 
@@ -127,7 +129,7 @@ def _longest(node: Node, start: int, wires: dict[str, int]) -> int:
         scope = wires if node.kind in ("chain", "repeat", "net") else dict(wires)
         for run in node.runs:
             after = _longest(run.node, start, scope)
-            start = start + (after - start) * run.count
+            start = start + (after - start) * run.copies
         return start
     if isinstance(node, Fork):
         if node.kind == "aside":

@@ -32,7 +32,9 @@ class Floor(NamedTuple):
     divisor: int
 
     def __str__(self) -> str:
-        return f"(({self.numerator})//{self.divisor})" if self.numerator.is_sum else f"({self.numerator}//{self.divisor})"
+        return (
+            f"(({self.numerator})//{self.divisor})" if self.numerator.is_sum else f"({self.numerator}//{self.divisor})"
+        )
 
 
 Atom = str | Floor
@@ -90,10 +92,10 @@ class Dim:
     def __neg__(self) -> Size:
         return _made({monomial: -value for monomial, value in self.terms.items()}, self.over)
 
-    def __sub__(self, other: Any) -> Size:
+    def __sub__(self, other: Size) -> Size:
         return self + (-other)
 
-    def __rsub__(self, other: Any) -> Size:
+    def __rsub__(self, other: int) -> Size:
         return -self + other
 
     def __mul__(self, other: Any) -> Size:
@@ -127,8 +129,8 @@ class Dim:
     def __rfloordiv__(self, other: Any) -> Size:
         raise ArithmeticError("a size is divided by numbers alone")
 
-    def __mod__(self, divisor: Any) -> Size:
-        return self - (self // divisor) * index(divisor)
+    def __mod__(self, divisor: int) -> Size:
+        return self - (self // divisor) * divisor
 
     def __str__(self) -> str:
         """Write the size as Python; the quotient of a whole expression is exact where it must be whole."""
@@ -246,6 +248,18 @@ def proportion(size: Size, other: Size) -> float | None:
     return above / below if all(a * below == b * above for a, b in pairs) else None
 
 
+def sign(size: Dim) -> int | None:
+    """Give 1 or -1 where a size has that sign for all values of its symbols, each at least 1; else None.
+
+    A floor may be 0, so a term without one (or the constant) has to settle it.
+    """
+    for direction in (1, -1):
+        if all(direction * value > 0 for value in size.terms.values()):
+            settled = any(all(isinstance(atom, str) for atom, _ in monomial) for monomial in size.terms)
+            return direction if settled else None
+    return None
+
+
 def symbols(size: Size) -> frozenset[str]:
     """Name the symbols in a size."""
     if not isinstance(size, Dim):
@@ -359,12 +373,16 @@ class Agreement(NamedTuple):
         """Give the values of the same symbol for which both hold."""
         if self.modulus == 0 or other.modulus == 0 or (modulus := lcm(self.modulus, other.modulus)) > MAX_CLASSES:
             return Agreement(self.symbol or other.symbol, 0, frozenset())
-        residues = (r for r in range(modulus) if r % self.modulus in self.residues and r % other.modulus in other.residues)
+        residues = (
+            r for r in range(modulus) if r % self.modulus in self.residues and r % other.modulus in other.residues
+        )
         return _simplest(self.symbol or other.symbol, modulus, frozenset(residues))
 
     def __str__(self) -> str:
-        return f"equal only when {self.condition}" if self.condition not in ("always", "never") else (
-            "always equal" if self.always else "never equal" if self.modulus else "not equal in general"
+        return (
+            f"equal only when {self.condition}"
+            if self.condition not in ("always", "never")
+            else ("always equal" if self.always else "never equal" if self.modulus else "not equal in general")
         )
 
     @property

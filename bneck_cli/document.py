@@ -91,16 +91,16 @@ def _within(scalar: Scalar, offset: int) -> tuple[int, int]:
         if line.startswith(scalar.text[: offset + 1], scalar.column):
             return scalar.line, scalar.column + offset
     lines = scalar.source.text.split("\n")
-    line, column = scalar.line, scalar.column
+    row, column = scalar.line, scalar.column
     if scalar.style in ("|", ">"):
-        line, column = line + 1, 0
+        row, column = row + 1, 0
     elif scalar.style:
         column += 1
     seen = 0
-    while line < len(lines):
-        rest = lines[line]
+    while row < len(lines):
+        rest = lines[row]
         if column >= len(rest):
-            line, column = line + 1, 0
+            row, column = row + 1, 0
             if seen < len(scalar.text) and scalar.text[seen].isspace():
                 if seen == offset:
                     break
@@ -108,7 +108,7 @@ def _within(scalar: Scalar, offset: int) -> tuple[int, int]:
             continue
         if rest[column] == scalar.text[seen : seen + 1]:
             if seen == offset:
-                return line, column
+                return row, column
             seen += 1
         column += 1
         if seen > offset:
@@ -134,8 +134,7 @@ def parse_document(source: Source) -> Node:
         root = _node(source, events, next(events), 0)
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
-                mark = event.start_mark
-                raise BneckError("a file holds one spec (got a second document)", source.location(mark.line, 0))
+                raise BneckError("a file holds one spec (got a second document)", source.location(_start(event)[0], 0))
     except yaml.YAMLError as error:
         raise _syntax_error(source, error) from None
     return root
@@ -143,13 +142,12 @@ def parse_document(source: Source) -> Node:
 
 def _node(source: Source, events: Iterator[yaml.Event], event: yaml.Event, depth: int) -> Node:
     """Build the node that starts with ``event``."""
-    mark = event.start_mark
-    line, column = mark.line, mark.column
+    line, column = _start(event)
     if getattr(event, "anchor", None) or isinstance(event, yaml.AliasEvent):
         message = "anchors and aliases are not part of the language"
         raise BneckError(message, source.location(line, column), "define a block and use it by name")
-    if getattr(event, "tag", None):
-        raise BneckError(f"tags are not part of the language (got {event.tag})", source.location(line, column))
+    if tag := getattr(event, "tag", None):
+        raise BneckError(f"tags are not part of the language (got {tag})", source.location(line, column))
     if isinstance(event, yaml.ScalarEvent):
         return Scalar(source, line, column, event.value, event.style or "")
     if depth > MAX_DEPTH:
@@ -170,6 +168,12 @@ def _node(source: Source, events: Iterator[yaml.Event], event: yaml.Event, depth
             raise Place(key, 0, len(key.text)).error(f"the key '{key.text}' is here twice (first on line {first})")
         entries[key.text] = (key, value)
     return Mapping(source, line, column, tuple(entries.values()))
+
+
+def _start(event: yaml.Event) -> tuple[int, int]:
+    """Give the line and column, from 0, at which an event begins."""
+    mark = event.start_mark
+    return (mark.line, mark.column) if mark else (0, 0)
 
 
 def _syntax_error(source: Source, error: yaml.YAMLError) -> BneckError:

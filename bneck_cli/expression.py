@@ -7,7 +7,7 @@ depth and magnitude are bounded, so no expression is slow.
 from __future__ import annotations
 
 import re
-from operator import add, eq, floordiv, ge, gt, le, lt, mod, mul, ne, sub
+from operator import add, eq, floordiv, ge, gt, le, lt, mod, ne, sub
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.document import Place, Scalar
@@ -74,12 +74,12 @@ class Index(NamedTuple):
     """``depths[2]``, counting from 0."""
 
     sequence: Expression
-    index: Expression
+    position: Expression
     place: Place
 
     def evaluate(self, scope: Scope) -> Any:
         """Pick one item of a list."""
-        items, index = self.sequence.evaluate(scope), self.index.evaluate(scope)
+        items, index = self.sequence.evaluate(scope), self.position.evaluate(scope)
         if not isinstance(items, tuple):
             raise self.place.error(f"only a list has items (got {show(items)})")
         if not isinstance(index, int) or not -len(items) <= index < len(items):
@@ -183,7 +183,7 @@ def show(value: Any) -> str:
     return getattr(value, "name", None) or str(value)
 
 
-def _fraction() -> type:
+def _fraction() -> Any:
     from fractions import Fraction
 
     return Fraction
@@ -236,12 +236,16 @@ def _compare(operator: str, left: Any, right: Any) -> bool:
     """Compare two values; sizes that are still symbolic compare only where the answer is the same for every value."""
     if isinstance(left, str) or isinstance(right, str) or isinstance(left, tuple) or isinstance(right, tuple):
         if operator in ("==", "!="):
-            return (left == right) == (operator == "==")
+            return bool((left == right) == (operator == "=="))
         raise TypeError("only numbers have an order")
     difference = left - right
     if not isinstance(difference, (int, _fraction())):
-        raise ValueError("the answer depends on the symbol's value; give it one, or use `--assume`")
-    return bool(COMPARISONS[operator](difference, 0))
+        from bneck_cli.dim import sign
+
+        difference = sign(difference)
+        if difference is None:
+            raise ValueError("the answer depends on the symbol's value; give it one, or use `--assume`")
+    return COMPARISONS[operator](difference, 0)
 
 
 def round8(value: Any, divisor: int = 8) -> int:
@@ -329,7 +333,7 @@ class _Parser:
         return self.place(width=1 if self.kind == "end" else None).error(message, hint)
 
     kind = "end"
-    token = ""
+    token: str = ""
     at = 0
 
     def take(self, token: str) -> bool:

@@ -64,10 +64,10 @@ class Layer(NamedTuple):
 
 
 class Run(NamedTuple):
-    """``count`` identical copies of a node in a row."""
+    """Identical copies of a node in a row."""
 
     node: Node
-    count: int
+    copies: int
 
 
 class Series(NamedTuple):
@@ -127,39 +127,75 @@ class Entry(NamedTuple):
 
     path: str
     layer: Layer
-    count: int
+    copies: int
     idle: bool
+
+
+class Child(NamedTuple):
+    """What a node holds: identical copies of one node, called ``stem`` and numbered from ``first`` among others."""
+
+    stem: str
+    node: Node
+    copies: int
+    first: int | None
+
+    @property
+    def label(self) -> str:
+        """The name of one copy (``conv2``), or of several (``1-4``)."""
+        if self.first is None:
+            return self.stem
+        last = f"-{self.first + self.copies - 1}" if self.copies > 1 else ""
+        return f"{self.stem}{self.first}{last}"
+
+    @property
+    def idle(self) -> bool:
+        """Whether it is a head that does not run."""
+        return self.stem == "aside"
+
+    def opened(self) -> Iterator[Child]:
+        """Yield each copy by itself."""
+        for index in range(self.copies):
+            yield Child(self.stem, self.node, 1, None if self.first is None else self.first + index)
 
 
 def entries(root: Node, folded: bool = True) -> Iterator[Entry]:
     """Yield every layer in execution order; unfolded, each copy by itself."""
-    yield from _entries(root, "", 1, folded, False)
+    return _entries(root, "", 1, folded, False)
 
 
-def children(node: Node) -> list[tuple[str, Node, int, int]]:
-    """Name what a node holds: the name, the node, how many copies, and the number of the first copy.
+def _entries(node: Node, path: str, copies: int, folded: bool, idle: bool) -> Iterator[Entry]:
+    if isinstance(node, Layer):
+        yield Entry(path, node, copies, idle)
+        return
+    for held in children(node):
+        for child in (held,) if folded else held.opened():
+            name = f"{path}.{child.label}" if path else child.label
+            yield from _entries(child.node, name, copies * child.copies, folded, idle or child.idle)
 
-    Copies of a repeat are numbered from 0; others bear their label or their kind, numbered where it occurs more often.
+
+def children(node: Node) -> list[Child]:
+    """Name what a node holds.
+
+    Copies of a repeat are numbered from 0; others bear their label or their kind, numbered from 1 where it occurs more
+    than once.
     """
     if isinstance(node, Series):
         node = inner(node)
         if node.kind == "repeat":
-            numbered, index = [], 0
+            numbered, first = [], 0
             for run in node.runs:
-                numbered.append((str(index), run.node, run.count, index))
-                index += run.count
+                numbered.append(Child("", run.node, run.copies, first))
+                first += run.copies
             return numbered
-        return _named([(_kind(run.node), run.node, run.count) for run in node.runs if not isinstance(run.node, Wire)])
-    if isinstance(node, Fork):
-        return _named(_branches(node))
-    return []
+        return _named([(_kind(run.node), run.node, run.copies) for run in node.runs])
+    return _named(_branches(node)) if isinstance(node, Fork) else []
 
 
 def inner(series: Series) -> Series:
     """Look through a stage that holds one repeat or one block and no more."""
     while series.kind == "chain":
         held = [run for run in series.runs if not isinstance(run.node, Wire)]
-        if len(held) != 1 or held[0].count != 1 or not isinstance(held[0].node, Series):
+        if len(held) != 1 or held[0].copies != 1 or not isinstance(held[0].node, Series):
             break
         series = held[0].node
     return series
@@ -181,50 +217,33 @@ def _branches(fork: Fork) -> list[tuple[str, Node, int]]:
 
 
 def _kind(node: Node) -> str:
-    """Say what a node is called in a path."""
+    """Say what a node is called in a path; a pipeline without a label has no name of its own."""
     if isinstance(node, Layer):
         return node.op
-    if isinstance(node, Series):
-        return node.label or node.name
-    return ""
+    return node.label or node.name if isinstance(node, Series) else ""
 
 
-def _named(nodes: list[tuple[str, Node, int]]) -> list[tuple[str, Node, int, int]]:
+def _named(nodes: list[tuple[str, Node, int]]) -> list[Child]:
     """Number the names that occur more than once."""
+    flat = list(_flat(nodes))
     total: dict[str, int] = {}
-    for name, _, count in _flat(nodes):
-        total[name] = total.get(name, 0) + count
+    for name, _, copies in flat:
+        total[name] = total.get(name, 0) + copies
     seen: dict[str, int] = {}
     named = []
-    for name, node, count in _flat(nodes):
-        seen[name] = seen.get(name, 0) + 1
-        numbered = f"{name}{seen[name]}" if name and total[name] > 1 else name
-        named.append((numbered, node, count, seen[name] - 1))
-        seen[name] += count - 1
+    for name, node, copies in flat:
+        first = seen.get(name, 0) + 1
+        seen[name] = first + copies - 1
+        named.append(Child(name, node, copies, first if total[name] > 1 else None))
     return named
 
 
 def _flat(nodes: list[tuple[str, Node, int]]) -> Iterator[tuple[str, Node, int]]:
-    """Let what has no name of its own (a chain, the body of a residual) stand in its parent."""
-    for name, node, count in nodes:
-        if name or isinstance(node, Layer):
-            yield name, node, count
-        elif isinstance(node, Series):
-            yield from _flat([(_kind(run.node), run.node, run.count) for run in node.runs])
-        elif isinstance(node, Fork):
+    """Let what has no name of its own (a pipeline, the body of a residual) stand in its parent."""
+    for name, node, copies in nodes:
+        if isinstance(node, Series) and not name:
+            yield from _flat([(_kind(run.node), run.node, run.copies) for run in node.runs])
+        elif isinstance(node, Fork) and not name:
             yield from _flat(_branches(node))
-
-
-def _entries(node: Node, path: str, count: int, folded: bool, idle: bool) -> Iterator[Entry]:
-    if isinstance(node, Layer):
-        yield Entry(path, node, count, idle)
-        return
-    for name, child, copies, first in children(node):
-        away = idle or (name.startswith("aside") and not isinstance(child, Layer))
-        if folded or copies == 1:
-            yield from _entries(child, f"{path}.{name}" if path else name, count * copies, folded, away)
-            continue
-        stem = name.rstrip("0123456789")
-        for index in range(copies):
-            number = first + index + (0 if name[:1].isdigit() else 1)
-            yield from _entries(child, f"{path}.{stem}{number}" if path else f"{stem}{number}", count, folded, away)
+        elif isinstance(node, Layer) or (not isinstance(node, Wire) and children(node)):
+            yield name, node, copies

@@ -97,6 +97,7 @@ class _Walk:
         self.known: dict[Any, Result] = {}
         self.calls: list[str] = []
         self.layers = 0
+        self.idle = False
         self.conditions: dict[str, Agreement] = {}
         self.conflict: BneckError | None = None
         self.bodies: dict[type, Callable[[Any, Flow, Frame], Result]] = {
@@ -187,6 +188,8 @@ class _Walk:
         self.count(place)
         shape = flow.shape
         out = rule.out_shape(shape)
+        if self.idle:
+            out = Shape(out.channels, tuple(max(size, 1) if isinstance(size, int) else size for size in out.spatial))
         for size in (out.channels, *out.spatial):
             if isinstance(size, int) and size < 1:
                 raise _too_small(place, name, shape, out)
@@ -279,7 +282,7 @@ class _Walk:
         if flow.stride is not None or any(isinstance(value, Tap) for value in (*arguments, *named.values())):
             arguments = [_rebased(value, flow) for value in arguments]
             named = {name: _rebased(value, flow) for name, value in named.items()}
-        key = (block.name, tuple(arguments), tuple(named.items()), flow.shape)
+        key = (block.name, tuple(arguments), tuple(named.items()), flow.shape, self.idle)
         if key not in self.known:
             self.known[key] = self.fresh_block(block, arguments, named, step, options, flow)
         node, out = self.known[key]
@@ -332,7 +335,7 @@ class _Walk:
                 f"{name} takes {len(parameters)} arguments (got {len(arguments)})", f"it is {signature(definition)}"
             )
         given = dict(zip((parameter.name for parameter in parameters), arguments, strict=False))
-        for option in named:
+        for option, value in named.items():
             at = next((other.place for other in options if other.name == option), place)
             if definition_parameter(definition, option) is None:
                 names = [parameter.name for parameter in parameters]
@@ -341,7 +344,7 @@ class _Walk:
                 )
             if option in given:
                 raise at.error(f"{name}: '{option}' is given twice", f"it is {signature(definition)}")
-            given[option] = named[option]
+            given[option] = value
         for parameter in parameters:
             if parameter.name in given:
                 scope[parameter.name] = given[parameter.name]
@@ -363,9 +366,9 @@ class _Walk:
     def repeat(self, repeat: Repeat, flow: Flow, frame: Frame) -> Result:
         """Walk copies until one leaves the shape as it found it: the rest are then the same."""
         frame.scope["c"] = flow.shape.channels
-        count = repeat.count.evaluate(frame.scope)
+        count = repeat.times.evaluate(frame.scope)
         if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= MAX_COPIES:
-            raise repeat.count.place.error(f"a repeat is a whole number from 0 to {MAX_COPIES:,} (got {show(count)})")
+            raise repeat.times.place.error(f"a repeat is a whole number from 0 to {MAX_COPIES:,} (got {show(count)})")
         body, shape = repeat.body, flow.shape
         if repeat.first and not isinstance(body, Step):
             raise repeat.place.error("`first` changes the options of one step; here several are repeated")
@@ -382,13 +385,13 @@ class _Walk:
                 node, flow = self.body(body, flow, frame)
                 copies = count - done if flow.shape == before.shape and flow.stride == before.stride else 1
             if runs and (runs[-1].node is node or runs[-1].node == node):
-                runs[-1] = Run(runs[-1].node, runs[-1].count + copies)
+                runs[-1] = Run(runs[-1].node, runs[-1].copies + copies)
             else:
                 runs.append(Run(node, copies))
             done += copies
         cost = NOTHING
         for run in runs:
-            cost = cost.plus(run.node.cost, run.count)
+            cost = cost.plus(run.node.cost, run.copies)
         name = body.name if isinstance(body, Step) else ""
         series = Series("repeat", name, _text(repeat.place), tuple(runs), shape, flow.shape, cost, repeat.place)
         return Result(series, flow)
@@ -454,9 +457,7 @@ class _Walk:
         cost = NOTHING
         for node in nodes:
             cost = cost.plus(node.cost)
-        return Result(
-            Fork(kind, nodes, layer, flow.shape, shape, cost, place), Flow(shape, first.stride, place)
-        )
+        return Result(Fork(kind, nodes, layer, flow.shape, shape, cost, place), Flow(shape, first.stride, place))
 
     def require_joinable(self, op: str, one: Flow, other: Flow, place: Place) -> None:
         """Require equal shapes to add, equal maps to concatenate.
@@ -524,8 +525,10 @@ class _Walk:
         return Result(fork, Flow(whole, flow.stride, scale.place))
 
     def aside(self, aside: Aside, flow: Flow, frame: Frame) -> Result:
-        """Walk a head that does not run: its parameters count, nothing else does."""
+        """Walk a head that does not run: its parameters count, nothing else does, and no map is too small for it."""
+        outer, self.idle = self.idle, True
         node, _ = self.body(aside.body, flow, frame)
+        self.idle = outer
         params = node.cost.params
         fork = Fork("aside", (node,), None, flow.shape, flow.shape, Cost(params, params), aside.place)
         return Result(fork, flow)
@@ -575,7 +578,7 @@ def _series(kind: str, name: str, nodes: list[Node], shape: Shape, out: Shape, p
     for node in nodes:
         cost = cost.plus(node.cost)
         if runs and isinstance(node, Series) and node.kind == "block" and runs[-1].node == node:
-            runs[-1] = Run(node, runs[-1].count + 1)
+            runs[-1] = Run(node, runs[-1].copies + 1)
         else:
             runs.append(Run(node, 1))
     label = nodes[-1].name if nodes and isinstance(nodes[-1], Wire) and nodes[-1].kind == "as" else ""

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.errors import BneckError, listed, nearest
-from bneck_cli.network import Cost, Layer, Node, Series, children, entries, inner
+from bneck_cli.network import Cost, Layer, Node, Series, Wire, children, entries, inner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +25,7 @@ RULE = (
 class Row(NamedTuple):
     """A line of the report: a layer, or a group of them with its subtotal.
 
-    ``cost`` is that of one copy; ``count`` says how many identical copies the row stands for.
+    ``cost`` is that of one copy; ``repeat`` says how many identical copies the row stands for.
     """
 
     path: str
@@ -33,19 +33,17 @@ class Row(NamedTuple):
     level: int
     op: str
     text: str
-    count: int
+    repeat: int
     shape: Shape
     out: Shape
     window: Window | None
     cost: Cost
-    layers: bool
-    idle: bool = False
-    copies: int = 1
+    is_layer: bool
 
     @property
     def total(self) -> Cost:
         """The cost of all copies."""
-        return Cost().plus(self.cost, self.count)
+        return Cost().plus(self.cost, self.repeat)
 
 
 class Column(NamedTuple):
@@ -124,7 +122,7 @@ COLUMNS = (
     Column("padding", "pad", lambda row, _: _padding(row), default="0"),
     Column("dilation", "dilation", lambda row, _: _extent(row, "dilation"), default="1"),
     Column("groups", "groups", lambda row, _: row.window.groups if row.window else "", number=True, default=1),
-    Column("repeat", "×", lambda row, _: row.count, number=True, default=1),
+    Column("repeat", "×", lambda row, _: row.repeat, number=True, default=1),
     Column("params", "params", lambda row, _: row.cost.params, number=True),
     Column("macs", "MACs", _macs("macs"), number=True),
     Column("share", "share", _share, number=True),
@@ -174,7 +172,7 @@ def build_report(analysis: Analysis, view: View = View()) -> Report:
         notes.append(f"the first {len(rows)} rows")
     if not view.columns:
         columns = COLUMNS
-        shown = [row for row in rows if row.layers] or rows
+        shown = [row for row in rows if row.is_layer] or rows
         columns = tuple(column for column in columns if not _plain(column, shown, rows, analysis.cost))
     return Report(
         analysis.name,
@@ -196,7 +194,7 @@ def _plain(column: Column, shown: list[Row], rows: list[Row], cost: Cost) -> boo
     if column.default is None:
         return False
     if column.key == "repeat":
-        return all(row.count == 1 for row in rows)
+        return all(row.repeat == 1 for row in rows)
     return all(column.value(row, None) in ("", column.default) for row in shown)  # type: ignore[arg-type]
 
 
@@ -244,7 +242,7 @@ def flat_rows(analysis: Analysis, view: View, folded: bool) -> Iterator[Row]:
     """Yield the layers that a view asks for; with a depth, the groups at that depth stand for what they hold."""
     if view.depth is not None and not is_flat(view):
         tree = _tree_rows(analysis.root, view._replace(expand=not folded))
-        yield from (row for row in tree if row.layers or row.level + 1 == view.depth)
+        yield from (row for row in tree if row.is_layer or row.level + 1 == view.depth)
         return
     rows: Iterator[Row] = layer_rows(analysis.root, folded)
     if view.only:
@@ -256,60 +254,41 @@ def flat_rows(analysis: Analysis, view: View, folded: bool) -> Iterator[Row]:
 
 def layer_rows(root: Series, folded: bool = True) -> Iterator[Row]:
     """Yield a row for every layer in execution order."""
-    for path, layer, count, idle in entries(root, folded):
-        yield _layer_row(layer, path, path, 0, count, idle)
+    for path, layer, copies, idle in entries(root, folded):
+        yield _layer_row(layer, path, path, 0, copies, idle)
 
 
-def _layer_row(layer: Layer, path: str, label: str, level: int, count: int, idle: bool, copies: int = 1) -> Row:
+def _layer_row(layer: Layer, path: str, label: str, level: int, copies: int, idle: bool) -> Row:
     window = layer.rule.geometry(layer.shape) if layer.rule is not None else None
-    cost = Cost(layer.cost.params, layer.cost.params) if idle else layer.cost
-    return Row(path, label, level, layer.op, layer.text, count, layer.shape, layer.out, window, cost, True, idle, copies)
+    cost = _idle(layer.cost) if idle else layer.cost
+    return Row(path, label, level, layer.op, layer.text, copies, layer.shape, layer.out, window, cost, True)
 
 
-def _tree_rows(root: Series, view: View) -> Iterator[Row]:
-    """Yield groups with their subtotals, each followed by what it holds."""
-    for name, node, copies, first in children(root):
-        yield from _rows(node, name, name, 0, copies, first, 1, view, False)
+def _idle(cost: Cost) -> Cost:
+    """Give the cost of what does not run: its parameters."""
+    return Cost(cost.params, cost.params)
 
 
-def _rows(
-    node: Node, path: str, name: str, level: int, copies: int, first: int, outer: int, view: View, idle: bool
+def _tree_rows(
+    node: Node, view: View, path: str = "", level: int = 0, outer: int = 1, idle: bool = False
 ) -> Iterator[Row]:
-    idle = idle or name.startswith("aside")
-    if view.expand and copies > 1:
-        stem = name.rstrip("0123456789")
-        start = first if name[:1].isdigit() else first + 1
-        for index in range(copies):
-            number = f"{stem}{start + index}"
-            yield from _rows(node, f"{path[: len(path) - len(name)]}{number}", number, level, 1, first, outer, view, idle)
-        return
-    label = _run_label(name, copies, first)
-    count = outer * copies
-    if isinstance(node, Layer):
-        yield _layer_row(node, path, label, level, count, idle, copies)
-        return
-    held = children(node)
-    if not held:
-        return
-    shown = inner(node) if isinstance(node, Series) else None
-    text = shown.text if shown and shown.kind != "chain" else ""
-    op = shown.name if shown else ""
-    cost = Cost(node.cost.params, node.cost.params) if idle else node.cost
-    yield Row(path, label, level, op, text, count, node.shape, node.out, None, cost, False, idle, copies)
-    if view.depth is not None and level + 1 >= view.depth:
-        return
-    for key, child, number, start in held:
-        yield from _rows(child, f"{path}.{key}", key, level + 1, number, start, count, view, idle)
-
-
-def _run_label(name: str, copies: int, first: int) -> str:
-    """Name a run of copies: ``1-4`` for four copies that begin with number 1."""
-    if copies == 1:
-        return name
-    if name[:1].isdigit():
-        return f"{first}-{first + copies - 1}"
-    stem = name.rstrip("0123456789")
-    return f"{stem}{first + 1}-{first + copies}"
+    """Yield groups with their subtotals, each followed by what it holds, down to the view's depth."""
+    for held in children(node):
+        away = idle or held.idle
+        for child in held.opened() if view.expand else (held,):
+            label, inside, copies = child.label, child.node, outer * child.copies
+            place = f"{path}.{label}" if path else label
+            if isinstance(inside, Layer):
+                yield _layer_row(inside, place, label, level, copies, away)
+                continue
+            assert not isinstance(inside, Wire)
+            shown = inner(inside) if isinstance(inside, Series) else None
+            text = shown.text if shown and shown.kind != "chain" else ""
+            cost = _idle(inside.cost) if away else inside.cost
+            op = shown.name if shown else ""
+            yield Row(place, label, level, op, text, copies, inside.shape, inside.out, None, cost, False)
+            if view.depth is None or level + 1 < view.depth:
+                yield from _tree_rows(inside, view, place, level + 1, copies, away)
 
 
 # What stands around the rows
@@ -317,9 +296,7 @@ def _run_label(name: str, copies: int, first: int) -> str:
 
 def describe_input(analysis: Analysis) -> str:
     """Write the input for a title: ``3×224×224``, with the batch where it is not 1."""
-    shapes = [
-        f"{name} {shape}" if len(analysis.inputs) > 1 else str(shape) for name, shape in analysis.inputs.items()
-    ]
+    shapes = [f"{name} {shape}" if len(analysis.inputs) > 1 else str(shape) for name, shape in analysis.inputs.items()]
     described = ", ".join(shapes)
     for name, value in analysis.values.items():
         described += f", {name}={value}"
@@ -335,7 +312,7 @@ def uncounted(analysis: Analysis) -> dict[str, Size]:
         if entry.idle:
             continue
         for label, elements in left_out(entry.layer):
-            totals[label] = totals.get(label, 0) + elements * (entry.count * analysis.batch)
+            totals[label] = totals.get(label, 0) + elements * (entry.copies * analysis.batch)
     return totals
 
 

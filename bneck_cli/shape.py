@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Shape(NamedTuple):
-    """Channels first, whatever the rank: a vector has no spatial size, a sequence its length, a map height and width."""
+    """Channels first, whatever the rank: a vector has no spatial size, a sequence a length, a map height and width."""
 
     channels: Size
     spatial: tuple[Size, ...] = ()
@@ -20,7 +20,7 @@ class Shape(NamedTuple):
     @property
     def positions(self) -> Size:
         """The number of positions at which every channel has a value."""
-        return prod(self.spatial)  # type: ignore[arg-type,return-value]
+        return prod(self.spatial)
 
     @property
     def elements(self) -> Size:

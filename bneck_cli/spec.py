@@ -216,7 +216,7 @@ def _net(key: Scalar, value: Node) -> Definition:
 
 
 def _signature(key: Scalar) -> tuple[str, tuple[Parameter, ...]]:
-    """Read ``name(parameter, parameter=default, ...)``; a signature without parameters may leave the parentheses out."""
+    """Read ``name(parameter, parameter=default, ...)``; without parameters the parentheses may be left out."""
     match = re.fullmatch(r"([A-Za-z_]\w*)\s*(?:\((.*)\))?\s*", key.text, re.DOTALL)
     place = Place(key, 0, len(key.text))
     if match is None:

@@ -35,9 +35,9 @@ class Step(NamedTuple):
 
 
 class Repeat(NamedTuple):
-    """``count`` copies of a body in a row; ``first`` changes options of the first copy alone."""
+    """Copies of a body in a row, ``times`` of them; ``first`` changes options of the first copy alone."""
 
-    count: Expression
+    times: Expression
     body: Body
     first: tuple[Option, ...]
     place: Place
@@ -398,4 +398,3 @@ def value_of(node: Node) -> Expression:
     if not node.text.strip():
         raise place.error("expected a value (got nothing)")
     return parse_expression(node)
-

@@ -43,8 +43,9 @@ class Tokens(Kind):
 
     def params(self, x: Shape) -> Size:
         """The class tokens, and a learned vector for each position."""
-        length = self.out_shape(x).positions
-        return x.channels * (self.cls + (length if self.pos == "learned" else 0))
+        length: Size = self.out_shape(x).positions
+        count: Size = self.cls + (length if self.pos == "learned" else 0)
+        return x.channels * count
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """A vector is added at every position."""

@@ -53,7 +53,7 @@ def window_over(x: Shape, layer: Any, groups: Size = 1) -> Window:
     return Window(kernel, stride, sides, dilation, groups, getattr(layer, "ceil", False))
 
 
-def windows_along(n: Size, k: int, s: int, pad: Any, d: int) -> Size:
+def windows_along(n: Size, k: int, s: int, pad: Any, d: int) -> Any:
     """Count the windows of ``k`` taps, ``d`` apart, that fit in ``n`` elements and their padding at steps of ``s``."""
     if pad == "tf_same":
         return (n + s - 1) // s
@@ -91,8 +91,10 @@ class Conv(Kind):
         return Shape(self.channels, windows_over(x, self.geometry(x)))
 
     def params(self, x: Shape) -> Size:
-        """channels · C/groups · k·k, and the bias."""
-        weight = self.channels * share(x.channels, self.groups, "in_channels", "groups") * prod(self.geometry(x).kernel)
+        """Filters · C/groups · k·k, and the bias."""
+        weight: Size = (
+            self.channels * share(x.channels, self.groups, "in_channels", "groups") * prod(self.geometry(x).kernel)
+        )
         return weight + self.channels if self.bias else weight
 
     def macs(self, x: Shape, y: Shape) -> Size:
@@ -127,7 +129,7 @@ class DepthwiseConv(Kind):
 
     def params(self, x: Shape) -> Size:
         """multiplier·C · k·k, and the bias."""
-        filters = x.channels * self.multiplier
+        filters: Size = x.channels * self.multiplier
         return filters * prod(self.geometry(x).kernel) + (filters if self.bias else 0)
 
     def macs(self, x: Shape, y: Shape) -> Size:
@@ -175,7 +177,9 @@ class TransposedConv(Kind):
 
     def params(self, x: Shape) -> Size:
         """C · channels/groups · k·k, and the bias."""
-        weight = x.channels * share(self.channels, self.groups, "out_channels", "groups") * prod(self.geometry(x).kernel)
+        weight: Size = (
+            x.channels * share(self.channels, self.groups, "out_channels", "groups") * prod(self.geometry(x).kernel)
+        )
         return weight + self.channels if self.bias else weight
 
     def macs(self, x: Shape, y: Shape) -> Size:

@@ -108,20 +108,18 @@ class Kind:
 
 
 LAYERS: dict[str, type[Kind]] = {}
-T = TypeVar("T", bound=type[Kind])
+T = TypeVar("T", bound=Kind)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(argument, option, flag))
-def kind(*names: str) -> Callable[[T], T]:
+def kind(*names: str) -> Callable[[type[T]], type[T]]:
     """Register a class as the layer kind (or kinds) of these names; its fields keep their order."""
 
-    def register(cls: T) -> T:
-        cls.fields = tuple(
-            value._replace(name=name) for name, value in vars(cls).items() if isinstance(value, Field)
-        )
+    def register(cls: type[T]) -> type[T]:
+        cls.fields = tuple(value._replace(name=name) for name, value in vars(cls).items() if isinstance(value, Field))
         cls.summary = (cls.__doc__ or "").split("\n")[0]
         for name in names:
-            LAYERS[name] = cls if len(names) == 1 else type(cls)(cls.__name__, (cls,), {"__doc__": cls.__doc__})
+            LAYERS[name] = cls if len(names) == 1 else type(cls.__name__, (cls,), {"__doc__": cls.__doc__})
             LAYERS[name].name = name
         return cls
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bneck_cli.layers.kinds import Kind, flag, kind, option, positive, share, size, argument
+from bneck_cli.layers.kinds import Kind, argument, flag, kind, option, positive, share, size
 from bneck_cli.shape import Shape
 
 if TYPE_CHECKING:

@@ -38,11 +38,11 @@ class Linear(Kind):
 
     def params(self, x: Shape) -> Size:
         """C · channels, and the bias."""
-        weight = x.channels * self.channels
+        weight: Size = x.channels * self.channels
         return weight if self.nobias else weight + self.channels
 
     def macs(self, x: Shape, y: Shape) -> Size:
-        """positions · C · channels."""
+        """Positions · C · channels."""
         return y.elements * x.channels
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:

@@ -31,7 +31,7 @@ def _report(candidate: Candidate, blocks: bool) -> tuple[str, list[Cells], list[
         for column in report_columns(report, bars=False)
         if column.key not in ("kernel", "stride", "groups") or any(cell not in ("", "1") for cell in column.cells)
     ]
-    return f"{candidate.name} · {report.subtitle}", columns, [not row.layers for row in report.rows]
+    return f"{candidate.name} · {report.subtitle}", columns, [not row.is_layer for row in report.rows]
 
 
 def _totals(comparison: Comparison) -> list[Cells]:

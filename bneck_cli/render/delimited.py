@@ -43,7 +43,7 @@ def _side(axis: int, side: int) -> Cell:
 CELLS: dict[str, Cell] = {
     "path": lambda row: row.path,
     "op": lambda row: row.op,
-    "repeat": lambda row: row.count,
+    "repeat": lambda row: row.repeat,
     "in_channels": lambda row: row.shape.channels,
     "in_height": lambda row: _size(row.shape, 0),
     "in_width": lambda row: _size(row.shape, 1),
@@ -102,7 +102,7 @@ def _times(cell: Cell, batch: int) -> Cell:
 
 
 def delimited(header: Iterable[Iterable[Any]], delimiter: str, lines: Iterable[Iterable[Any]]) -> Iterator[str]:
-    """Write lines of cells, with quotes where needed; text that a spreadsheet would run as a formula is made harmless."""
+    """Write lines of cells, quoted where needed; text that a spreadsheet would run as a formula is made harmless."""
     import csv
     import io
     from itertools import chain

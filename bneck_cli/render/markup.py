@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from bneck_cli.report import Report, View
 
 
-def render_markdown(analysis: Analysis, view: View, style: Style) -> Iterator[str]:
+def render_markdown(analysis: Analysis, view: View, _style: Style) -> Iterator[str]:
     """Write a Markdown table with its title, its totals and the counting rule."""
     report = build_report(analysis, view)
     yield f"**{escape_markdown(report.title)}**, {escape_markdown(report.subtitle)}\n\n"
-    columns = [column._replace(cells=_indented(column, report, "&nbsp;&nbsp;")) for column in report_columns(report, bars=False)]
+    columns = [
+        column._replace(cells=_indented(column, report, "&nbsp;&nbsp;"))
+        for column in report_columns(report, bars=False)
+    ]
     yield from markdown_table(columns)
     yield "\n" + "\n".join(f"{line}  " for line in footer(report)).rstrip() + "\n"
 
@@ -37,7 +40,7 @@ def escape_markdown(cell: str) -> str:
     return cell.replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*").replace("_", "\\_").replace("\n", " ")
 
 
-def render_latex(analysis: Analysis, view: View, style: Style) -> Iterator[str]:
+def render_latex(analysis: Analysis, view: View, _style: Style) -> Iterator[str]:
     """Write a LaTeX table (booktabs) with its caption."""
     report = build_report(analysis, view)
     columns = [
@@ -74,7 +77,13 @@ def _latex_cell(cell: str) -> str:
 
 def escape_latex(text: str) -> str:
     """Write text so that LaTeX prints it as it is."""
-    special = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "×": "$\\times$", "·": "$\\cdot$"}
+    special = {
+        "\\": "\\textbackslash{}",
+        "~": "\\textasciitilde{}",
+        "^": "\\textasciicircum{}",
+        "×": "$\\times$",
+        "·": "$\\cdot$",
+    }
     special |= {character: f"\\{character}" for character in "&%$#_{}"}
     special |= {"⌊": "$\\lfloor$", "⌋": "$\\rfloor$", "²": "$^2$", "³": "$^3$", "→": "$\\to$"}
     return "".join(special.get(character, character) for character in text)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bneck_cli.analysis import Analysis
-    from bneck_cli.network import Cost, Node
+    from bneck_cli.network import Child, Cost
     from bneck_cli.render import Style
     from bneck_cli.report import View
     from bneck_cli.shape import Shape
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 
 
-def render_json(analysis: Analysis, view: View, style: Style) -> Iterator[str]:
+def render_json(analysis: Analysis, view: View, _style: Style) -> Iterator[str]:
     """Write one JSON object; symbolic sizes are strings that Python can evaluate."""
     import json
 
@@ -37,7 +37,7 @@ def render_json(analysis: Analysis, view: View, style: Style) -> Iterator[str]:
     }
     if is_flat(view):
         document["layers"] = [
-            {"path": row.path, "repeat": row.count, **_row_fields(row, analysis.batch)}
+            {"path": row.path, "repeat": row.repeat, **_row_fields(row, analysis.batch)}
             for row in flat_rows(analysis, view, folded=not view.expand)
         ]
     else:
@@ -47,7 +47,7 @@ def render_json(analysis: Analysis, view: View, style: Style) -> Iterator[str]:
 
 def tree(analysis: Analysis, depth: int | None = None) -> list[dict[str, Any]]:
     """Give the stages, each with its blocks and layers, down to a depth."""
-    return [_node(node, name, copies, depth, analysis.batch) for name, node, copies, _ in children(analysis.root)]
+    return [_node(child, depth, analysis.batch) for child in children(analysis.root)]
 
 
 def number(size: Any) -> Any:
@@ -91,9 +91,10 @@ def _row_fields(row: Any, batch: int) -> dict[str, Any]:
     }
 
 
-def _node(node: Node, name: str, copies: int, depth: int | None, batch: int) -> dict[str, Any]:
+def _node(child: Child, depth: int | None, batch: int) -> dict[str, Any]:
     """Write a node and what it holds; the cost is that of one of its ``repeat`` copies."""
-    fields: dict[str, Any] = {"name": name, "repeat": copies}
+    node = child.node
+    fields: dict[str, Any] = {"name": child.label, "repeat": child.copies}
     if isinstance(node, Layer):
         window = node.rule.geometry(node.shape) if node.rule is not None else None
         fields |= {"op": node.op, "text": node.text}
@@ -108,5 +109,5 @@ def _node(node: Node, name: str, copies: int, depth: int | None, batch: int) -> 
     fields |= {"input": _shape(node.shape), "output": _shape(node.out), **cost_fields(node.cost, batch)}
     if depth is None or depth > 1:
         below = None if depth is None else depth - 1
-        fields["children"] = [_node(child, key, count, below, batch) for key, child, count, _ in children(node)]
+        fields["children"] = [_node(held, below, batch) for held in children(node)]
     return fields

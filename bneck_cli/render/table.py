@@ -59,7 +59,7 @@ def render_table(analysis: Analysis, view: View, style: Style) -> Iterator[str]:
     report = build_report(analysis, view)
     columns = fitted(report_columns(report, style.ascii), style.width)
     title = f"{report.title} · {report.subtitle}"
-    yield from print_table(title, columns, style, [not row.layers for row in report.rows], total=not report.flat)
+    yield from print_table(title, columns, style, [not row.is_layer for row in report.rows], total=not report.flat)
     yield "\n".join(_footer(report, style)) + "\n"
 
 
@@ -94,7 +94,7 @@ def _cell(column: Column, row: Row, report: Report, ascii_only: bool, bars: bool
             return ""
         return f"{value * 100:5.1f}%" + (f" {bar(value, ascii_only=ascii_only)}" if bars else "")
     if column.key == "op":
-        return row.text if not row.layers and row.text else str(value)
+        return row.text if not row.is_layer and row.text else str(value)
     if column.key == "repeat":
         return "" if value == 1 else f"{value:,}"
     return grouped(value, ascii_only)
@@ -124,7 +124,11 @@ def _needed(columns: Sequence[Cells]) -> int:
 def _without_text(columns: list[Cells]) -> list[Cells]:
     """Say the block's name, not the whole line of the spec."""
     return [
-        column._replace(cells=[cell.split(" ")[0] if " " in cell and not cell[0].isdigit() else _second(cell) for cell in column.cells])
+        column._replace(
+            cells=[
+                cell.split(" ")[0] if " " in cell and not cell[0].isdigit() else _second(cell) for cell in column.cells
+            ]
+        )
         if column.key == "op"
         else column
         for column in columns
@@ -214,4 +218,3 @@ def _footer(report: Report, style: Style) -> Iterator[str]:
         yield from wrap(f"not counted, in elements: {left}", width, subsequent_indent="  ", break_long_words=False)
     for note in report.notes:
         yield from wrap(f"note: {note}", width, subsequent_indent="  ", break_long_words=False)
-
