@@ -608,7 +608,7 @@ def _rebased(value: Any, flow: Flow) -> Any:
 
 
 def _stride_after(rule: Any, flow: Flow, out: Shape) -> tuple[int, ...] | None:
-    """Multiply in a layer's stride; None where it does not step through its input (upsampling, tokens, global pools)."""
+    """Multiply in a layer's stride; None where it does not step over its input (upsampling, tokens, global pools)."""
     if len(out.spatial) != len(flow.shape.spatial):
         return None
     window = rule.geometry(flow.shape)

@@ -6,7 +6,7 @@ Both ways of writing a step give the same node. Nothing here knows what a layer 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from bneck_cli.document import Mapping, Node, Place, Scalar, Sequence
 from bneck_cli.errors import BneckError, listed, nearest
@@ -15,6 +15,14 @@ from bneck_cli.expression import Expression, Items, Number, parse_expression
 WORD = re.compile(r"[A-Za-z_]\w*")
 REPEAT = re.compile(r"(\d+)x")
 RESERVED = frozenset({"as", "from", "first", "if", "then", "else", "and", "or", "not", "x", "c", "h", "w", "cin"})
+
+
+class Body(Protocol):
+    """Any node of a body: a step, a structure of them, or the name of a tensor. (A union of these would be recursive.)."""
+
+    @property
+    def place(self) -> Place:
+        """Where it stands in the spec."""
 
 
 class Option(NamedTuple):
@@ -102,8 +110,6 @@ class Resume(NamedTuple):
     name: str
     place: Place
 
-
-Body = Step | Repeat | Chain | Residual | Join | Scale | Aside | Branch | Label | Resume
 
 STRUCTURES = {
     "residual": ("shortcut",),

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.layers.kinds import Kind, argument, flag, kind, option, positive, share, size
-from bneck_cli.shape import Shape
 
 if TYPE_CHECKING:
-    from bneck_cli.shape import Size
+    from bneck_cli.shape import Shape, Size
 
 
 @kind("bn")
