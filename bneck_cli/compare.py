@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bneck_cli.analysis import Analysis, analyze_program
 from bneck_cli.errors import BneckError
 from bneck_cli.network import Fork, Layer, Node, Series, entries
-from bneck_cli.report import describe_input
+from bneck_cli.report import describe_input, grouped, requirements
 
 if TYPE_CHECKING:
     from bneck_cli.analysis import Settings
@@ -85,8 +85,6 @@ def compare_programs(programs: list[tuple[str, Program]], settings: Settings) ->
     title = " and ".join(candidate.name for candidate in candidates)
     if len(inputs) == 1:
         title += f" · {inputs.pop()}"
-    from bneck_cli.report import requirements
-
     notes = sorted({note for candidate in candidates for note in requirements(candidate.analysis)})
     conclusion = tuple(_conclusion(candidates, metrics))
     return Comparison(title, tuple(candidates), metrics, conclusion, all(blocks), tuple(notes))
@@ -176,8 +174,6 @@ def _joined(parts: list[str]) -> str:
 
 def _said(metric: Metric, index: int, noun: str) -> str:
     """Say how one value compares with the first, with both numbers."""
-    from bneck_cli.render.table import grouped
-
     ratio = metric.ratio(index)
     value, first = grouped(metric.values[index]), grouped(metric.values[0])
     if metric.values[index] == metric.values[0]:

@@ -294,6 +294,19 @@ def _tree_rows(
 # What stands around the rows
 
 
+def grouped(value: Any, ascii_only: bool = False) -> str:
+    """Write a number for people: 4,089,184,256; a symbolic size in its mathematical form."""
+    if value is None or value == "":
+        return ""
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, str):
+        return value
+    from bneck_cli.dim import pretty
+
+    return pretty(value, ascii=ascii_only)
+
+
 def describe_input(analysis: Analysis) -> str:
     """Write the input for a title: ``3×224×224``, with the batch where it is not 1."""
     shapes = [f"{name} {shape}" if len(analysis.inputs) > 1 else str(shape) for name, shape in analysis.inputs.items()]

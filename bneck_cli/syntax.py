@@ -18,7 +18,7 @@ RESERVED = frozenset({"as", "from", "first", "if", "then", "else", "and", "or", 
 
 
 class Body(Protocol):
-    """Any node of a body: a step, a structure of them, or the name of a tensor. (A union of these would be recursive.)."""
+    """A node of a body: a step, a structure of steps, or the name of a tensor. (A union would be recursive.)"""
 
     @property
     def place(self) -> Place:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from bneck_cli.render.delimited import delimited
 from bneck_cli.render.markup import escape_latex, escape_markdown, latex_table, markdown_table
 from bneck_cli.render.structured import cost_fields, number, tree
-from bneck_cli.render.table import Cells, grouped, print_table, report_columns
-from bneck_cli.report import RULE, View, build_report
+from bneck_cli.render.table import Cells, print_table, report_columns
+from bneck_cli.report import RULE, View, build_report, grouped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

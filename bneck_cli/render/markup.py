@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bneck_cli.render.table import Cells, grouped, report_columns
-from bneck_cli.report import RULE, build_report
+from bneck_cli.render.table import Cells, report_columns
+from bneck_cli.report import RULE, build_report, grouped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

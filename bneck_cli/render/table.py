@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bneck_cli.report import PER_INPUT, RULE, build_report
+from bneck_cli.report import PER_INPUT, RULE, build_report, grouped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,19 +30,6 @@ class Cells(NamedTuple):
     def width(self) -> int:
         """The characters that the column needs."""
         return max(map(len, (self.title, *self.cells)))
-
-
-def grouped(value: Any, ascii_only: bool = False) -> str:
-    """Write a number for people: 4,089,184,256; a symbolic size in its mathematical form."""
-    if value is None or value == "":
-        return ""
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, str):
-        return value
-    from bneck_cli.dim import pretty
-
-    return pretty(value, ascii=ascii_only)
 
 
 def bar(share: float, width: int = BAR, ascii_only: bool = False) -> str:
