@@ -9,6 +9,7 @@ from bneck_cli.document import Place, Scalar, Source
 from bneck_cli.errors import BneckError
 from bneck_cli.expression import Expression, parse_expression
 from bneck_cli.library import Program, as_network
+from bneck_cli.memory import collector_paused
 from bneck_cli.network import Cost, Fork, Layer, Node, Run, Series, Wire
 from bneck_cli.propagate import TooSmallError, propagate
 from bneck_cli.shape import Shape
@@ -62,7 +63,8 @@ def analyze_program(program: Program, settings: Settings = Settings()) -> Analys
     shapes = _inputs(program, net, settings)
     units = _assumptions(settings.assume, shapes)
     try:
-        root, wires = propagate(net, program.blocks, program.formulas, _sized(shapes, units))
+        with collector_paused():
+            root, wires = propagate(net, program.blocks, program.formulas, _sized(shapes, units))
     except TooSmallError as error:
         least = smallest_input(program, settings)
         hint = f"the smallest legal input is {least}" if least else ""

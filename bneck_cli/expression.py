@@ -23,6 +23,7 @@ MAX_EXPONENT = 64
 MAX_VALUE = 2**256
 MAX_NESTING = 40
 
+EXTENT = re.compile(r"\d+x\d+")
 TOKEN = re.compile(
     r"\s*(?:(?P<extent>\d+(?:x\d+)+)(?!\w)|(?P<number>\d+\.\d+|\d+)(?![\w.])|(?P<name>[A-Za-z_]\w*)"
     r"|(?P<operator>\*\*|//|==|!=|<=|>=|[-+*/%<>()\[\],]))"
@@ -283,8 +284,10 @@ def parse_expression(scalar: Scalar, start: int = 0, end: int | None = None) -> 
     """
     text = scalar.text[start:end]
     place = Place(scalar, start, len(text))
-    if text.isdigit():  # the two commonest forms, at once
+    if text.isdigit():  # the commonest forms, at once
         return Number(_integer(text, place), place)
+    if EXTENT.fullmatch(text):
+        return Number(tuple(_integer(part, place) for part in text.split("x")), place)
     if text.isidentifier() and text not in ("not", "and", "or", "if", "else"):
         return Name(text, place)
     if len(text) > MAX_LENGTH:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from bneck_cli.document import MAX_CHARACTERS, Place, Scalar, Source
 from bneck_cli.errors import BneckError, nearest
 from bneck_cli.expression import Name
+from bneck_cli.memory import collector_paused
 from bneck_cli.spec import Definition, Formula, Spec, parse_spec, with_settings
 from bneck_cli.syntax import Option, Step
 
@@ -127,7 +128,8 @@ def load(name: str) -> Program:
 
 def resolve(source: Source) -> Program:
     """Parse a text and bring in its includes and the spec that it extends."""
-    return _resolve(source, ())
+    with collector_paused():
+        return _resolve(source, ())
 
 
 def _resolve(source: Source, through: tuple[str, ...]) -> Program:

@@ -13,12 +13,13 @@ from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.expression import Expression, Items, Number, parse_expression
 
 WORD = re.compile(r"[A-Za-z_]\w*")
+PLAIN = re.compile(r"->|(?:(?!->)\S)+")
 REPEAT = re.compile(r"(\d+)x")
 RESERVED = frozenset({"as", "from", "first", "if", "then", "else", "and", "or", "not", "x", "c", "h", "w", "cin"})
 
 
 class Body(Protocol):
-    """A node of a body: a step, a structure of steps, or the name of a tensor. (A union would be recursive.)"""
+    """A node of a body: a step, a structure of steps, or the name of a tensor; a union of them would be recursive."""
 
     @property
     def place(self) -> Place:
@@ -175,6 +176,8 @@ def _pipeline(scalar: Scalar) -> Body:
 
 def _words(scalar: Scalar) -> list[Word]:
     """Split at spaces and arrows that stand outside parentheses."""
+    if "(" not in scalar.text and "[" not in scalar.text:
+        return [Word(match.group(), match.start()) for match in PLAIN.finditer(scalar.text)]
     text, words, depth, start = scalar.text, [], 0, -1
     position = 0
     while position < len(text):

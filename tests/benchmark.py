@@ -64,7 +64,9 @@ def in_process() -> None:
     from bneck_cli.library import load, resolve
     from bneck_cli.report import build_report
 
-    fifty, long = (best(lambda name=name: build_report(analyze_program(load(name)))) for name in ("resnet50", "resnet152"))
+    fifty, long = (
+        best(lambda name=name: build_report(analyze_program(load(name)))) for name in ("resnet50", "resnet152")
+    )
     print(f"text to report: ResNet-50 {fifty:.1f} ms, ResNet-152 {long:.1f} ms, ratio {long / fifty:.2f}")
     symbolic = best(lambda: analyze_program(load("resnet50"), Settings(input="3xHxW")))
     print(f"ResNet-50 with symbols: {symbolic:.1f} ms")

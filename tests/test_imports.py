@@ -14,7 +14,7 @@ import bneck_cli
 PACKAGE = Path(bneck_cli.__file__).parent
 
 FLOORS = (
-    ("version", "errors", "dim"),
+    ("version", "errors", "memory", "dim"),
     ("shape", "document"),
     ("layers", "expression"),
     ("syntax",),
@@ -50,7 +50,9 @@ def imported(tree: ast.AST) -> set[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} if node.module != "bneck_cli" else {f"bneck_cli.{alias.name}" for alias in node.names}
+            names |= (
+                {node.module} if node.module != "bneck_cli" else {f"bneck_cli.{alias.name}" for alias in node.names}
+            )
     return names
 
 

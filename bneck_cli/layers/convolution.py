@@ -67,6 +67,11 @@ def windows_over(x: Shape, window: Window) -> tuple[Size, ...]:
     return tuple(windows_along(n, k, s, pad, d) for n, k, s, pad, d in axes)
 
 
+def taps(window: Window) -> int:
+    """Count the positions in a window, and so the weights of a filter for each channel that it sees."""
+    return prod(window.kernel)
+
+
 @kind("conv")
 class Conv(Kind):
     """Cross-correlation over the spatial axes; a multiply-add counts once and bias is not counted."""
@@ -80,7 +85,7 @@ class Conv(Kind):
     bias: bool = flag("add a bias to each filter")
     part = "conv"
 
-    def geometry(self, x: Shape) -> Window:
+    def window_over(self, x: Shape) -> Window:
         """Give the window per axis."""
         return window_over(x, self, self.groups)
 
@@ -92,14 +97,12 @@ class Conv(Kind):
 
     def params(self, x: Shape) -> Size:
         """Filters · C/groups · k·k, and the bias."""
-        weight: Size = (
-            self.channels * share(x.channels, self.groups, "in_channels", "groups") * prod(self.geometry(x).kernel)
-        )
+        weight: Size = self.channels * share(x.channels, self.groups, "in_channels", "groups") * taps(self.geometry(x))
         return weight + self.channels if self.bias else weight
 
     def macs(self, x: Shape, y: Shape) -> Size:
         """H'·W' · channels · C/groups · k·k."""
-        filter_size = share(x.channels, self.groups, "in_channels", "groups") * prod(self.geometry(x).kernel)
+        filter_size = share(x.channels, self.groups, "in_channels", "groups") * taps(self.geometry(x))
         return y.elements * filter_size
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
@@ -119,7 +122,7 @@ class DepthwiseConv(Kind):
     bias: bool = flag("add a bias to each filter")
     part = "conv"
 
-    def geometry(self, x: Shape) -> Window:
+    def window_over(self, x: Shape) -> Window:
         """Give the window per axis; there are as many groups as channels."""
         return window_over(x, self, x.channels)
 
@@ -130,11 +133,11 @@ class DepthwiseConv(Kind):
     def params(self, x: Shape) -> Size:
         """multiplier·C · k·k, and the bias."""
         filters: Size = x.channels * self.multiplier
-        return filters * prod(self.geometry(x).kernel) + (filters if self.bias else 0)
+        return filters * taps(self.geometry(x)) + (filters if self.bias else 0)
 
     def macs(self, x: Shape, y: Shape) -> Size:
         """H'·W' · multiplier·C · k·k."""
-        return y.elements * prod(self.geometry(x).kernel)
+        return y.elements * taps(self.geometry(x))
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Bias is added to every element that leaves."""
@@ -155,7 +158,7 @@ class TransposedConv(Kind):
     bias: bool = flag("add a bias to each filter")
     part = "conv"
 
-    def geometry(self, x: Shape) -> Window:
+    def window_over(self, x: Shape) -> Window:
         """Give the window per axis."""
         window = window_over(x, self, self.groups)
         extra = per_axis(self.output_pad, len(x.spatial), "output_pad")
@@ -177,14 +180,12 @@ class TransposedConv(Kind):
 
     def params(self, x: Shape) -> Size:
         """C · channels/groups · k·k, and the bias."""
-        weight: Size = (
-            x.channels * share(self.channels, self.groups, "out_channels", "groups") * prod(self.geometry(x).kernel)
-        )
+        weight: Size = x.channels * share(self.channels, self.groups, "out_channels", "groups") * taps(self.geometry(x))
         return weight + self.channels if self.bias else weight
 
     def macs(self, x: Shape, y: Shape) -> Size:
         """H·W · C · channels/groups · k·k, over the *input's* positions."""
-        filter_size = share(self.channels, self.groups, "out_channels", "groups") * prod(self.geometry(x).kernel)
+        filter_size = share(self.channels, self.groups, "out_channels", "groups") * taps(self.geometry(x))
         return x.elements * filter_size
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:

@@ -74,6 +74,7 @@ class Kind:
     summary: str
     fields: tuple[Field, ...] = ()
     part = "other"
+    _last: tuple[Shape, Window | None] | None = None
 
     def __init__(self, **values: Any) -> None:
         self.__dict__.update(values)
@@ -102,8 +103,15 @@ class Kind:
         """Say what the layer does that is no multiply-add, and to how many elements."""
         return ()
 
-    def geometry(self, x: Shape) -> Window | None:
-        """Give the window that moves over the input, normalised per axis."""
+    def geometry(self, x: Shape) -> Any:
+        """Give the Window that moves over the input, or None; the rules of one layer all ask for the same one."""
+        last = self._last
+        if last is None or last[0] is not x:
+            last = self.__dict__["_last"] = (x, self.window_over(x))
+        return last[1]
+
+    def window_over(self, x: Shape) -> Window | None:
+        """Work the window out for the input's axes."""
         return None
 
 

@@ -67,7 +67,7 @@ class MaxPool(Kind):
     ceil: bool = flag("let a last window reach beyond the edge (PyTorch's ceil_mode)")
     part = "pooling"
 
-    def geometry(self, x: Shape) -> Window:
+    def window_over(self, x: Shape) -> Window:
         """Give the window per axis."""
         return pool_window(x, self)
 
@@ -90,7 +90,7 @@ class AvgPool(Kind):
     ceil: bool = flag("let a last window reach beyond the edge (PyTorch's ceil_mode)")
     part = "pooling"
 
-    def geometry(self, x: Shape) -> Window:
+    def window_over(self, x: Shape) -> Window:
         """Give the window per axis."""
         return pool_window(x, self)
 
