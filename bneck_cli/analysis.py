@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bneck_cli.collector import collector_paused
 from bneck_cli.document import Place, Scalar, Source
 from bneck_cli.errors import BneckError
 from bneck_cli.expression import Expression, parse_expression
 from bneck_cli.library import Program, as_network
-from bneck_cli.memory import collector_paused
 from bneck_cli.network import Cost, Fork, Layer, Node, Run, Series, Wire
 from bneck_cli.propagate import TooSmallError, propagate
 from bneck_cli.shape import Shape

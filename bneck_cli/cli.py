@@ -256,22 +256,21 @@ def style_of(output: str | None, fold: bool = False) -> "Style":
     """Find out how the text will be shown: a terminal has a width and colours, a pipe or a file has neither."""
     from bneck_cli.render import Style
 
-    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
-    ascii_only = output is None and not encoding.startswith("utf")
     if output is not None or not sys.stdout.isatty():
         columns = os.environ.get("COLUMNS", "")
-        return Style(int(columns) if columns.isdigit() and output is None else None, False, ascii_only, fold)
+        return Style(int(columns) if columns.isdigit() and output is None else None, False, fold)
     from shutil import get_terminal_size
 
     color = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return Style(get_terminal_size().columns, color, ascii_only, fold)
+    return Style(get_terminal_size().columns, color, fold)
 
 
 def write(chunks: Iterable[str], output: str | None) -> None:
     """Write to standard output, or to a file that is replaced only when all is written."""
     if output is None or output == "-":
+        utf8 = (sys.stdout.encoding or "").lower().startswith("utf")
         for chunk in chunks:
-            sys.stdout.write(chunk)
+            sys.stdout.write(chunk if utf8 else plain(chunk))
         sys.stdout.flush()
         return
     from tempfile import NamedTemporaryFile
@@ -292,6 +291,15 @@ def write(chunks: Iterable[str], output: str | None) -> None:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise BneckError(f"{output}: cannot be written: {reason}") from None
+
+
+PLAIN: dict[str, str | int | None] = {"×": "x", "·": "*", "─": "-", "█": "#", "⌊": "floor(", "⌋": ")", "→": "->"}
+PLAIN |= {digit: f"^{index}" for index, digit in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
+
+
+def plain(text: str) -> str:
+    """Write text for a terminal that has no more than ASCII."""
+    return text.translate(str.maketrans(PLAIN)).encode("ascii", "replace").decode("ascii")
 
 
 def _umask() -> int:

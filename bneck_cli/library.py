@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from bneck_cli.collector import collector_paused
 from bneck_cli.document import MAX_CHARACTERS, Place, Scalar, Source
 from bneck_cli.errors import BneckError, nearest
 from bneck_cli.expression import Name
-from bneck_cli.memory import collector_paused
 from bneck_cli.spec import Definition, Formula, Spec, parse_spec, with_settings
 from bneck_cli.syntax import Option, Step
 

@@ -144,8 +144,9 @@ class Child(NamedTuple):
         """The name of one copy (``conv2``), or of several (``1-4``)."""
         if self.first is None:
             return self.stem
+        apart = "_" if self.stem[-1:].isdigit() else ""  # relu6_1
         last = f"-{self.first + self.copies - 1}" if self.copies > 1 else ""
-        return f"{self.stem}{self.first}{last}"
+        return f"{self.stem}{apart}{self.first}{last}"
 
     @property
     def idle(self) -> bool:

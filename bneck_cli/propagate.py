@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from bneck_cli.dim import Agreement
     from bneck_cli.expression import Expression
+    from bneck_cli.layers import Kind
     from bneck_cli.network import Size
     from bneck_cli.spec import Definition, Formula, Parameter
 
@@ -167,7 +168,7 @@ class _Walk:
             rule = make(name, arguments, named)
             if name == "identity":  # no operation: what it stands for is that there is none
                 return Result(_series("chain", "", [], flow.shape, flow.shape, step.place), flow)
-            return self.layer(name, rule, flow, step.place)
+            return self.layer(spelled(name, arguments, named), rule, flow, step.place)
         except LayerError as error:
             raise self.layer_error(error, name, step, options, frame) from None
 
@@ -183,7 +184,7 @@ class _Walk:
             return name
         return expression.evaluate(frame.scope)
 
-    def layer(self, name: str, rule: Any, flow: Flow, place: Place) -> Result:
+    def layer(self, text: str, rule: Kind, flow: Flow, place: Place) -> Result:
         """Apply one layer: its shape, its costs, and the stride that it adds."""
         self.count(place)
         shape = flow.shape
@@ -192,12 +193,12 @@ class _Walk:
             out = Shape(out.channels, tuple(max(size, 1) if isinstance(size, int) else size for size in out.spatial))
         for size in (out.channels, *out.spatial):
             if isinstance(size, int) and size < 1:
-                raise _too_small(place, name, shape, out)
+                raise _too_small(place, rule.name, shape, out)
         macs, attention = rule.macs(shape, out), rule.attention_macs(shape, out)
         conv, linear = (macs, 0) if rule.part == "conv" else (0, macs - attention)
         weighted = rule.part in ("conv", "linear", "attention")
         cost = Cost(rule.params(shape), 0, conv, linear, attention, out.elements if weighted else 0)
-        node = Layer(name, _text(place), rule, (shape,), out, cost, place)
+        node = Layer(rule.name, text, rule, (shape,), out, cost, place)
         return Result(node, Flow(out, _stride_after(rule, flow, out), place))
 
     def count(self, place: Place) -> None:
@@ -254,7 +255,7 @@ class _Walk:
         params = self.whole(formula.params, scope, 0, f"the params of '{formula.name}'")
         macs = self.whole(formula.macs, scope, 0, f"the macs of '{formula.name}'")
         cost = Cost(params, 0, 0, macs, 0, out.elements if macs else 0)
-        node = Layer(formula.name, _text(step.place), None, (shape,), out, cost, step.place)
+        node = Layer(formula.name, spelled(formula.name, arguments, named), None, (shape,), out, cost, step.place)
         same = out.spatial == shape.spatial
         return Result(node, Flow(out, flow.stride if same else None, step.place))
 
@@ -286,9 +287,6 @@ class _Walk:
         if key not in self.known:
             self.known[key] = self.fresh_block(block, arguments, named, step, options, flow)
         node, out = self.known[key]
-        text = _text(step.place)
-        if isinstance(node, Series) and node.text != text:
-            node = node._replace(text=text, place=step.place)
         return Result(node, out._replace(stride=_times(flow.stride, out.stride)))
 
     def fresh_block(
@@ -314,7 +312,8 @@ class _Walk:
         node, out = self.body(block.body, inside, frame)
         self.calls.pop()
         runs = node.runs if isinstance(node, Series) and node.kind == "chain" else (Run(node, 1),)
-        series = Series("block", block.name, _text(step.place), runs, flow.shape, out.shape, node.cost, step.place)
+        text = spelled(block.name, arguments, named)
+        series = Series("block", block.name, text, runs, flow.shape, out.shape, node.cost, step.place)
         return Result(series, out)
 
     def bind(
@@ -393,7 +392,12 @@ class _Walk:
         for run in runs:
             cost = cost.plus(run.node.cost, run.copies)
         name = body.name if isinstance(body, Step) else ""
-        series = Series("repeat", name, _text(repeat.place), tuple(runs), shape, flow.shape, cost, repeat.place)
+        text = ""
+        if runs and isinstance(last := runs[-1].node, (Series, Layer)):
+            first = ", ".join(f"{option.name}={written(self.value(option.value, frame))}" for option in repeat.first)
+            text = (f"{count}x " if count > 1 else "") + last.text + (f" first({first})" if first else "")
+            name = last.name if isinstance(last, Series) else last.op
+        series = Series("repeat", name, text, tuple(runs), shape, flow.shape, cost, repeat.place)
         return Result(series, flow)
 
     def residual(self, residual: Residual, flow: Flow, frame: Frame) -> Result:
@@ -422,7 +426,9 @@ class _Walk:
         word = Place(place.node, place.offset, place.width)
         try:
             conv = make("conv", [1, out.shape.channels], {"stride": stride} if stride else {})
-            first, middle = self.layer("conv", conv, flow, word)
+            first, middle = self.layer(
+                spelled("conv", [(1, 1), out.shape.channels], {"stride": stride}), conv, flow, word
+            )
             second, last = self.layer("bn", make("bn", [], {}), middle, word)
         except LayerError as error:
             raise place.error(f"`shortcut: auto`: {error}") from None
@@ -652,6 +658,21 @@ def _text(place: Place) -> str:
     """Quote a step as the spec has it."""
     text = getattr(place.node, "text", "")
     return " ".join(text[place.offset : place.offset + place.width].split())
+
+
+def spelled(name: str, arguments: list[Any], named: dict[str, Any]) -> str:
+    """Write a step as a spec would, with the values of its arguments."""
+    words = [name, *map(written, arguments), *(f"{key}={written(value)}" for key, value in named.items())]
+    return " ".join(words)
+
+
+def written(value: Any) -> str:
+    """Write an argument's value: a bare word without quotes, an extent as ``3x3``."""
+    if type(value) is int or isinstance(value, str):
+        return str(value)
+    if type(value) is tuple and 1 < len(value) <= 2 and all(type(item) is int for item in value):
+        return "x".join(map(str, value))
+    return show(value)
 
 
 def signature(definition: Definition | Formula) -> str:

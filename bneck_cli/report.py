@@ -294,7 +294,7 @@ def _tree_rows(
 # What stands around the rows
 
 
-def grouped(value: Any, ascii_only: bool = False) -> str:
+def grouped(value: Any) -> str:
     """Write a number for people: 4,089,184,256; a symbolic size in its mathematical form."""
     if value is None or value == "":
         return ""
@@ -304,7 +304,7 @@ def grouped(value: Any, ascii_only: bool = False) -> str:
         return value
     from bneck_cli.dim import pretty
 
-    return pretty(value, ascii=ascii_only)
+    return pretty(value)
 
 
 def describe_input(analysis: Analysis) -> str:

@@ -14,7 +14,7 @@ import bneck_cli
 PACKAGE = Path(bneck_cli.__file__).parent
 
 FLOORS = (
-    ("version", "errors", "memory", "dim"),
+    ("version", "errors", "collector", "dim"),
     ("shape", "document"),
     ("layers", "expression"),
     ("syntax",),

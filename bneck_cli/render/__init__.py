@@ -16,7 +16,6 @@ class Style(NamedTuple):
 
     width: int | None = None
     color: bool = False
-    ascii: bool = False
     fold: bool = False
 
 

@@ -32,10 +32,8 @@ class Cells(NamedTuple):
         return max(map(len, (self.title, *self.cells)))
 
 
-def bar(share: float, width: int = BAR, ascii_only: bool = False) -> str:
+def bar(share: float, width: int = BAR) -> str:
     """Draw a share of 0 to 1 as a bar, to an eighth of a character."""
-    if ascii_only:
-        return ("#" * round(share * width)).ljust(width)
     eighths = round(share * width * 8)
     full, rest = divmod(eighths, 8)
     return ("█" * full + (BLOCKS[rest] if rest else "")).ljust(width)
@@ -44,47 +42,47 @@ def bar(share: float, width: int = BAR, ascii_only: bool = False) -> str:
 def render_table(analysis: Analysis, view: View, style: Style) -> Iterator[str]:
     """Print the report as a table that fits ``style.width``, with its title, its totals and the counting rule."""
     report = build_report(analysis, view)
-    columns = fitted(report_columns(report, style.ascii), style.width)
+    columns = fitted(report_columns(report), style.width)
     title = f"{report.title} · {report.subtitle}"
     yield from print_table(title, columns, style, [not row.is_layer for row in report.rows], total=not report.flat)
     yield "\n".join(_footer(report, style)) + "\n"
 
 
-def report_columns(report: Report, ascii_only: bool = False, bars: bool = True) -> list[Cells]:
+def report_columns(report: Report, bars: bool = True) -> list[Cells]:
     """Write a report's cells as people read them; a tree ends in its total."""
     columns = []
     for column in report.columns:
-        cells = [_cell(column, row, report, ascii_only, bars) for row in report.rows]
+        cells = [_cell(column, row, report, bars) for row in report.rows]
         if not report.flat:
-            cells.append(_total(column, report, ascii_only))
+            cells.append(_total(column, report))
         columns.append(Cells(column.key, column.title, cells, column.number and column.key != "share"))
     return columns
 
 
-def _total(column: Column, report: Report, ascii_only: bool) -> str:
+def _total(column: Column, report: Report) -> str:
     """Give the last line's cell: the totals of the whole network."""
     if column.key == "layer":
         return "total"
     if column.key == "params":
-        return grouped(report.cost.params, ascii_only)
+        return grouped(report.cost.params)
     if column.key in PER_INPUT:
-        return grouped(getattr(report.cost, column.key) * report.batch, ascii_only)
+        return grouped(getattr(report.cost, column.key) * report.batch)
     return ""
 
 
-def _cell(column: Column, row: Row, report: Report, ascii_only: bool, bars: bool) -> str:
+def _cell(column: Column, row: Row, report: Report, bars: bool) -> str:
     if column.key == "layer":
         return row.label if report.flat else "  " * row.level + row.label
     value = column.value(row, report)
     if column.key == "share":
         if value is None:
             return ""
-        return f"{value * 100:5.1f}%" + (f" {bar(value, ascii_only=ascii_only)}" if bars else "")
+        return f"{value * 100:5.1f}%" + (f" {bar(value)}" if bars else "")
     if column.key == "op":
         return row.text if not row.is_layer and row.text else str(value)
     if column.key == "repeat":
         return "" if value == 1 else f"{value:,}"
-    return grouped(value, ascii_only)
+    return grouped(value)
 
 
 # The plan for narrow terminals: each step takes the least that a reader would miss.
@@ -158,13 +156,14 @@ def print_table(
     title: str, columns: Sequence[Cells], style: Style, bold: Sequence[bool] = (), total: bool = False
 ) -> Iterator[str]:
     """Print columns as a table under its title; with ``total``, the last cell of each stands below a rule."""
+    from io import StringIO
+
     from rich.box import Box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    rule = ("-" if style.ascii else "─") * 2
-    box = Box(f"    \n    \n {rule} \n    \n    \n {rule} \n    \n    \n", ascii=style.ascii)
+    box = Box("    \n    \n ── \n    \n    \n ── \n    \n    \n")
     table = Table(box=box, padding=0, pad_edge=False, show_edge=False, show_footer=total)
     lines = [_aligned(column, last=column is columns[-1]) for column in columns]
     for heading, *cells in lines:
@@ -173,13 +172,12 @@ def print_table(
     rows = list(zip(*lines, strict=True))[1:]
     for index, row in enumerate(rows[:-1] if total else rows):
         table.add_row(*map(Text, row), style="bold" if index < len(bold) and bold[index] else "")
-    console = Console(
-        width=_needed(columns) + len(columns), force_terminal=style.color, no_color=not style.color, highlight=False
-    )
-    with console.capture() as capture:
-        console.print(table)
+    text = StringIO()  # and not the terminal, whose encoding and width are not the table's business
+    width = _needed(columns) + len(columns)
+    console = Console(file=text, width=width, force_terminal=style.color, no_color=not style.color, safe_box=False)
+    console.print(table)
     yield f"\x1b[1m{title}\x1b[0m\n\n" if style.color else f"{title}\n\n"
-    yield "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+    yield "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
 
 
 def _aligned(column: Cells, last: bool) -> list[str]:
@@ -194,13 +192,13 @@ def _footer(report: Report, style: Style) -> Iterator[str]:
 
     width = min(style.width or 100, 120)
     cost, batch = report.cost, report.batch
-    total = f"{grouped(cost.params, style.ascii)} params, {grouped(cost.macs * batch, style.ascii)} MACs"
+    total = f"{grouped(cost.params)} params, {grouped(cost.macs * batch)} MACs"
     if cost.idle_params != 0:
-        total += f" ({grouped(cost.inference_params, style.ascii)} params run at inference)"
+        total += f" ({grouped(cost.inference_params)} params run at inference)"
     yield ""
     yield from wrap(f"total: {total}", width, subsequent_indent="  ", break_long_words=False)
     yield from wrap(f"rule: {RULE}", width, subsequent_indent="  ")
-    left = ", ".join(f"{label} {grouped(size, style.ascii)}" for label, size in report.uncounted.items() if size != 0)
+    left = ", ".join(f"{label} {grouped(size)}" for label, size in report.uncounted.items() if size != 0)
     if left:
         yield from wrap(f"not counted, in elements: {left}", width, subsequent_indent="  ", break_long_words=False)
     for note in report.notes:
