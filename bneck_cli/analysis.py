@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bneck_cli.network import Size
+    from bneck_cli.rules import CountingRule
 
 BLOCK_MAP = "56x56"
 """The map on which blocks are compared unless told otherwise: that of the figure in the ResNet paper."""
@@ -47,6 +48,7 @@ class Analysis(NamedTuple):
     values: dict[str, str]
     assume: dict[str, int]
     batch: int = 1
+    rule: CountingRule | None = None
 
     @property
     def cost(self) -> Cost:

@@ -50,6 +50,15 @@ def complete_kind(incomplete: str) -> Iterator[str]:
             yield name
 
 
+def complete_rule(incomplete: str) -> Iterator[str]:
+    """Offer counting rules."""
+    from bneck_cli.rules import rule_names
+
+    for name in rule_names():
+        if name.startswith(incomplete):
+            yield name
+
+
 FORMATS = ("table", "csv", "tsv", "json", "markdown", "latex")
 
 Specification = Annotated[
@@ -77,6 +86,15 @@ AssumeOption = Annotated[
 ]
 BatchOption = Annotated[int, typer.Option("--batch", min=1, help="Inputs at once: multiplies MACs, not parameters.")]
 FormatOption = Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help=f"One of {', '.join(FORMATS)}.")]
+CountOption = Annotated[
+    str | None,
+    typer.Option(
+        "--count-like",
+        metavar="RULE",
+        help="Count as another tool does (`bneck rules`), or as a rule's file says.",
+        autocompletion=complete_rule,
+    ),
+]
 OutputOption = Annotated[
     str | None, typer.Option("--output", "-o", metavar="FILE", help="Write here, whole or not at all.")
 ]
@@ -103,6 +121,7 @@ def analyze(
     sort: Annotated[str | None, typer.Option(metavar="KEY", help="Sort layers by macs, params or activations.")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Only the first N layers.")] = None,
     columns: Annotated[str | None, typer.Option(metavar="NAME,...", help="Choose the columns.")] = None,
+    count_like: CountOption = None,
     format: FormatOption = "table",
     output: OutputOption = None,
 ) -> None:
@@ -114,6 +133,11 @@ def analyze(
 
     check_format(format)
     analysis = analyze_program(load(spec), settings(input, channels, in_channels, set, assume, batch))
+    if count_like:
+        from bneck_cli.counting import recount
+        from bneck_cli.rules import load_rule
+
+        analysis = recount(analysis, load_rule(count_like))
     view = View(depth, expand, words(only), sort, top, words(columns))
     style = style_of(output, fold)
     write(RENDERERS[format](analysis, view, style), output)

@@ -21,7 +21,7 @@ class Cost(NamedTuple):
     """What a part of a network costs: parameters, and multiply-adds of one input in their three parts.
 
     ``idle_params`` are those of ``params`` that belong to heads which do not run at inference; ``activations`` are the
-    elements that leave convolutions, linear layers and attention.
+    elements that leave convolutions, linear layers and attention; ``other`` is what a counting rule adds beside them.
     """
 
     params: Size = 0
@@ -30,11 +30,12 @@ class Cost(NamedTuple):
     linear_macs: Size = 0
     attention_macs: Size = 0
     activations: Size = 0
+    other: Size = 0
 
     @property
     def macs(self) -> Size:
-        """Multiply-adds: convolutions, linear layers and both products of attention."""
-        return self.conv_macs + self.linear_macs + self.attention_macs
+        """Multiply-adds of all parts; under another rule, whatever it counts."""
+        return self.conv_macs + self.linear_macs + self.attention_macs + self.other
 
     @property
     def inference_params(self) -> Size:

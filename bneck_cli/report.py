@@ -69,6 +69,7 @@ class Report(NamedTuple):
     notes: tuple[str, ...]
     batch: int
     flat: bool
+    rule: str = RULE
 
 
 def _axes(row: Row, field: str) -> tuple[Any, ...]:
@@ -171,9 +172,11 @@ def build_report(analysis: Analysis, view: View = View()) -> Report:
     if view.top is not None:
         notes.append(f"the first {len(rows)} rows")
     if not view.columns:
-        columns = COLUMNS
         shown = [row for row in rows if row.is_layer] or rows
-        columns = tuple(column for column in columns if not _plain(column, shown, rows, analysis.cost))
+        columns = tuple(column for column in COLUMNS if not _plain(column, shown, rows, analysis.cost))
+    if analysis.rule is not None:
+        titled = {"macs": analysis.rule.title}
+        columns = tuple(column._replace(title=titled.get(column.key, column.title)) for column in columns)
     return Report(
         analysis.name,
         describe_input(analysis),
@@ -184,6 +187,7 @@ def build_report(analysis: Analysis, view: View = View()) -> Report:
         (*notes, *requirements(analysis)),
         analysis.batch,
         flat,
+        rule_of(analysis),
     )
 
 
@@ -325,7 +329,8 @@ def uncounted(analysis: Analysis) -> dict[str, Size]:
         if entry.idle:
             continue
         for label, elements in left_out(entry.layer):
-            totals[label] = totals.get(label, 0) + elements * (entry.copies * analysis.batch)
+            if analysis.rule is None or not analysis.rule.counts_any(label):
+                totals[label] = totals.get(label, 0) + elements * (entry.copies * analysis.batch)
     return totals
 
 
@@ -336,6 +341,11 @@ def left_out(layer: Layer) -> tuple[tuple[str, Size], ...]:
     if layer.op == "add":
         return (("addition", layer.out.elements * (len(layer.inputs) - 1)),)
     return (("scaling", layer.out.elements),) if layer.op == "scale" else ()
+
+
+def rule_of(analysis: Analysis) -> str:
+    """State what the figures count."""
+    return analysis.rule.words() if analysis.rule else RULE
 
 
 def requirements(analysis: Analysis) -> tuple[str, ...]:

@@ -115,7 +115,7 @@ def render_json(comparison: Comparison, _style: Style) -> Iterator[str]:
             {
                 "name": candidate.name,
                 "input": _shape(candidate),
-                "totals": cost_fields(candidate.analysis.cost, candidate.analysis.batch),
+                "totals": cost_fields(candidate.analysis.cost, candidate.analysis),
                 "tree": tree(candidate.analysis, None if comparison.blocks else 1),
             }
             for candidate in comparison.candidates

@@ -94,7 +94,9 @@ def render_delimited(analysis: Analysis, view: View, style: Style, delimiter: st
         names = tuple(name for name in names if name != "repeat")
     rows = flat_rows(analysis, view, folded=style.fold)
     cells = [_times(CELLS[name], analysis.batch) if name in PER_INPUT else CELLS[name] for name in names]
-    return delimited([names], delimiter, ([cell(row) for cell in cells] for row in rows))
+    titles = {"macs": analysis.rule.key} if analysis.rule else {}
+    header = [titles.get(name, name) for name in names]
+    return delimited([header], delimiter, ([cell(row) for cell in cells] for row in rows))
 
 
 def _times(cell: Cell, batch: int) -> Cell:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bneck_cli.render.table import Cells, report_columns
-from bneck_cli.report import RULE, build_report, grouped
+from bneck_cli.report import build_report, grouped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,7 +48,7 @@ def render_latex(analysis: Analysis, view: View, _style: Style) -> Iterator[str]
     ]
     yield "\\begin{table}\n\\centering\n"
     yield f"\\caption{{{escape_latex(report.title)}, input {escape_latex(report.subtitle)}. "
-    yield f"{escape_latex(RULE[:1].upper() + RULE[1:])}.}}\n"
+    yield f"{escape_latex(report.rule[:1].upper() + report.rule[1:])}.}}\n"
     yield from latex_table(columns, rule_before_last=not report.flat)
     yield "\\end{table}\n"
 
@@ -99,7 +99,7 @@ def _indented(column: Cells, report: Report, indent: str) -> list[str]:
 
 def footer(report: Report) -> Iterator[str]:
     """State the counting rule, what it leaves out, and the notes."""
-    yield f"Rule: {RULE}."
+    yield f"Rule: {report.rule}."
     left = ", ".join(f"{label} {grouped(size)}" for label, size in report.uncounted.items() if size != 0)
     if left:
         yield f"Not counted, in elements: {left}."

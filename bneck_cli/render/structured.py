@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.network import Layer, Series, children, inner
-from bneck_cli.report import RULE, flat_rows, is_flat, left_out, requirements, uncounted
+from bneck_cli.report import flat_rows, is_flat, left_out, requirements, rule_of, uncounted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,14 +30,14 @@ def render_json(analysis: Analysis, view: View, _style: Style) -> Iterator[str]:
         "output": {name: _shape(shape) for name, shape in analysis.outputs.items()},
         "batch": analysis.batch,
         "settings": analysis.values,
-        "rule": RULE,
+        "rule": rule_of(analysis),
         "requires": list(requirements(analysis)),
-        "totals": cost_fields(analysis.cost, analysis.batch),
+        "totals": cost_fields(analysis.cost, analysis),
         "uncounted": {label: number(elements) for label, elements in uncounted(analysis).items()},
     }
     if is_flat(view):
         document["layers"] = [
-            {"path": row.path, "repeat": row.repeat, **_row_fields(row, analysis.batch)}
+            {"path": row.path, "repeat": row.repeat, **_row_fields(row, analysis)}
             for row in flat_rows(analysis, view, folded=not view.expand)
         ]
     else:
@@ -47,7 +47,7 @@ def render_json(analysis: Analysis, view: View, _style: Style) -> Iterator[str]:
 
 def tree(analysis: Analysis, depth: int | None = None) -> list[dict[str, Any]]:
     """Give the stages, each with its blocks and layers, down to a depth."""
-    return [_node(child, depth, analysis.batch) for child in children(analysis.root)]
+    return [_node(child, depth, analysis) for child in children(analysis.root)]
 
 
 def number(size: Any) -> Any:
@@ -59,12 +59,15 @@ def _shape(shape: Shape) -> list[Any]:
     return [number(size) for size in (shape.channels, *shape.spatial)]
 
 
-def cost_fields(cost: Cost, batch: int) -> dict[str, Any]:
-    """Give every figure of a cost by name."""
-    names = ("macs", "conv_macs", "linear_macs", "attention_macs", "activations")
+def cost_fields(cost: Cost, analysis: Analysis) -> dict[str, Any]:
+    """Give every figure of a cost by name; a counting rule other than the default gives one count, not three parts."""
+    batch, rule = analysis.batch, analysis.rule
     fields = {"params": number(cost.params)}
     if cost.idle_params != 0:
         fields["inference_params"] = number(cost.inference_params)
+    if rule is not None:
+        return {**fields, rule.key: number(cost.macs * batch), "activations": number(cost.activations * batch)}
+    names = ("macs", "conv_macs", "linear_macs", "attention_macs", "activations")
     return {**fields, **{name: number(getattr(cost, name) * batch) for name in names}}
 
 
@@ -80,18 +83,18 @@ def _window(window: Any) -> dict[str, Any]:
     }
 
 
-def _row_fields(row: Any, batch: int) -> dict[str, Any]:
+def _row_fields(row: Any, analysis: Analysis) -> dict[str, Any]:
     return {
         "op": row.op,
         "text": row.text,
         "input": _shape(row.shape),
         "output": _shape(row.out),
         **_window(row.window),
-        **cost_fields(row.cost, batch),
+        **cost_fields(row.cost, analysis),
     }
 
 
-def _node(child: Child, depth: int | None, batch: int) -> dict[str, Any]:
+def _node(child: Child, depth: int | None, analysis: Analysis) -> dict[str, Any]:
     """Write a node and what it holds; the cost is that of one of its ``repeat`` copies."""
     node = child.node
     fields: dict[str, Any] = {"name": child.label, "repeat": child.copies}
@@ -99,15 +102,15 @@ def _node(child: Child, depth: int | None, batch: int) -> dict[str, Any]:
         window = node.rule.geometry(node.shape) if node.rule is not None else None
         fields |= {"op": node.op, "text": node.text}
         fields |= {"input": [_shape(shape) for shape in node.inputs], "output": _shape(node.out), **_window(window)}
-        fields |= cost_fields(node.cost, batch)
+        fields |= cost_fields(node.cost, analysis)
         if node.cost.macs == 0:
-            fields["uncounted"] = {label: number(elements * batch) for label, elements in left_out(node)}
+            fields["uncounted"] = {label: number(elements * analysis.batch) for label, elements in left_out(node)}
         return fields
     if isinstance(node, Series):
         shown = inner(node)
         fields |= {"block": shown.name, "text": shown.text if shown.kind != "chain" else ""}
-    fields |= {"input": _shape(node.shape), "output": _shape(node.out), **cost_fields(node.cost, batch)}
+    fields |= {"input": _shape(node.shape), "output": _shape(node.out), **cost_fields(node.cost, analysis)}
     if depth is None or depth > 1:
         below = None if depth is None else depth - 1
-        fields["children"] = [_node(held, below, batch) for held in children(node)]
+        fields["children"] = [_node(held, below, analysis) for held in children(node)]
     return fields

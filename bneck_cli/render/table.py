@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bneck_cli.report import PER_INPUT, RULE, build_report, grouped
+from bneck_cli.report import PER_INPUT, build_report, grouped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -192,12 +192,13 @@ def _footer(report: Report, style: Style) -> Iterator[str]:
 
     width = min(style.width or 100, 120)
     cost, batch = report.cost, report.batch
-    total = f"{grouped(cost.params)} params, {grouped(cost.macs * batch)} MACs"
+    unit = next((column.title for column in report.columns if column.key == "macs"), "MACs")
+    total = f"{grouped(cost.params)} params, {grouped(cost.macs * batch)} {unit}"
     if cost.idle_params != 0:
         total += f" ({grouped(cost.inference_params)} params run at inference)"
     yield ""
     yield from wrap(f"total: {total}", width, subsequent_indent="  ", break_long_words=False)
-    yield from wrap(f"rule: {RULE}", width, subsequent_indent="  ")
+    yield from wrap(f"rule: {report.rule}", width, subsequent_indent="  ")
     left = ", ".join(f"{label} {grouped(size)}" for label, size in report.uncounted.items() if size != 0)
     if left:
         yield from wrap(f"not counted, in elements: {left}", width, subsequent_indent="  ", break_long_words=False)

@@ -1,0 +1,90 @@
+"""Counting rules: each tool's own figure for ResNet-50, to the unit, and what a rule may say."""
+
+from __future__ import annotations
+
+import pytest
+
+import bneck_cli
+from bneck_cli import BneckError
+from bneck_cli.counting import recount
+from bneck_cli.document import Source
+from bneck_cli.network import entries
+from bneck_cli.rules import load_rule, parse_rule, rule_names
+
+MEASURED = {
+    "torchvision": 4_089_184_256,
+    "paper": 4_089_184_256,
+    "keras": 4_089_184_256,
+    "fvcore": 4_111_512_576,
+    "torchprofile": 4_100_300_288,
+    "ptflops": 4_132_436_968,
+    "ptflops_aten": 4_089_185_256,
+    "thop": 4_133_742_592,
+    "torchinfo": 4_089_238_376,
+    "flopcounter": 8_178_368_512,
+    "calflops": 8_211_108_352,
+}
+"""What each tool prints for torchvision's ResNet-50 at 3x224x224; each was run once, on torch 2.13."""
+
+
+def test_every_rule_has_a_measured_figure() -> None:
+    """No rule is in the library without a figure that its tool was seen to print."""
+    assert set(rule_names()) == set(MEASURED)
+
+
+@pytest.mark.parametrize("name", sorted(MEASURED))
+def test_a_rule_gives_its_tool_s_figure(name: str) -> None:
+    """A rule reproduces its tool's figure for ResNet-50 to the unit, and says how it was established."""
+    rule = load_rule(name)
+    counted = recount(bneck_cli.analyze("resnet50"), rule)
+    assert counted.cost.macs == MEASURED[name]
+    assert rule.how
+    assert rule.source
+
+
+def test_keras_parameters() -> None:
+    """Keras counts moving statistics as parameters: 25,636,712 for its own ResNet-50, biases and all."""
+    assert recount(bneck_cli.analyze("resnet50_keras"), load_rule("keras")).cost.params == 25_636_712
+
+
+@pytest.mark.parametrize("network", ["resnet50", "inception_v3", "vit_b_16", "unet", "mobilenet_v3_small"])
+@pytest.mark.parametrize("name", sorted(MEASURED))
+def test_layers_add_up_under_every_rule(name: str, network: str) -> None:
+    """The layers' counts add up to the total, whatever the rule."""
+    counted = recount(bneck_cli.analyze(network), load_rule(name))
+    running = [entry for entry in entries(counted.root) if not entry.idle]
+    assert sum(entry.layer.cost.macs * entry.copies for entry in running) == counted.cost.macs
+    assert sum(e.layer.cost.params * e.copies for e in entries(counted.root)) == counted.cost.params
+
+
+@pytest.mark.parametrize("network", ["resnet50", "inception_v3", "vit_b_16", "unet"])
+def test_the_default_rule_changes_nothing(network: str) -> None:
+    """Counting as torchvision does gives the analysis's own figures."""
+    analysis = bneck_cli.analyze(network)
+    assert recount(analysis, load_rule("torchvision")).root == analysis.root
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("counts: {conv: 1}", "a counting rule needs `name` and `counts`"),
+        ("name: mine\ncounts: {convs: 1}", "unknown key 'convs' in `counts`"),
+        ("name: mine\ncounts: {conv: 1.5}", "a weight is a whole number (got '1.5')"),
+        ("name: mine\nunit: flops\ncounts: {conv: 1}", "`unit` is multiply-adds or operations (got 'flops')"),
+        ("name: mine\ncounts: {conv: 1}\nparams: {weights: 1}", "unknown key 'weights' in `params`"),
+        ("- conv", "a counting rule is a mapping (got a list)"),
+    ],
+)
+def test_a_wrong_rule_is_told(text: str, message: str) -> None:
+    """A rule's file is read as strictly as a spec."""
+    with pytest.raises(BneckError) as told:
+        parse_rule(Source("mine.yaml", text))
+    assert told.value.message == message
+    assert told.value.location is not None
+
+
+def test_an_unknown_rule_names_the_nearest() -> None:
+    """A misspelt rule is told with the nearest name."""
+    with pytest.raises(BneckError, match="no counting rule is called 'fvcor'") as told:
+        load_rule("fvcor")
+    assert told.value.hint == "did you mean 'fvcore'?"
