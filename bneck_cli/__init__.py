@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from bneck_cli.analysis import Analysis, Settings
-    from bneck_cli.compare import Comparison
+    from bneck_cli.comparison import Comparison
     from bneck_cli.library import Program
     from bneck_cli.network import Entry
 
-__all__ = ["BneckError", "analyze", "compare", "layers"]
+__all__ = ["BneckError", "analyze", "compare", "each_layer"]
 
 
 def __getattr__(name: str) -> object:
@@ -70,13 +70,13 @@ def compare(
     **parameters: object,
 ) -> Comparison:
     """Compare two or more blocks or networks under the same settings; arguments as for ``analyze``."""
-    from bneck_cli.compare import compare_programs
+    from bneck_cli.comparison import compare_programs
 
     programs = [(str(spec).split("\n")[0], _program(spec)) for spec in specs]
     return compare_programs(programs, _settings(input, channels, in_channels, assume, batch, parameters))
 
 
-def layers(analysis: Analysis, folded: bool = False) -> Iterator[Entry]:
+def each_layer(analysis: Analysis, folded: bool = False) -> Iterator[Entry]:
     """Yield an analysis's layers in execution order, each with its path, its shapes and its cost."""
     from bneck_cli.network import entries
 

@@ -165,7 +165,7 @@ def compare(
     output: OutputOption = None,
 ) -> None:
     """Set blocks or networks side by side, and say what the difference is."""
-    from bneck_cli.compare import compare_programs
+    from bneck_cli.comparison import compare_programs
     from bneck_cli.library import load
     from bneck_cli.render.comparison import COMPARISONS
 

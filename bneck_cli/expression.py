@@ -274,6 +274,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "round8": round8,
     "len": len,
 }
+TRUTHS = ("true", "false")
 LEVELS = (("or",), ("and",), tuple(COMPARISONS), ("+", "-"), ("*", "/", "//", "%"))
 
 
@@ -289,7 +290,7 @@ def parse_expression(scalar: Scalar, start: int = 0, end: int | None = None) -> 
     if EXTENT.fullmatch(text):
         return Number(tuple(_integer(part, place) for part in text.split("x")), place)
     if text.isidentifier() and text not in ("not", "and", "or", "if", "else"):
-        return Name(text, place)
+        return Number(text == "true", place) if text in TRUTHS else Name(text, place)
     if len(text) > MAX_LENGTH:
         raise place.error(f"an expression has at most {MAX_LENGTH} characters (got {len(text)})")
     return _Parser(scalar, start, start + len(text)).whole()
@@ -428,7 +429,7 @@ class _Parser:
         if kind == "name" and token not in ("and", "or", "not", "if", "else"):
             self.advance()
             if not self.take("("):
-                return Name(token, place)
+                return Number(token == "true", place) if token in TRUTHS else Name(token, place)
             if token not in FUNCTIONS:
                 raise place.error(f"unknown function '{token}'", nearest(token, FUNCTIONS) or _functions())
             return Call(token, self.items(")"), place)

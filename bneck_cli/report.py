@@ -174,6 +174,8 @@ def build_report(analysis: Analysis, view: View = View()) -> Report:
     if not view.columns:
         shown = [row for row in rows if row.is_layer] or rows
         columns = tuple(column for column in COLUMNS if not _plain(column, shown, rows, analysis.cost))
+    if any(column.key == "repeat" for column in columns):
+        notes.append("a row with × stands for so many copies: its params and its count are those of one")
     if analysis.rule is not None:
         titled = {"macs": analysis.rule.title}
         columns = tuple(column._replace(title=titled.get(column.key, column.title)) for column in columns)
@@ -355,4 +357,5 @@ def requirements(analysis: Analysis) -> tuple[str, ...]:
         return ()
     from bneck_cli.dim import requirements as required
 
-    return tuple(f"holds where {condition}" for condition in required(sizes))
+    assumed = {f"{name} is a multiple of {unit}" for name, unit in analysis.assume.items()}
+    return tuple(f"holds where {condition}" for condition in required(sizes) if condition not in assumed)

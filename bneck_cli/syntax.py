@@ -10,12 +10,14 @@ from typing import NamedTuple, Protocol
 
 from bneck_cli.document import Mapping, Node, Place, Scalar, Sequence
 from bneck_cli.errors import BneckError, listed, nearest
-from bneck_cli.expression import Expression, Items, Number, parse_expression
+from bneck_cli.expression import Expression, Items, parse_expression
 
 WORD = re.compile(r"[A-Za-z_]\w*")
 PLAIN = re.compile(r"->|(?:(?!->)\S)+")
 REPEAT = re.compile(r"(\d+)x")
-RESERVED = frozenset({"as", "from", "first", "if", "then", "else", "and", "or", "not", "x", "c", "h", "w", "cin"})
+RESERVED = frozenset(
+    {"as", "from", "first", "if", "then", "else", "and", "or", "not", "true", "false", "x", "c", "h", "w", "cin"}
+)
 
 
 class Body(Protocol):
@@ -398,8 +400,6 @@ def value_of(node: Node) -> Expression:
     if isinstance(node, Mapping):
         raise Place(node).error("expected a value (got a mapping)")
     place = Place(node, 0, _width(node))
-    if node.text in ("true", "false"):
-        return Number(node.text == "true", place)
     if node.text.lower() in ("on", "off", "yes", "no"):
         raise place.error(f"write true or false (got '{node.text}', which YAML reads as a truth value)")
     if re.fullmatch(r"\d+(:\d+)+", node.text):

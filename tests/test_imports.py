@@ -23,7 +23,7 @@ FLOORS = (
     ("rules",),
     ("analysis",),
     ("report", "counting", "receptive"),
-    ("compare", "reference", "reconcile", "footprint", "explain", "lint", "diff"),
+    ("comparison", "reference", "reconcile", "footprint", "explain", "lint", "diff"),
     ("render",),
     ("catalog",),
     ("cli",),
@@ -84,7 +84,7 @@ def test_nothing_heavy_is_imported_at_the_top(path: Path) -> None:
     ("arguments", "absent"),
     [
         (["analyze", "resnet50", "--format", "csv"], ["numpy", "rich.table", "fractions", "bneck_cli.dim", "json"]),
-        (["analyze", "resnet50"], ["numpy", "bneck_cli.dim", "bneck_cli.compare"]),
+        (["analyze", "resnet50"], ["numpy", "bneck_cli.dim", "bneck_cli.comparison"]),
         (["analyze", "resnet50", "--format", "json"], ["numpy", "rich.table", "bneck_cli.dim"]),
     ],
 )

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bneck_cli.analysis import Analysis, Settings, analyze_program
-from bneck_cli.compare import compare_programs
+from bneck_cli.comparison import compare_programs
 from bneck_cli.library import load
 from bneck_cli.render import RENDERERS, Style
 from bneck_cli.render.comparison import COMPARISONS

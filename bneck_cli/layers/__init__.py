@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bneck_cli.layers import activation, attention, convolution, normalisation, pooling, reshaping  # noqa: F401
+# isort: off
+# Their order here is their order in the reference.
+from bneck_cli.layers import convolution, reshaping, normalisation, activation, pooling, attention  # noqa: F401
 from bneck_cli.layers.kinds import LAYERS, Field, Kind, LayerError, Window, make
 
 __all__ = ["LAYERS", "Field", "Kind", "LayerError", "Window", "make"]

@@ -14,7 +14,7 @@ from bneck_cli.report import RULE, View, build_report, grouped
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bneck_cli.compare import Candidate, Comparison, Metric
+    from bneck_cli.comparison import Candidate, Comparison, Metric
     from bneck_cli.render import Style
 
 BLOCK_COLUMNS = ("layer", "output", "kernel", "stride", "groups", "params", "macs")

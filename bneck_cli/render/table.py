@@ -94,7 +94,7 @@ def fitted(columns: list[Cells], width: int | None) -> list[Cells]:
     """Shorten and drop, in order, until the table fits: words first, then the bar, headings, and columns."""
     if width is None:
         return columns
-    plan = (_without_text, _without_bar, _without_op, _with_short_titles, _without_share, _without_input)
+    plan = (_without_arguments, _without_bar, _with_short_titles, _without_op, _without_share, _without_input)
     for step in plan:
         if _needed(columns) <= width:
             break
@@ -106,24 +106,18 @@ def _needed(columns: Sequence[Cells]) -> int:
     return sum(column.width for column in columns) + GAP * (len(columns) - 1)
 
 
-def _without_text(columns: list[Cells]) -> list[Cells]:
-    """Say the block's name, not the whole line of the spec."""
+def _without_arguments(columns: list[Cells]) -> list[Cells]:
+    """Say how many of which block, not the whole line of the spec."""
     return [
-        column._replace(
-            cells=[
-                cell.split(" ")[0] if " " in cell and not cell[0].isdigit() else _second(cell) for cell in column.cells
-            ]
-        )
-        if column.key == "op"
-        else column
+        column._replace(cells=[_name(cell) for cell in column.cells]) if column.key == "op" else column
         for column in columns
     ]
 
 
-def _second(text: str) -> str:
-    """Give the name that a repeat repeats."""
+def _name(text: str) -> str:
+    """Give a step's name, with the count before it where it is a repeat."""
     words = text.split(" ")
-    return words[1] if len(words) > 1 else text
+    return " ".join(words[: 2 if text[:1] in "(0123456789" else 1])
 
 
 def _without_bar(columns: list[Cells]) -> list[Cells]:
@@ -134,7 +128,17 @@ def _without_bar(columns: list[Cells]) -> list[Cells]:
 
 
 def _without_op(columns: list[Cells]) -> list[Cells]:
-    return [column for column in columns if column.key != "op"]
+    """Leave the operations out; a block is still named beside its place, where there is room."""
+    ops = next((column.cells for column in columns if column.key == "op"), None)
+    if ops is None:
+        return columns
+    columns = [column for column in columns if column.key != "op"]
+    first = columns[0]
+    named = [
+        f"{label} {op}" if op and not label.strip().startswith(op) and len(label) + len(op) < first.width else label
+        for label, op in zip(first.cells, ops, strict=True)
+    ]
+    return [first._replace(cells=named), *columns[1:]] if first.key == "layer" else columns
 
 
 def _with_short_titles(columns: list[Cells]) -> list[Cells]:
