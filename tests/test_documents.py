@@ -1,0 +1,89 @@
+"""The documents hold: every command, output, spec and line of Python in them."""
+
+from __future__ import annotations
+
+import doctest
+from typing import TYPE_CHECKING
+
+import pytest
+from documents import DOCUMENTS, ROOT, Block, blocks, commands, prepare, run, with_layers
+
+import bneck_cli
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEXTS = {path.name: path.read_text(encoding="utf-8") for path in DOCUMENTS}
+SHOWN = [
+    pytest.param(name, command, id=f"{name}: {command.line}")
+    for name, text in TEXTS.items()
+    for block in blocks(text)
+    if block.language == "console"
+    for command in commands(block)
+]
+SPECS = [
+    pytest.param(block, id=f"{name}: line {text.count(chr(10), 0, block.start)}")
+    for name, text in TEXTS.items()
+    for block in blocks(text)
+    if block.language == "yaml" and "wrong" not in block.title
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder with the specs of all documents."""
+    path: Path = tmp_path_factory.mktemp("documents")
+    for text in TEXTS.values():
+        prepare(text, path)
+    return path
+
+
+@pytest.mark.parametrize(("name", "command"), SHOWN)
+def test_a_command_prints_what_the_document_shows(name: str, command: object, folder: Path) -> None:
+    """Every command of the documents prints what stands below it, to the character."""
+    assert run(command.line, folder) == command.shown
+
+
+@pytest.mark.parametrize("block", SPECS)
+def test_a_spec_is_analysed(block: Block) -> None:
+    """Every spec in the documents is whole, and meets its own figures."""
+    text = block.text if block.text.count("\n") > 1 else f"{block.text}\n"
+    if "net" in block.text:
+        assert bneck_cli.analyze(text).cost.params >= 0
+
+
+def test_python_in_the_documents() -> None:
+    """Every line of Python in the documents gives what stands below it."""
+    found = 0
+    for text in TEXTS.values():
+        for block in blocks(text):
+            if block.language == "python":
+                test = doctest.DocTestParser().get_doctest(block.text, {}, "document", None, 0)
+                results = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test)
+                assert results.failed == 0
+                found += results.attempted
+    assert found > 0
+
+
+def test_the_layer_reference_is_up_to_date() -> None:
+    """The reference's table of layers is the one that the classes write."""
+    text = TEXTS["LANGUAGE.md"]
+    assert "<!-- layers -->" in text
+    assert with_layers(text) == text
+
+
+def test_every_key_of_a_spec_is_in_the_reference() -> None:
+    """The reference names every key, structure and expression function of the language."""
+    from bneck_cli.expression import FUNCTIONS
+    from bneck_cli.spec import FIGURES, KEYS
+    from bneck_cli.syntax import SHORTCUTS, STRUCTURES
+
+    for word in (*KEYS, *FIGURES, *STRUCTURES, *SHORTCUTS, *FUNCTIONS):
+        assert f"`{word}" in TEXTS["LANGUAGE.md"] or f"{word}:" in TEXTS["LANGUAGE.md"], word
+
+
+def test_the_top_level_is_what_was_agreed() -> None:
+    """The project's root holds the package, its specs, its tests and its papers, and no more."""
+    agreed = {"pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "bneck_cli", "specs", "tests"}
+    made = {"build", "dist"}
+    assert {path.name for path in ROOT.iterdir() if path.name[0] != "."} - made == agreed
