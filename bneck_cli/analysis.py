@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.collector import collector_paused
 from bneck_cli.document import Place, Scalar, Source
-from bneck_cli.errors import BneckError
+from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.expression import Expression, parse_expression
 from bneck_cli.library import Program, as_network
+from bneck_cli.names import require_known_names
 from bneck_cli.network import Cost, Fork, Layer, Node, Run, Series, Wire
 from bneck_cli.propagate import TooSmallError, propagate
 from bneck_cli.shape import Shape
@@ -71,6 +72,7 @@ def analyze_program(program: Program, settings: Settings = Settings()) -> Analys
         least = smallest_input(program, settings)
         hint = f"the smallest legal input is {least}" if least else ""
         raise BneckError(error.message, error.location, hint) from None
+    require_known_names(program)
     if program.block is not None and isinstance(root.runs[0].node, Series):
         root = root.runs[0].node
     outputs = {"output": root.out}
@@ -78,10 +80,9 @@ def analyze_program(program: Program, settings: Settings = Settings()) -> Analys
         outputs = {}
         for word in program.spec.outputs:
             if word.text not in wires:
-                from bneck_cli.errors import nearest
-
                 place = Place(word, 0, len(word.text))
-                raise place.error(f"no tensor is named '{word.text}'", nearest(word.text, wires))
+                hint = nearest(word.text, wires) or f"named are {listed(wires, 'and')}"
+                raise place.error(f"no tensor is named '{word.text}'", hint)
             outputs[word.text] = wires[word.text]
     if units:
         back = _restoring(units)

@@ -124,7 +124,7 @@ def _longest(node: Node, start: int, wires: dict[str, int]) -> int:
     if isinstance(node, Layer):
         return start + (node.cost.macs != 0)
     if isinstance(node, Series):
-        scope = wires if node.kind in ("chain", "repeat", "net") else dict(wires)
+        scope = wires if node.kind != "block" else {f"../{name}": depth for name, depth in wires.items()}
         for run in node.runs:
             after = _longest(run.node, start, scope)
             start = start + (after - start) * run.copies

@@ -180,9 +180,15 @@ def _syntax_error(source: Source, error: yaml.YAMLError) -> BneckError:
     """Turn YAML's complaint into ours: the parser's marks carry no snippet, so it is cut from the text."""
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "unreadable text"
-    hint = "indent with spaces, not tabs" if "\\t" in problem else ""
+    hint = ""
     if "mapping values are not allowed" in problem:
         hint = "a `: ` inside a value ends it: quote the value, or check the indentation"
     if mark is None:
         return BneckError(f"{source.file}: not YAML: {problem}")
-    return BneckError(f"not YAML: {problem}", source.location(mark.line, mark.column), hint)
+    opened = getattr(error, "context_mark", None)
+    if opened is not None and ("end of stream" in problem or "did not find expected" in problem):
+        problem, mark = "what begins here is not closed", opened
+    location = source.location(mark.line, mark.column)
+    if location.text[mark.column : mark.column + 1] == "\t":
+        hint = "indent with spaces, not tabs"
+    return BneckError(f"not YAML: {problem}", location, hint)

@@ -46,11 +46,11 @@ class BneckError(Exception):
         return "\n".join(lines)
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def nearest(word: str, known: Iterable[str], closeness: float = 0.6) -> str:
     """Suggest the known word closest to ``word``, as a hint; empty where none is close."""
     from difflib import get_close_matches
 
-    close = get_close_matches(word, sorted(set(known)), n=1, cutoff=0.6)
+    close = get_close_matches(word, sorted(set(known)), n=1, cutoff=closeness)
     return f"did you mean '{close[0]}'?" if close else ""
 
 

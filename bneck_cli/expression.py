@@ -381,20 +381,35 @@ class _Parser:
         """Operators of one level, from left to right."""
         if level == len(LEVELS):
             return self.unary()
-        left = self.binary(level + 1)
+        compares = LEVELS[level] == tuple(COMPARISONS)
+        if compares and self.kind == "name" and self.token == "not":
+            return self.negation(level)
+        left, compared = self.binary(level + 1), False
         while self.kind in ("operator", "name") and self.token in LEVELS[level]:
+            if compares and compared:
+                raise self.error("comparisons do not chain", "write `a < b and b < c`")
             operator, place = self.token, self.place()
             self.advance()
             left = Operation(operator, left, self.binary(level + 1), place)
+            compared = True
         return left
 
+    def negation(self, level: int) -> Expression:
+        """``not a == b``, which is ``not (a == b)``."""
+        self.nesting += 1
+        if self.nesting > MAX_NESTING:
+            raise self.error(f"an expression nests at most {MAX_NESTING} deep")
+        place = self.place()
+        self.advance()
+        negation = Negation(self.binary(level), place)
+        self.nesting -= 1
+        return negation
+
     def unary(self) -> Expression:
-        """``-a``, ``not a``, ``a**b``."""
+        """``-a``, ``a**b``."""
         place = self.place()
         if self.kind == "operator" and self.take("-"):
             return Operation("-", Number(0, place), self.deeper(), place)
-        if self.kind == "name" and self.take("not"):
-            return Negation(self.deeper(), place)
         base = self.postfix()
         place = self.place()
         return Operation("**", base, self.deeper(), place) if self.take("**") else base

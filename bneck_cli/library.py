@@ -175,8 +175,8 @@ def _other(word: Scalar, source: Source, through: tuple[str, ...]) -> Source:
     name = word.text if word.text.endswith((".yaml", ".yml")) else f"{word.text}.yaml"
     place = Place(word, 0, len(word.text))
     beside = Path(source.file).parent / name
-    path = beside if beside.is_file() else specs_folder() / name
-    if not path.is_file():
+    path = beside if os.path.isfile(beside) else specs_folder() / name
+    if not os.path.isfile(path):  # which takes any text for a name, where pathlib raises
         raise place.error(f"'{word.text}' is neither beside {source.file} nor in the library", _near(word.text))
     shown = str(path) if path == beside else name
     if shown in through:

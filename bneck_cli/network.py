@@ -105,7 +105,10 @@ class Fork(NamedTuple):
 
 
 class Wire(NamedTuple):
-    """``as NAME`` (``kind`` is ``as``) or ``from NAME``: costs nothing, and says where a tensor is kept or taken."""
+    """``as NAME`` (``kind`` is ``as``) or ``from NAME``: costs nothing, and says where a tensor is kept or taken.
+
+    Inside a block ``../name`` is the tensor that its caller calls so.
+    """
 
     kind: str
     name: str

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bneck_cli.document import Place
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.expression import Name, Number, show, truth
-from bneck_cli.layers import LAYERS, LayerError, make
+from bneck_cli.layers import LAYERS, WORDS, LayerError, make
+from bneck_cli.names import unknown_step
 from bneck_cli.network import NOTHING, Cost, Fork, Layer, Node, Run, Series, Wire
 from bneck_cli.shape import Shape
 from bneck_cli.syntax import (
+    SHORTCUTS,
     Aside,
     Body,
     Branch,
@@ -34,12 +36,13 @@ if TYPE_CHECKING:
 
     from bneck_cli.dim import Agreement
     from bneck_cli.expression import Expression
-    from bneck_cli.layers import Kind
+    from bneck_cli.layers import Field, Kind
     from bneck_cli.network import Size
     from bneck_cli.spec import Definition, Formula, Parameter
 
 MAX_COPIES = 1_000_000
-MAX_LAYERS = 250_000
+FREE_LAYERS = 20_000
+"""So many different layers any text may stand for; beyond them a network has no more than its text has characters."""
 MAX_CALLS = 24
 
 
@@ -98,6 +101,7 @@ class _Walk:
         self.known: dict[Any, Result] = {}
         self.calls: list[str] = []
         self.layers = 0
+        self.most = 0
         self.idle = False
         self.conditions: dict[str, Agreement] = {}
         self.conflict: BneckError | None = None
@@ -120,6 +124,8 @@ class _Walk:
 
     def net(self, net: Definition, inputs: dict[str, Shape]) -> tuple[Series, dict[str, Shape]]:
         """Walk the net; with one input it flows from the start, with several each is taken by ``from``."""
+        texts = {definition.place.node.source.text for definition in (net, *self.blocks.values())}
+        self.most = max(FREE_LAYERS, sum(map(len, texts)))
         wires = {name: _fresh(shape) for name, shape in inputs.items()}
         flow = next(iter(wires.values()))
         if len(inputs) > 1 and not _begins_with_resume(net.body):
@@ -144,12 +150,7 @@ class _Walk:
     def call(self, step: Step, options: tuple[Option, ...], flow: Flow, frame: Frame) -> Result:
         """Evaluate a step's arguments and walk what its name stands for."""
         scope = frame.scope
-        scope["c"] = flow.shape.channels
-        if len(flow.shape.spatial) == 2:
-            scope["h"], scope["w"] = flow.shape.spatial
-        else:
-            scope.pop("h", None)
-            scope.pop("w", None)
+        _arrive(scope, flow.shape)
         arguments = [self.value(argument, frame) for argument in step.arguments]
         named = {option.name: self.value(option.value, frame) for option in options}
         name = scope.get(step.name, step.name)
@@ -160,12 +161,12 @@ class _Walk:
         if name in self.formulas:
             return self.formula(self.formulas[name], arguments, named, step, options, flow)
         if name not in LAYERS:
-            known = [*LAYERS, *self.blocks, *self.formulas]
-            raise Place(step.place.node, step.place.offset, len(step.name)).error(
-                f"unknown layer or block '{name}'", nearest(name, known)
-            )
+            raise unknown_step(name, step.place, [*LAYERS, *self.blocks, *self.formulas])
         try:
             rule = make(name, arguments, named)
+        except LayerError as error:
+            raise self.layer_error(error, name, step, options, frame, _usage(name)) from None
+        try:
             if name == "identity":  # no operation: what it stands for is that there is none
                 return Result(_series("chain", "", [], flow.shape, flow.shape, step.place), flow)
             return self.layer(spelled(name, arguments, named), rule, flow, step.place)
@@ -204,14 +205,14 @@ class _Walk:
     def count(self, place: Place) -> None:
         """Keep the number of distinct layers within bounds."""
         self.layers += 1
-        if self.layers > MAX_LAYERS:
-            raise place.error(f"the network has more than {MAX_LAYERS:,} different layers")
+        if self.layers > self.most:
+            raise place.error(f"so short a text stands for more than {self.most:,} different layers")
 
     def layer_error(
-        self, error: LayerError, name: str, step: Step, options: tuple[Option, ...], frame: Frame
+        self, error: LayerError, name: str, step: Step, options: tuple[Option, ...], frame: Frame, usage: str = ""
     ) -> BneckError:
-        """Put a layer's complaint where its cause stands."""
-        place, hint = Place(step.place.node, step.place.offset, len(step.name)), ""
+        """Put a layer's complaint where its cause stands; ``usage`` is the hint where there is none nearer."""
+        place, hint = Place(step.place.node, step.place.offset, len(step.name)), usage
         culprit = error.culprit
         expression: Expression | None = None
         if isinstance(culprit, int) and culprit < len(step.arguments):
@@ -222,15 +223,19 @@ class _Walk:
                 place = option.place
         if expression is not None and not isinstance(culprit, str):
             place = expression.place
+        fields = LAYERS[name].fields
         if isinstance(expression, Name) and expression.name not in frame.scope:
-            words = [*frame.scope, *(field.name for field in LAYERS[name].fields)]
-            return expression.place.error(
-                f"{name}: unknown name '{expression.name}' ({error})", nearest(expression.name, words)
-            )
-        if getattr(error, "word", ""):
-            hint = nearest(error.word, [field.name for field in LAYERS[name].fields])
-        if not hint:
-            hint = _usage(name)
+            word = expression.name
+            if error.word and (word in LAYERS or word in self.blocks or word in self.formulas):
+                return expression.place.error(f"{name} {error}", "is a `->` missing before it?")
+            words = [*frame.scope, *(field.name for field in fields if not field.positional)]
+            field = _field_at(name, culprit)
+            words += WORDS.get(field.convert, ()) if field else ()
+            return expression.place.error(f"{name}: unknown name '{word}' ({error})", nearest(word, words) or usage)
+        if error.word:
+            hint = nearest(error.word, [field.name for field in fields]) or usage
+        elif "Fraction" in error.got:
+            hint = "`/` is exact; `//` rounds down, round8(...) to a multiple of 8"
         return place.error(f"{name}: {error}", hint)
 
     def formula(
@@ -247,9 +252,7 @@ class _Walk:
         frame = Frame(formula.name, {}, {})
         self.bind(formula, arguments, named, flow, frame, step.place, options)
         shape, scope = flow.shape, frame.scope
-        scope["c"] = shape.channels
-        if len(shape.spatial) == 2:
-            scope["h"], scope["w"] = shape.spatial
+        _arrive(scope, shape)
         sizes = [self.whole(size, scope, 1, f"a size of '{formula.name}'") for size in formula.out]
         out = Shape(sizes[0], tuple(sizes[1:]))
         params = self.whole(formula.params, scope, 0, f"the params of '{formula.name}'")
@@ -280,7 +283,7 @@ class _Walk:
         flow: Flow,
     ) -> Result:
         """Walk a block, or take what an equal use of it gave before."""
-        if flow.stride is not None or any(isinstance(value, Tap) for value in (*arguments, *named.values())):
+        if any(isinstance(value, Tap) for value in (*arguments, *named.values())):
             arguments = [_rebased(value, flow) for value in arguments]
             named = {name: _rebased(value, flow) for name, value in named.items()}
         key = (block.name, tuple(arguments), tuple(named.items()), flow.shape, self.idle)
@@ -364,7 +367,7 @@ class _Walk:
 
     def repeat(self, repeat: Repeat, flow: Flow, frame: Frame) -> Result:
         """Walk copies until one leaves the shape as it found it: the rest are then the same."""
-        frame.scope["c"] = flow.shape.channels
+        _arrive(frame.scope, flow.shape)
         count = repeat.times.evaluate(frame.scope)
         if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= MAX_COPIES:
             raise repeat.times.place.error(f"a repeat is a whole number from 0 to {MAX_COPIES:,} (got {show(count)})")
@@ -415,8 +418,16 @@ class _Walk:
             side, across = self.projection(flow, out, residual.place)
         else:
             assert not isinstance(shortcut, str)
+            self.require_shortcut(shortcut, frame)
             side, across = self.body(shortcut, flow, frame)
         return self.joined("residual", "add", (body, side), (out, across), flow, residual.place)
+
+    def require_shortcut(self, shortcut: Body, frame: Frame) -> None:
+        """Require that a shortcut of one word is a layer, a block, or one of the words that stand for one."""
+        if isinstance(shortcut, Step) and not shortcut.arguments and not shortcut.options:
+            known = [*LAYERS, *self.blocks, *self.formulas, *frame.scope]
+            if shortcut.name not in known:
+                raise unknown_step(shortcut.name, shortcut.place, [*SHORTCUTS, *known])
 
     def projection(self, flow: Flow, out: Flow, place: Place) -> Result:
         """Project the shortcut as the ResNet paper does (option B): a strided 1x1 convolution and batch norm."""
@@ -541,7 +552,7 @@ class _Walk:
 
     def branch(self, branch: Branch, flow: Flow, frame: Frame) -> Result:
         """Walk one of two bodies."""
-        frame.scope["c"] = flow.shape.channels
+        _arrive(frame.scope, flow.shape)
         value = self.value(branch.condition, frame)
         if truth(value, branch.condition.place):
             return self.body(branch.then, flow, frame)
@@ -577,6 +588,16 @@ def _fresh(shape: Shape) -> Flow:
     return Flow(shape, (1,) * len(shape.spatial))
 
 
+def _arrive(scope: dict[str, Any], shape: Shape) -> None:
+    """Let expressions see the sizes that arrive: ``c``, and ``h`` and ``w`` where it is a map."""
+    scope["c"] = shape.channels
+    if len(shape.spatial) == 2:
+        scope["h"], scope["w"] = shape.spatial
+    else:
+        scope.pop("h", None)
+        scope.pop("w", None)
+
+
 def _series(kind: str, name: str, nodes: list[Node], shape: Shape, out: Shape, place: Place) -> Series:
     """Make a series of nodes; equal ones in a row are one run, and an ``as`` at the end labels what it follows."""
     runs: list[Run] = []
@@ -603,14 +624,14 @@ def _times(left: tuple[int, ...] | None, right: tuple[int, ...] | None) -> tuple
 
 
 def _rebased(value: Any, flow: Flow) -> Any:
-    """Count a passed tensor's stride from where the block begins."""
+    """Count a passed tensor's stride from where the block begins; inside, it bears its caller's name as ``../name``."""
     if not isinstance(value, Tap):
         return value
     stride = None
     if value.stride and flow.stride and len(value.stride) == len(flow.stride):
         pairs = list(zip(value.stride, flow.stride, strict=True))
         stride = tuple(one // two for one, two in pairs) if all(one % two == 0 for one, two in pairs) else None
-    return value._replace(stride=stride)
+    return value._replace(name=f"../{value.name}", stride=stride)
 
 
 def _stride_after(rule: Any, flow: Flow, out: Shape) -> tuple[int, ...] | None:
@@ -699,6 +720,15 @@ def _parameter(parameter: Parameter) -> str:
 def definition_parameter(definition: Definition | Formula, name: str) -> Parameter | None:
     """Find a parameter by name."""
     return next((parameter for parameter in definition.parameters if parameter.name == name), None)
+
+
+def _field_at(name: str, culprit: int | str | None) -> Field | None:
+    """Find the field of a layer that an argument's position or an option's name stands for."""
+    fields = LAYERS[name].fields
+    if isinstance(culprit, int):
+        ordered = [field for field in fields if field.positional]
+        return ordered[culprit] if culprit < len(ordered) else None
+    return next((field for field in fields if field.name == culprit), None)
 
 
 def _usage(name: str) -> str:

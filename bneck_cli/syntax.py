@@ -200,7 +200,9 @@ def _words(scalar: Scalar) -> list[Word]:
             start = position
         position += 1
     if depth > 0:
-        hint = "inside [...] a comma ends the item: put quotes around the pipeline"
+        lines = scalar.source.text.split("\n", scalar.line + 1)
+        cut = lines[scalar.line][scalar.column + len(text) :].lstrip().startswith(",")
+        hint = "inside [...] a comma ends the item: put quotes around the pipeline" if cut else ""
         raise Place(scalar, start, len(text) - start).error("a parenthesis is not closed", hint)
     if start >= 0:
         words.append(Word(text[start:], start))
@@ -327,10 +329,10 @@ def _mapping(node: Mapping) -> Body:
     if name is None:
         if len(keys) > 1:
             known = [*STRUCTURES, *(word for words in STRUCTURES.values() for word in words)]
-            stranger = next(iter(keys.values()))[0]
+            stranger = next((key for key, _ in keys.values() if nearest(key.text, known, 0.85)), node.entries[0][0])
             raise Place(stranger, 0, len(stranger.text)).error(
                 f"a step is one name with its arguments (got {listed(list(keys), 'and')})",
-                nearest(stranger.text, known) or "write each step as an item of a list",
+                nearest(stranger.text, known, closeness=0.85) or "write each step as an item of a list",
             )
         key, value = node.entries[0]
         return _long_step(key, value)

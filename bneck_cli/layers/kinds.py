@@ -23,6 +23,7 @@ class LayerError(Exception):
         super().__init__(message)
         self.culprit = culprit
         self.word = word
+        self.got = ""
 
 
 class Field(NamedTuple):
@@ -157,14 +158,19 @@ def make(name: str, positional: list[Any], options: dict[str, Any]) -> Kind:
             word = value if isinstance(value, str) else ""
             raise LayerError(f"takes {takes}, and '{show(value)}' is one too many", index, word)
         field = ordered[count]
+        if field.name in given:
+            raise LayerError(f"'{field.name}' is given twice", field.name)
         given[field.name], places[field.name] = value, index
         count += 1
     for field in cls.fields:
         if field.name in given:
             try:
-                values[field.name] = field.convert(given.pop(field.name))
+                value = given.pop(field.name)
+                values[field.name] = field.convert(value)
             except LayerError as error:
-                raise LayerError(f"{field.name} must be {error}", places.get(field.name, field.name)) from None
+                complaint = LayerError(f"{field.name} must be {error}", places.get(field.name, field.name))
+                complaint.got = type(value).__name__
+                raise complaint from None
         elif field.positional:
             raise LayerError(f"'{field.name}' is missing")
         else:
@@ -245,6 +251,10 @@ def boolean(value: Any) -> bool:
     raise LayerError(f"true or false (got {show(value)})")
 
 
+WORDS: dict[Convert, tuple[str, ...]] = {padding: ("valid", "tf_same"), boolean: ("true", "false")}
+"""The words that a converter takes, for hints."""
+
+
 def one_of(*words: str) -> Convert:
     """Make a converter that takes one of these words."""
 
@@ -253,6 +263,7 @@ def one_of(*words: str) -> Convert:
             raise LayerError(f"one of {', '.join(words)} (got {show(value)})")
         return str(value)
 
+    WORDS[convert] = words
     return convert
 
 
