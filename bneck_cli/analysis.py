@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -90,7 +91,7 @@ def analyze_program(program: Program, settings: Settings = Settings()) -> Analys
         outputs = {name: _shape(shape, back) for name, shape in outputs.items()}
     return Analysis(
         program,
-        program.spec.name if program.block is None else program.block,
+        program.block or program.spec.name or os.path.splitext(os.path.basename(program.spec.file))[0],
         _sized(shapes, {}),
         outputs,
         root,

@@ -691,6 +691,8 @@ def written(value: Any) -> str:
     """Write an argument's value: a bare word without quotes, an extent as ``3x3``."""
     if type(value) is int or isinstance(value, str):
         return str(value)
+    if isinstance(value, Tap):
+        return value.name.removeprefix("../")
     if type(value) is tuple and 1 < len(value) <= 2 and all(type(item) is int for item in value):
         return "x".join(map(str, value))
     return show(value)

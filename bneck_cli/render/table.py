@@ -88,17 +88,22 @@ def _cell(column: Column, row: Row, report: Report, bars: bool) -> str:
 # The plan for narrow terminals: each step takes the least that a reader would miss.
 
 SHORT = {"kernel": "k", "stride": "s", "pad": "p", "dilation": "d", "groups": "g"}
+LAST_KEPT = ("share", "input", "dilation", "groups", "padding", "kernel", "stride")
+"""What goes at last, in this order; the layer, what leaves it, and what it costs always stay."""
 
 
 def fitted(columns: list[Cells], width: int | None) -> list[Cells]:
     """Shorten and drop, in order, until the table fits: words first, then the bar, headings, and columns."""
     if width is None:
         return columns
-    plan = (_without_arguments, _without_bar, _with_short_titles, _without_op, _without_share, _without_input)
-    for step in plan:
+    for step in (_without_arguments, _without_bar, _with_short_titles, _without_op):
+        if _needed(columns) <= width:
+            return columns
+        columns = step(columns)
+    for key in LAST_KEPT:
         if _needed(columns) <= width:
             break
-        columns = step(columns)
+        columns = [column for column in columns if column.key != key]
     return columns
 
 
@@ -143,14 +148,6 @@ def _without_op(columns: list[Cells]) -> list[Cells]:
 
 def _with_short_titles(columns: list[Cells]) -> list[Cells]:
     return [column._replace(title=SHORT.get(column.title, column.title)) for column in columns]
-
-
-def _without_share(columns: list[Cells]) -> list[Cells]:
-    return [column for column in columns if column.key != "share"]
-
-
-def _without_input(columns: list[Cells]) -> list[Cells]:
-    return [column for column in columns if column.key != "input"]
 
 
 # Printing

@@ -1,0 +1,197 @@
+"""The command line, as its users meet it: help, completion, colours, widths, pipes and files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bneck_cli.library import block_files, network_names, specs_folder
+
+SPEC = "input: 3 x 32 x 32\nnet: conv 3x3 8 -> bn -> relu\n"
+
+
+def bneck(*arguments: str, stdin: str = "", folder: Path | None = None, **environment: str) -> str:
+    """Run the command with its output piped; give what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bneck_cli", *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=folder,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
+    )
+    assert done.stderr == ""
+    return done.stdout
+
+
+def on_terminal(*arguments: str, columns: int = 100, **environment: str) -> str:
+    """Run the command on a terminal of so many columns; give what arrives there."""
+    ours, theirs = pty.openpty()
+    from fcntl import ioctl
+    from struct import pack
+    from termios import TIOCSWINSZ
+
+    ioctl(theirs, TIOCSWINSZ, pack("HHHH", 50, columns, 0, 0))
+    kept = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "NO_COLOR")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bneck_cli", *arguments],
+        stdout=theirs,
+        stdin=theirs,
+        env={**kept, "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8", **environment},
+    )
+    os.close(theirs)
+    parts = []
+    try:
+        while part := os.read(ours, 65536):
+            parts.append(part)
+    except OSError:  # the other end is closed
+        pass
+    assert process.wait() == 0
+    os.close(ours)
+    return b"".join(parts).decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("command", ["analyze", "compare", "list", "check", "layers"])
+def test_help_shows_examples(command: str) -> None:
+    """Each command's help ends in examples."""
+    assert "Examples" in bneck(command, "--help", COLUMNS="120")
+
+
+def test_help_names_every_command() -> None:
+    """The help lists the commands, and none comes without a line that says what it is for."""
+    text = bneck("--help", COLUMNS="120")
+    for command in ("analyze", "compare", "list", "check", "layers"):
+        assert re.search(rf"\b{command}\s+\w+", text)
+
+
+def test_version() -> None:
+    """``--version`` prints the package's version."""
+    from bneck_cli.version import __version__
+
+    assert bneck("--version") == f"bneck {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("bneck analyze resnet", {name for name in (*network_names(), *block_files()) if name.startswith("resnet")}),
+        ("bneck compare bott", {name for name in block_files() if name.startswith("bott")}),
+        ("bneck layers conv", {"conv"}),
+        ("bneck analyze resnet50 --count-like fv", {"fvcore"}),
+    ],
+)
+def test_completion_offers_names(words: str, expected: set[str]) -> None:
+    """The shell completes bundled networks, blocks, layer kinds and counting rules."""
+    asked = {"_BNECK_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    script = Path(sys.executable).parent / "bneck"
+    done = subprocess.run([script], capture_output=True, text=True, env={**os.environ, **asked}, check=False)
+    assert set(done.stdout.split()) == expected
+
+
+def test_a_terminal_gets_colours_and_a_pipe_does_not() -> None:
+    """Colours are for a terminal without ``NO_COLOR``; the text is the same."""
+    colourful = on_terminal("analyze", "resnet18")
+    plain = on_terminal("analyze", "resnet18", NO_COLOR="1")
+    assert "\x1b[" in colourful
+    assert "\x1b[" not in plain
+    lines = [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", colourful).splitlines()]
+    assert lines == plain.splitlines() == bneck("analyze", "resnet18", COLUMNS="100").splitlines()
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 120, 200])
+@pytest.mark.parametrize("name", ["resnet50", "googlenet", "swin_t", "mobilenet_v3_large", "efficientnet_b7"])
+def test_a_table_fits_its_terminal_and_keeps_its_numbers(name: str, columns: int) -> None:
+    """At 80 columns and more no line is longer than the terminal; at any width every total is whole."""
+    text = bneck("analyze", name, COLUMNS=str(columns))
+    assert columns < 80 or max(map(len, text.splitlines())) <= columns
+    total = json.loads(bneck("analyze", name, "--format", "json", "--depth", "1"))["totals"]
+    line = next(line for line in text.splitlines() if line.startswith("total "))
+    assert f"{total['params']:,}" in line
+    assert f"{total['macs']:,}" in line
+
+
+def test_a_terminal_without_unicode_gets_ascii() -> None:
+    """Where the encoding has no ``×``, plain letters stand for it."""
+    text = bneck("analyze", "bottleneck", "--channels", "C", PYTHONIOENCODING="ascii")
+    assert text.isascii()
+    assert "17/16*C^2" in text
+
+
+def test_a_spec_from_standard_input() -> None:
+    """``-`` reads a spec from standard input."""
+    assert "8×32×32" in bneck("analyze", "-", stdin=SPEC)
+
+
+def test_a_block_of_a_file(tmp_path: Path) -> None:
+    """``FILE:BLOCK`` analyses one block of a file by itself."""
+    (tmp_path / "mine.yaml").write_text("blocks:\n  unit(channels): conv 3x3 channels -> bn\n", encoding="utf-8")
+    text = bneck("analyze", "mine.yaml:unit", "--channels", "8", "-f", "csv", folder=tmp_path)
+    row = next(csv.DictReader(io.StringIO(text)))
+    assert (row["in_channels"], row["in_height"], row["params"]) == ("8", "56", "576")
+
+
+def test_works_in_any_folder(tmp_path: Path) -> None:
+    """Bundled names are found wherever the command runs, and a file's own folder comes first for what it includes."""
+    (tmp_path / "mine.yaml").write_text("extends: resnet18\nset: {classes: 10}\n", encoding="utf-8")
+    assert "11,181,642" in bneck("analyze", "mine.yaml", "--depth", "1", folder=tmp_path)
+
+
+@pytest.mark.parametrize("format", ["table", "csv", "tsv", "json", "markdown", "latex"])
+def test_a_file_holds_what_a_pipe_gets(format: str, tmp_path: Path) -> None:
+    """``--output`` writes what would have been printed."""
+    printed = bneck("analyze", "resnet18", "--format", format, COLUMNS="")
+    assert bneck("analyze", "resnet18", "--format", format, "--output", str(tmp_path / "out")) == ""
+    assert (tmp_path / "out").read_text(encoding="utf-8") == printed
+
+
+def test_batch_multiplies_work_and_not_weights() -> None:
+    """A batch multiplies multiply-adds and activations, and no parameters."""
+    one, eight = (json.loads(bneck("analyze", "resnet18", "-f", "json", "--batch", n))["totals"] for n in ("1", "8"))
+    assert eight["macs"] == 8 * one["macs"]
+    assert eight["activations"] == 8 * one["activations"]
+    assert eight["params"] == one["params"]
+
+
+def test_list_filters_and_sorts() -> None:
+    """``list`` keeps what is within the bounds, in the order asked for."""
+    rows = json.loads(bneck("list", "--max-macs", "1G", "--max-params", "6M", "--sort", "params", "-f", "json"))
+    networks = [row for row in rows if row["kind"] == "network"]
+    assert networks
+    assert all(row["macs"] <= 10**9 and row["params"] <= 6 * 10**6 for row in rows)
+    assert [row["params"] for row in networks] == sorted(row["params"] for row in networks)
+
+
+def test_check_tells_a_difference(tmp_path: Path) -> None:
+    """``check`` prints what differs, by how much and where, and leaves with 1."""
+    (tmp_path / "mine.yaml").write_text(SPEC + "expect:\n  params: 233\n", encoding="utf-8")
+    line = [sys.executable, "-m", "bneck_cli", "check", "mine.yaml"]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert "params at 3×32×32 is 232, published 233 (-1)" in done.stdout
+
+
+def test_layers_documents_every_kind() -> None:
+    """``layers KIND`` has a page for every kind, with each of its options."""
+    from bneck_cli.layers import LAYERS
+    from bneck_cli.reference import describe_kind
+
+    for name, kind in LAYERS.items():
+        text = "".join(describe_kind(name))
+        for field in kind.fields:
+            assert field.name in text.lower()
+            assert field.help in text
+
+
+def test_the_specs_are_in_the_package_or_beside_it() -> None:
+    """The bundled specs are found, rules and blocks among them."""
+    assert {path.name for path in specs_folder().iterdir()} >= {"blocks", "rules", "LANGUAGE.md", "resnet50.yaml"}
