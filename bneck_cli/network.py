@@ -192,7 +192,7 @@ def children(node: Node) -> list[Child]:
                 numbered.append(Child("", run.node, run.copies, first))
                 first += run.copies
             return numbered
-        return _named([(_kind(run.node), run.node, run.copies) for run in node.runs])
+        return _named([(name_of(run.node), run.node, run.copies) for run in node.runs])
     return _named(_branches(node)) if isinstance(node, Fork) else []
 
 
@@ -208,24 +208,29 @@ def inner(series: Series) -> Series:
 
 def _branches(fork: Fork) -> list[tuple[str, Node, int]]:
     """List a fork's branches by name; the body of a residual stands without one."""
-    match fork.kind:
-        case "residual":
-            names = ["", "shortcut"]
-        case "scale":
-            names = ["gate"]
-        case "aside":
-            names = ["aside"]
-        case _:
-            names = ["branch"] * len(fork.branches)
-    listed = [(name, branch, 1) for name, branch in zip(names, fork.branches, strict=False)]
+    listed = [(branch_name(fork, index), branch, 1) for index, branch in enumerate(fork.branches)]
     return [*listed, (fork.join.op, fork.join, 1)] if fork.join else listed
 
 
-def _kind(node: Node) -> str:
-    """Say what a node is called in a path; a pipeline without a label has no name of its own."""
+def branch_name(fork: Fork, index: int) -> str:
+    """Say what a branch is called in a path."""
+    match fork.kind:
+        case "residual":
+            return "shortcut" if index else ""
+        case "scale":
+            return "gate"
+        case "aside":
+            return "aside"
+    return "branch"
+
+
+def name_of(node: Node) -> str:
+    """Say what a node is called in a path; a pipeline without a label has no name of its own, nor has a fork."""
     if isinstance(node, Layer):
         return node.op
-    return node.label or node.name if isinstance(node, Series) else ""
+    if not isinstance(node, Series):
+        return ""
+    return node.label or node.name or ("repeat" if node.kind == "repeat" else "")
 
 
 def _named(nodes: list[tuple[str, Node, int]]) -> list[Child]:
@@ -247,7 +252,7 @@ def _flat(nodes: list[tuple[str, Node, int]]) -> Iterator[tuple[str, Node, int]]
     """Let what has no name of its own (a pipeline, the body of a residual) stand in its parent."""
     for name, node, copies in nodes:
         if isinstance(node, Series) and not name:
-            yield from _flat([(_kind(run.node), run.node, run.copies) for run in node.runs])
+            yield from _flat([(name_of(run.node), run.node, run.copies) for run in node.runs])
         elif isinstance(node, Fork) and not name:
             yield from _flat(_branches(node))
         elif isinstance(node, Layer) or (not isinstance(node, Wire) and children(node)):

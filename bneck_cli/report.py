@@ -9,11 +9,12 @@ from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.network import Cost, Layer, Node, Series, Wire, children, entries, inner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from bneck_cli.analysis import Analysis
     from bneck_cli.layers import Window
     from bneck_cli.network import Size
+    from bneck_cli.receptive import Reach
     from bneck_cli.shape import Shape
 
 RULE = (
@@ -39,6 +40,8 @@ class Row(NamedTuple):
     window: Window | None
     cost: Cost
     is_layer: bool
+    reach: Reach | None = None
+    """What a position of the output sees of the input, where a column asks for it."""
 
     @property
     def total(self) -> Cost:
@@ -113,6 +116,21 @@ def _macs(part: str) -> Callable[[Row, Report], Any]:
     return lambda row, report: getattr(row.cost, part) * report.batch
 
 
+def reach_axes(row: Row, field: str) -> list[Any]:
+    """Give a figure of a row's reach by axis; nothing where it is unknown."""
+    return [getattr(axis, field) for axis in row.reach.axes] if row.reach is not None and row.reach.known else []
+
+
+def _reach(field: str) -> Callable[[Row, Report], str]:
+    def value(row: Row, _: Report) -> str:
+        if row.reach is not None and row.reach.whole:
+            return "all" if field == "size" else ""
+        values = [f"{value:g}" if isinstance(value, float) else str(value) for value in reach_axes(row, field)]
+        return values[0] if len(set(values)) == 1 else "×".join(values)
+
+    return value
+
+
 COLUMNS = (
     Column("layer", "layer", lambda row, _: row.label),
     Column("op", "op", lambda row, _: row.op),
@@ -135,7 +153,12 @@ MORE = (
     Column("linear_macs", "linear MACs", _macs("linear_macs"), number=True),
     Column("attention_macs", "attention MACs", _macs("attention_macs"), number=True),
     Column("text", "in the spec", lambda row, _: row.text),
+    Column("receptive_field", "sees", _reach("size"), number=True),
+    Column("jump", "jump", _reach("jump"), number=True),
+    Column("start", "start", _reach("start"), number=True),
 )
+REACH = frozenset({"receptive_field", "jump", "start"})
+"""Columns that need the receptive fields."""
 PER_INPUT = frozenset({"macs", "conv_macs", "linear_macs", "attention_macs", "activations"})
 """Columns that a batch multiplies; the others are the same for any number of inputs."""
 NAMES = {column.key: column for column in (*COLUMNS, *MORE)}
@@ -171,6 +194,9 @@ def build_report(analysis: Analysis, view: View = View()) -> Report:
     rows = list(flat_rows(analysis, view, folded=not view.expand) if flat else _tree_rows(analysis.root, view))
     if view.top is not None:
         notes.append(f"the first {len(rows)} rows")
+    if REACH.intersection(view.columns):
+        rows = list(with_reaches(rows, analysis, folded=not view.expand))
+        notes.append("`sees`, `jump` and `start` are those of windows, in positions of the input; gates see everything")
     if not view.columns:
         shown = [row for row in rows if row.is_layer] or rows
         columns = tuple(column for column in COLUMNS if not _plain(column, shown, rows, analysis.cost))
@@ -295,6 +321,15 @@ def _tree_rows(
             yield Row(place, label, level, op, text, copies, inside.shape, inside.out, None, cost, False)
             if view.depth is None or level + 1 < view.depth:
                 yield from _tree_rows(inside, view, place, level + 1, copies, away)
+
+
+def with_reaches(rows: Iterable[Row], analysis: Analysis, folded: bool) -> Iterator[Row]:
+    """Yield the rows with what a position of each one's output sees; of folded copies, the last's."""
+    from bneck_cli.receptive import reaches
+
+    found = reaches(analysis, folded)
+    for row in rows:
+        yield row._replace(reach=found.get(row.path))
 
 
 # What stands around the rows

@@ -131,3 +131,17 @@ def test_every_expectation_names_a_figure_that_was_compared() -> None:
         program = load(name)
         count = sum(len(expect.figures) for expect in program.spec.expect)
         assert len(list(compare_expectations(program))) == count
+
+
+BODIES = ("conv 3x3 8 -> bn", "[conv 3x3 8 -> bn, relu]", "{residual: conv 3x3 8}", "conv 1x1 8 -> as e")
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_a_repeated_pipeline_adds_up(body: str) -> None:
+    """Copies of a pipeline without a name are rows like any other: the rows add up to the total."""
+    analysis = bneck_cli.analyze(f"input: 8 x 9 x 9\nnet:\n  - repeat: 5\n    body: {body}\n")
+    for folded in (True, False):
+        rows = list(bneck_cli.each_layer(analysis, folded))
+        assert sum(row.layer.cost.params * row.copies for row in rows) == analysis.cost.params
+        assert sum(row.layer.cost.macs * row.copies for row in rows) == analysis.cost.macs
+    assert len({row.path for row in rows}) == len(rows) == sum(row.copies for row in rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bneck_cli.report import PER_INPUT, flat_rows, selected_columns
+from bneck_cli.report import PER_INPUT, flat_rows, reach_axes, selected_columns, with_reaches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -40,6 +40,14 @@ def _side(axis: int, side: int) -> Cell:
     return cell
 
 
+def _seen(field: str, axis: int) -> Cell:
+    def cell(row: Row) -> Any:
+        values = reach_axes(row, field)
+        return (values[0], *values)[-2:][axis] if values else ""
+
+    return cell
+
+
 CELLS: dict[str, Cell] = {
     "path": lambda row: row.path,
     "op": lambda row: row.op,
@@ -68,6 +76,12 @@ CELLS: dict[str, Cell] = {
     "attention_macs": lambda row: row.cost.attention_macs,
     "activations": lambda row: row.cost.activations,
     "text": lambda row: row.text,
+    "receptive_field_height": _seen("size", 0),
+    "receptive_field_width": _seen("size", 1),
+    "jump_height": _seen("jump", 0),
+    "jump_width": _seen("jump", 1),
+    "start_height": _seen("start", 0),
+    "start_width": _seen("start", 1),
 }
 DEFAULT = tuple(CELLS)[:22]
 FORMULA = frozenset("=+-@\t\r")
@@ -79,7 +93,11 @@ WIDER = {
     "stride": ("stride_height", "stride_width"),
     "padding": ("padding_top", "padding_bottom", "padding_left", "padding_right"),
     "dilation": ("dilation_height", "dilation_width"),
+    "receptive_field": ("receptive_field_height", "receptive_field_width"),
+    "jump": ("jump_height", "jump_width"),
+    "start": ("start_height", "start_width"),
 }
+SEEN = frozenset(name for names in (WIDER["receptive_field"], WIDER["jump"], WIDER["start"]) for name in names)
 
 
 def render_delimited(analysis: Analysis, view: View, style: Style, delimiter: str) -> Iterator[str]:
@@ -93,6 +111,8 @@ def render_delimited(analysis: Analysis, view: View, style: Style, delimiter: st
     elif not style.fold and not view.columns:
         names = tuple(name for name in names if name != "repeat")
     rows = flat_rows(analysis, view, folded=style.fold)
+    if SEEN.intersection(names):
+        rows = with_reaches(rows, analysis, folded=style.fold)
     cells = [_times(CELLS[name], analysis.batch) if name in PER_INPUT else CELLS[name] for name in names]
     titles = {"macs": analysis.rule.key} if analysis.rule else {}
     header = [titles.get(name, name) for name in names]
