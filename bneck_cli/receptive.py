@@ -45,7 +45,7 @@ class Axis(NamedTuple):
 
 
 class Reach(NamedTuple):
-    """What a position of a tensor sees, by axis; ``whole`` where it is all of the input, no axes where it is unknown."""
+    """What a position of a tensor sees, by axis: all of the input where ``whole``, no axes where it is unknown."""
 
     axes: tuple[Axis, ...] = ()
     whole: bool = False
@@ -188,6 +188,7 @@ class _Walk:
             visits.append(_Visit(node, before, self.step(node, len(before.axes), wires), dict(wires)))
         if isinstance(node, (Layer, Fork)) or node.kind == "block":
             return before.then(self.step(node, len(before.axes), wires).times(copies))
+        assert isinstance(node, Series)
         reach = self.series(node, before, wires, None)  # it may name tensors that what follows takes
         return reach if copies == 1 else before.then(self.step(node, len(before.axes), wires).times(copies))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bneck_cli import analyze, each_layer
 from bneck_cli.analysis import Analysis, Settings, analyze_program, compare_expectations, smallest_input
 from bneck_cli.catalog import check_specs
 from bneck_cli.errors import BneckError
@@ -139,9 +140,9 @@ BODIES = ("conv 3x3 8 -> bn", "[conv 3x3 8 -> bn, relu]", "{residual: conv 3x3 8
 @pytest.mark.parametrize("body", BODIES)
 def test_a_repeated_pipeline_adds_up(body: str) -> None:
     """Copies of a pipeline without a name are rows like any other: the rows add up to the total."""
-    analysis = bneck_cli.analyze(f"input: 8 x 9 x 9\nnet:\n  - repeat: 5\n    body: {body}\n")
+    analysis = analyze(f"input: 8 x 9 x 9\nnet:\n  - repeat: 5\n    body: {body}\n")
     for folded in (True, False):
-        rows = list(bneck_cli.each_layer(analysis, folded))
+        rows = list(each_layer(analysis, folded))
         assert sum(row.layer.cost.params * row.copies for row in rows) == analysis.cost.params
         assert sum(row.layer.cost.macs * row.copies for row in rows) == analysis.cost.macs
     assert len({row.path for row in rows}) == len(rows) == sum(row.copies for row in rows)
