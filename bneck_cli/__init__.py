@@ -102,8 +102,13 @@ def _settings(
     from bneck_cli.analysis import Settings
     from bneck_cli.expression import show
 
-    values = tuple(
-        (name, show(tuple(value) if isinstance(value, list) else value)) for name, value in parameters.items()
-    )
+    def written(value: object) -> str:
+        if isinstance(value, float):
+            from decimal import Decimal
+
+            return f"{Decimal(repr(value)):f}"  # a spec has no exponents
+        return show(tuple(value) if isinstance(value, list) else value).strip("'")
+
+    values = tuple((name, written(value)) for name, value in parameters.items())
     texts = [None if size is None else str(size) for size in (channels, in_channels)]
-    return Settings(input, texts[0], texts[1], tuple((n, v.strip("'")) for n, v in values), assume, batch)
+    return Settings(input, texts[0], texts[1], values, assume, batch)

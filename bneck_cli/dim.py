@@ -93,7 +93,7 @@ class Dim:
         return _made({monomial: -value for monomial, value in self.terms.items()}, self.over)
 
     def __sub__(self, other: Size) -> Size:
-        return self + (-other)
+        return self + (-other if isinstance(other, Dim) else -index(other))
 
     def __rsub__(self, other: int) -> Size:
         return -self + other
@@ -195,8 +195,8 @@ def _atom_order(item: tuple[Atom, int]) -> tuple[bool, str]:
     return isinstance(item[0], Floor), str(item[0])
 
 
-def _order(item: tuple[Monomial, int]) -> tuple[int, list[tuple[bool, str]]]:
-    return -sum(power for _, power in item[0]), [_atom_order(factor) for factor in item[0]]
+def _order(item: tuple[Monomial, int]) -> tuple[int, list[tuple[bool, str, int]]]:
+    return -sum(power for _, power in item[0]), [(*_atom_order(factor), -factor[1]) for factor in item[0]]
 
 
 def _floor(terms: Mapping[Monomial, int], q: int) -> Size:
@@ -308,6 +308,9 @@ def evaluate(size: Size, values: Mapping[str, Any]) -> Any:
     for name, array in arrays.items():
         if array.dtype.kind not in "iuO":
             raise TypeError(f"{name} must be integers (got {array.dtype})")
+        if array.dtype.kind == "O":
+            for value in array.flat:
+                index(value)
     bounds = {
         name: max((abs(int(value.min())), abs(int(value.max())))) if name in arrays and value.size else 0
         for name, value in values.items()
@@ -413,6 +416,7 @@ def agreement(left: Size, right: Size) -> Agreement:
     difference = left - right
     if not isinstance(difference, Dim):
         return Agreement("", 1, frozenset({0} if difference == 0 else ()))
+    difference = Dim(difference.terms)  # it is 0 where its numerator is
     names = symbols(difference)
     period = _period(difference)
     if len(names) != 1 or period > MAX_CLASSES:
@@ -448,7 +452,7 @@ def requirements(sizes: Iterable[Size]) -> list[str]:
     others: list[str] = []
     for size in dict.fromkeys(size for size in sizes if isinstance(size, Dim) and size.over > 1):
         names = symbols(size)
-        period = lcm(size.over, *[_period(size)])
+        period = size.over * _period(Dim(size.terms))  # on a class, a floor grows by a whole number, not by ``over``
         if len(names) != 1 or period > MAX_CLASSES:
             others.append(f"{pretty(size)} is whole")
             continue
@@ -456,7 +460,11 @@ def requirements(sizes: Iterable[Size]) -> list[str]:
         numerator = Dim(size.terms)
         residues = frozenset(r for r in range(period) if _evaluated(numerator, {name: r}) % size.over == 0)
         new = _simplest(name, period, residues)
-        found[name] = found[name].also(new) if name in found else new
+        both = found[name].also(new) if name in found else new
+        if both.modulus:
+            found[name] = both
+        else:
+            others.append(new.condition)
     return [each.condition for each in found.values() if not each.always] + others
 
 

@@ -508,7 +508,9 @@ class _Walk:
         for agreed in found:
             if not agreed.always:
                 known = self.conditions.get(agreed.symbol)
-                self.conditions[agreed.symbol] = known.also(agreed) if known else agreed
+                both = known.also(agreed) if known else agreed
+                told = agreed.symbol if both.modulus else f"{agreed.symbol} modulo {agreed.modulus}"
+                self.conditions[told] = both if both.modulus else agreed
                 self.conflict = self.conflict or place.error(message)
 
     def require_conditions(self) -> None:
