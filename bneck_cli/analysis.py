@@ -37,6 +37,10 @@ class Settings(NamedTuple):
     values: tuple[tuple[str, str], ...] = ()
     assume: str | None = None
     batch: int = 1
+    symbolic: bool = False
+    """Keep the batch, the map's sides and a block's channels as symbols: N, H, W (or L), C."""
+    symbols: tuple[str, ...] = ()
+    """Parameters to keep as symbols of their own names."""
 
 
 class Analysis(NamedTuple):
@@ -49,7 +53,7 @@ class Analysis(NamedTuple):
     root: Series
     values: dict[str, str]
     assume: dict[str, int]
-    batch: int = 1
+    batch: Size = 1
     rule: CountingRule | None = None
 
     @property
@@ -97,8 +101,16 @@ def analyze_program(program: Program, settings: Settings = Settings()) -> Analys
         root,
         values,
         units,
-        settings.batch,
+        _batch(settings),
     )
+
+
+def _batch(settings: Settings) -> Size:
+    if not settings.symbolic or settings.batch != 1:
+        return settings.batch
+    from bneck_cli.dim import symbol
+
+    return symbol("N")
 
 
 # Parameters
@@ -112,11 +124,16 @@ def _settled(program: Program, settings: Settings) -> tuple[Definition, dict[str
         scalar = Scalar(Source("--set", f"{name}={text}"), 0, len(name) + 1, text)
         values[name] = (Place(Scalar(Source("--set", f"{name}={text}"), 0, 0, name), 0, len(name)), value(scalar))
     shown = dict(settings.values)
-    if settings.channels is not None and net.parameter("channels"):
-        scalar = Scalar(Source("--channels", settings.channels), 0, 0, settings.channels)
+    for name in settings.symbols:
+        from bneck_cli.dim import symbol
+
+        values[name] = constant(symbol(name), "--symbol")
+    channels = _channels(settings, program)
+    if channels is not None and net.parameter("channels"):
+        scalar = Scalar(Source("--channels", channels), 0, 0, channels)
         values["channels"] = (Place(scalar), _size_expression(scalar))
-        shown["channels"] = settings.channels
-    elif settings.channels is not None and program.block is None:
+        shown["channels"] = channels
+    elif channels is not None and program.block is None:
         raise BneckError(f"--channels is for blocks ({program.spec.file} is a network)", hint="use --set name=value")
     if program.block is not None:
         missing = [p.name for p in net.parameters if p.default is None and p.name not in values]
@@ -125,6 +142,13 @@ def _settled(program: Program, settings: Settings) -> tuple[Definition, dict[str
             option = "--channels 256" if missing[0] == "channels" else f"--set {missing[0]}=..."
             raise BneckError(f"{program.block} needs {need}", hint=f"give it with {option}")
     return with_settings(net, values), shown
+
+
+def _channels(settings: Settings, program: Program) -> str | None:
+    """Give a block's channels: those asked for, or a symbol where all is to be symbolic."""
+    if settings.channels is None and settings.symbolic and program.block is not None:
+        return None if "channels" in dict(settings.values) or "channels" in settings.symbols else "C"
+    return settings.channels
 
 
 def value(scalar: Scalar) -> Expression:
@@ -152,9 +176,10 @@ def _size_expression(scalar: Scalar) -> Expression:
 def _inputs(program: Program, net: Definition, settings: Settings) -> tuple[Input, ...]:
     """Settle the input's sizes: as asked, else as the spec says; a block has the map of the paper's figure."""
     own = program.spec.inputs if program.block is None else ()
-    asked = None
-    if settings.input is not None:
-        asked = parse_input(Scalar(Source("--input", settings.input), 0, 0, settings.input))
+    text = settings.input
+    if text is None and settings.symbolic:
+        text = _symbolic_input(program, own)
+    asked = None if text is None else parse_input(Scalar(Source("--input", text), 0, 0, text))
     if program.block is None:
         if asked is None:
             if not own:
@@ -168,7 +193,7 @@ def _inputs(program: Program, net: Definition, settings: Settings) -> tuple[Inpu
     sizes = asked.sizes if asked else parse_input(Scalar(Source("", BLOCK_MAP), 0, 0, BLOCK_MAP)).sizes
     if len(sizes) == 3:
         return (Input("input", sizes, net.place),)
-    channels = settings.in_channels or settings.channels
+    channels = settings.in_channels or _channels(settings, program)
     if channels is None:
         given = dict(settings.values).get("channels")
         channels = given if given and (given.isdigit() or given.isidentifier()) else None
@@ -178,6 +203,16 @@ def _inputs(program: Program, net: Definition, settings: Settings) -> tuple[Inpu
         )
     whole = f"{channels}x{'x'.join(str(size) for size in sizes)}"
     return (parse_input(Scalar(Source("--channels", whole), 0, 0, whole)),)
+
+
+def _symbolic_input(program: Program, own: tuple[Input, ...]) -> str:
+    """Write an input with symbols for the sides of its map (or its length)."""
+    if program.block is not None:
+        return "HxW"
+    if len(own) != 1:
+        raise BneckError(f"{program.spec.file} has {len(own)} inputs", hint="write their symbols into the spec")
+    names = {1: (), 2: ("L",), 3: ("H", "W")}[len(own[0].sizes)]
+    return "x".join([str(own[0].sizes[0]), *names])
 
 
 def _sized(inputs: tuple[Input, ...], units: dict[str, int]) -> dict[str, Shape]:

@@ -59,7 +59,7 @@ def complete_rule(incomplete: str) -> Iterator[str]:
             yield name
 
 
-FORMATS = ("table", "csv", "tsv", "json", "markdown", "latex")
+FORMATS = ("table", "csv", "tsv", "json", "markdown", "latex", "python")
 
 Specification = Annotated[
     str,
@@ -83,6 +83,12 @@ SetOption = Annotated[
 ]
 AssumeOption = Annotated[
     str | None, typer.Option("--assume", metavar="H%32==0,...", help="What symbols of the input are multiples of.")
+]
+SymbolicOption = Annotated[
+    bool, typer.Option("--symbolic", help="Closed forms: N, H and W (and a block's channels, C) stay symbols.")
+]
+SymbolOption = Annotated[
+    list[str] | None, typer.Option("--symbol", metavar="NAME", help="Keep this parameter as a symbol, too.")
 ]
 BatchOption = Annotated[int, typer.Option("--batch", min=1, help="Inputs at once: multiplies MACs, not parameters.")]
 FormatOption = Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help=f"One of {', '.join(FORMATS)}.")]
@@ -111,6 +117,8 @@ def analyze(
     in_channels: InChannelsOption = None,
     set: SetOption = None,
     assume: AssumeOption = None,
+    symbolic: SymbolicOption = False,
+    symbol: SymbolOption = None,
     batch: BatchOption = 1,
     depth: Annotated[int | None, typer.Option(min=1, help="Levels to show: 1 for stages, 2 for blocks.")] = None,
     expand: Annotated[bool, typer.Option("--expand", help="Open identical blocks, which are folded.")] = False,
@@ -132,7 +140,9 @@ def analyze(
     from bneck_cli.report import View
 
     check_format(format)
-    analysis = analyze_program(load(spec), settings(input, channels, in_channels, set, assume, batch))
+    asked = settings(input, channels, in_channels, set, assume, batch)
+    asked = asked._replace(symbolic=symbolic, symbols=tuple(symbol or ()))
+    analysis = analyze_program(load(spec), asked)
     if count_like:
         from bneck_cli.counting import recount
         from bneck_cli.rules import load_rule
@@ -159,6 +169,15 @@ def compare(
     in_channels: InChannelsOption = None,
     stride: Annotated[int | None, typer.Option(min=1, help="The blocks' stride.")] = None,
     set: SetOption = None,
+    match: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MEASURE",
+            help="Find the width at which the others cost as much as the first: "
+            "weights, params, macs, activations or memory.",
+        ),
+    ] = None,
+    multiple_of: Annotated[int, typer.Option(min=1, help="With --match: widths in steps of this.")] = 8,
     assume: AssumeOption = None,
     batch: BatchOption = 1,
     format: FormatOption = "table",
@@ -174,7 +193,13 @@ def compare(
     check_format(format, tuple(COMPARISONS))
     values = [*(set or []), *([f"stride={stride}"] if stride else [])]
     asked = settings(input, channels, in_channels, values, assume, batch)
-    comparison = compare_programs([(name, load(name)) for name in specs], asked)
+    programs = [(name, load(name)) for name in specs]
+    if match:
+        from bneck_cli.matching import compare_matched
+
+        comparison, _ = compare_matched(programs, asked, match, multiple_of)
+    else:
+        comparison = compare_programs(programs, asked)
     write(COMPARISONS[format](comparison, style_of(output)), output)
 
 

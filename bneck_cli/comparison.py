@@ -65,14 +65,21 @@ def compare_programs(programs: list[tuple[str, Program]], settings: Settings) ->
         raise BneckError(
             f"cannot compare a block with a network ({names[True][0]} is a block, {names[False][0]} a network)"
         )
-    candidates = []
-    for name, program in programs:
-        try:
-            candidates.append(Candidate(name, analyze_program(program, settings)))
-        except BneckError as error:
-            if error.location is None and not error.message.startswith(name):
-                raise BneckError(f"{name}: {error.message}", hint=error.hint) from None
-            raise
+    return compared([analyzed(name, program, settings) for name, program in programs])
+
+
+def analyzed(name: str, program: Program, settings: Settings) -> Candidate:
+    """Analyse one of those compared; an error says which."""
+    try:
+        return Candidate(name, analyze_program(program, settings))
+    except BneckError as error:
+        if error.location is None and not error.message.startswith(name):
+            raise BneckError(f"{name}: {error.message}", hint=error.hint) from None
+        raise
+
+
+def compared(candidates: list[Candidate]) -> Comparison:
+    """Compare the totals of what has been analysed."""
     names_seen = [candidate.name for candidate in candidates]
     candidates = [
         candidate._replace(name=f"{candidate.name} ({index + 1})")
@@ -87,7 +94,8 @@ def compare_programs(programs: list[tuple[str, Program]], settings: Settings) ->
         title += f" · {inputs.pop()}"
     notes = sorted({note for candidate in candidates for note in requirements(candidate.analysis)})
     conclusion = tuple(_conclusion(candidates, metrics))
-    return Comparison(title, tuple(candidates), metrics, conclusion, all(blocks), tuple(notes))
+    blocks = all(candidate.analysis.program.block is not None for candidate in candidates)
+    return Comparison(title, tuple(candidates), metrics, conclusion, blocks, tuple(notes))
 
 
 def _metrics(candidates: list[Candidate]) -> list[Metric]:
@@ -103,6 +111,11 @@ def _metrics(candidates: list[Candidate]) -> list[Metric]:
         ("depth", "depth", [depth(c.analysis.root) for c in candidates]),
     ]
     return [Metric(key, title, tuple(values)) for key, title, values in rows if any(value != 0 for value in values)]
+
+
+def weights(analysis: Analysis) -> Size:
+    """Count the parameters without those of normalisation."""
+    return analysis.cost.params - part_params(analysis, "norm")
 
 
 def part_params(analysis: Analysis, part: str) -> Size:

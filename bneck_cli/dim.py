@@ -529,7 +529,7 @@ def _joined(size: Dim, written: Any, fraction: Any, dot: str) -> str:
     for monomial, value in size.ordered():
         common = gcd(value, size.over)
         above, below = abs(value) // common, size.over // common
-        factors = [written(atom, power) for atom, power in monomial]
+        factors = [written(*factor) for factor in sorted(monomial, key=lambda factor: factor[0] != "N")]  # N·C·H·W
         product = dot.join(factors)
         if above == 1 and below > 1 and len(factors) == 1:
             product = fraction(product, below)

@@ -70,7 +70,7 @@ class Report(NamedTuple):
     cost: Cost
     uncounted: dict[str, Size]
     notes: tuple[str, ...]
-    batch: int
+    batch: Size
     flat: bool
     rule: str = RULE
 

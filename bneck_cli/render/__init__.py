@@ -55,6 +55,12 @@ def _latex(analysis: Analysis, view: View, style: Style) -> Iterator[str]:
     return render_latex(analysis, view, style)
 
 
+def _python(analysis: Analysis, view: View, style: Style) -> Iterator[str]:
+    from bneck_cli.render.python import render_python
+
+    return render_python(analysis, view, style)
+
+
 RENDERERS: dict[str, Callable[[Analysis, View, Style], Iterator[str]]] = {
     "table": _table,
     "csv": _csv,
@@ -62,4 +68,5 @@ RENDERERS: dict[str, Callable[[Analysis, View, Style], Iterator[str]]] = {
     "json": _json,
     "markdown": _markdown,
     "latex": _latex,
+    "python": _python,
 }

@@ -6,7 +6,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.render.delimited import delimited
-from bneck_cli.render.markup import escape_latex, escape_markdown, latex_table, markdown_table
+from bneck_cli.render.markup import escape_latex, escape_markdown, latex_table, markdown_table, mathematics
 from bneck_cli.render.structured import cost_fields, number, tree
 from bneck_cli.render.table import Cells, print_table, report_columns
 from bneck_cli.report import RULE, View, build_report, grouped
@@ -34,11 +34,11 @@ def _report(candidate: Candidate, blocks: bool) -> tuple[str, list[Cells], list[
     return f"{candidate.name} · {report.subtitle}", columns, [not row.is_layer for row in report.rows]
 
 
-def _totals(comparison: Comparison) -> list[Cells]:
+def _totals(comparison: Comparison, write: Callable[[Any], str] = grouped) -> list[Cells]:
     """Set the totals in columns: a metric a line, each candidate with its ratio to the first."""
     columns = [Cells("metric", "", [metric.title for metric in comparison.metrics], False)]
     for index, candidate in enumerate(comparison.candidates):
-        values = [grouped(metric.values[index]) for metric in comparison.metrics]
+        values = [write(metric.values[index]) for metric in comparison.metrics]
         columns.append(Cells(candidate.name, candidate.name, values, True))
         if index:
             ratios = [_ratio(metric, index) for metric in comparison.metrics]
@@ -149,7 +149,7 @@ def render_latex(comparison: Comparison, _style: Style) -> Iterator[str]:
     """Write the totals as a LaTeX table, the conclusion as its caption."""
     caption = " ".join((*comparison.conclusion, f"Rule: {RULE}."))
     yield f"\\begin{{table}}\n\\centering\n\\caption{{{escape_latex(caption)}}}\n"
-    yield from latex_table(_totals(comparison))
+    yield from latex_table(_totals(comparison, mathematics))
     yield "\\end{table}\n"
 
 

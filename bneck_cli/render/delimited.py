@@ -119,7 +119,7 @@ def render_delimited(analysis: Analysis, view: View, style: Style, delimiter: st
     return delimited([header], delimiter, ([cell(row) for cell in cells] for row in rows))
 
 
-def _times(cell: Cell, batch: int) -> Cell:
+def _times(cell: Cell, batch: Any) -> Cell:
     return cell if batch == 1 else lambda row: cell(row) * batch
 
 

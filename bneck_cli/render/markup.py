@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bneck_cli.render.table import Cells, report_columns
 from bneck_cli.report import build_report, grouped
@@ -44,7 +44,8 @@ def render_latex(analysis: Analysis, view: View, _style: Style) -> Iterator[str]
     """Write a LaTeX table (booktabs) with its caption."""
     report = build_report(analysis, view)
     columns = [
-        column._replace(cells=_indented(column, report, "\\quad ")) for column in report_columns(report, bars=False)
+        column._replace(cells=_indented(column, report, "\\quad "))
+        for column in report_columns(report, bars=False, write=mathematics)
     ]
     yield "\\begin{table}\n\\centering\n"
     yield f"\\caption{{{escape_latex(report.title)}, input {escape_latex(report.subtitle)}. "
@@ -63,6 +64,15 @@ def latex_table(columns: Sequence[Cells], rule_before_last: bool = False) -> Ite
             yield "\\midrule\n"
         yield " & ".join(_latex_cell(cell) for cell in line) + " \\\\\n"
     yield "\\bottomrule\n\\end{tabular}\n"
+
+
+def mathematics(value: Any) -> str:
+    """Write a number for people, a symbolic size as LaTeX's mathematics."""
+    if isinstance(value, (int, str)) or value is None:
+        return grouped(value)
+    from bneck_cli.dim import latex
+
+    return f"${latex(value)}$"
 
 
 def _latex_cell(cell: str) -> str:

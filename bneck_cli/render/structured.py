@@ -28,7 +28,7 @@ def render_json(analysis: Analysis, view: View, _style: Style) -> Iterator[str]:
         "name": analysis.name,
         "input": {name: _shape(shape) for name, shape in analysis.inputs.items()},
         "output": {name: _shape(shape) for name, shape in analysis.outputs.items()},
-        "batch": analysis.batch,
+        "batch": number(analysis.batch),
         "settings": analysis.values,
         "rule": rule_of(analysis),
         "requires": list(requirements(analysis)),

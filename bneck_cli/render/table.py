@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.report import PER_INPUT, build_report, grouped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from bneck_cli.analysis import Analysis
     from bneck_cli.render import Style
@@ -48,29 +48,29 @@ def render_table(analysis: Analysis, view: View, style: Style) -> Iterator[str]:
     yield "\n".join(_footer(report, style)) + "\n"
 
 
-def report_columns(report: Report, bars: bool = True) -> list[Cells]:
+def report_columns(report: Report, bars: bool = True, write: Callable[[Any], str] = grouped) -> list[Cells]:
     """Write a report's cells as people read them; a tree ends in its total."""
     columns = []
     for column in report.columns:
-        cells = [_cell(column, row, report, bars) for row in report.rows]
+        cells = [_cell(column, row, report, bars, write) for row in report.rows]
         if not report.flat:
-            cells.append(_total(column, report))
+            cells.append(_total(column, report, write))
         columns.append(Cells(column.key, column.title, cells, column.number and column.key != "share"))
     return columns
 
 
-def _total(column: Column, report: Report) -> str:
+def _total(column: Column, report: Report, write: Callable[[Any], str]) -> str:
     """Give the last line's cell: the totals of the whole network."""
     if column.key == "layer":
         return "total"
     if column.key == "params":
-        return grouped(report.cost.params)
+        return write(report.cost.params)
     if column.key in PER_INPUT:
-        return grouped(getattr(report.cost, column.key) * report.batch)
+        return write(getattr(report.cost, column.key) * report.batch)
     return ""
 
 
-def _cell(column: Column, row: Row, report: Report, bars: bool) -> str:
+def _cell(column: Column, row: Row, report: Report, bars: bool, write: Callable[[Any], str]) -> str:
     if column.key == "layer":
         return row.label if report.flat else "  " * row.level + row.label
     value = column.value(row, report)
@@ -82,7 +82,7 @@ def _cell(column: Column, row: Row, report: Report, bars: bool) -> str:
         return row.text if not row.is_layer and row.text else str(value)
     if column.key == "repeat":
         return "" if value == 1 else f"{value:,}"
-    return grouped(value)
+    return write(value)
 
 
 # The plan for narrow terminals: each step takes the least that a reader would miss.

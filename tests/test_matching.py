@@ -1,0 +1,129 @@
+"""Matching: the width found is the widest, by trying every one; and the sentences hold the numbers of the analysis."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import bneck_cli
+from bneck_cli import BneckError
+from bneck_cli.analysis import Settings
+from bneck_cli.comparison import weights
+from bneck_cli.document import Source
+from bneck_cli.library import load, resolve
+from bneck_cli.matching import MEASURES, Match, compare_matched
+
+BLOCKS = ("bottleneck", "preact_bottleneck", "inverted_residual", "convnext", "fire", "basic", "resnext", "mbconv")
+
+
+def matched(first: str, other: str, channels: int, measure: str, step: int = 8) -> Match:
+    """Match one bundled block with another."""
+    programs = [(name, load(name)) for name in (first, other)]
+    _, (found,) = compare_matched(programs, Settings(channels=str(channels), input="14x14"), measure, step)
+    return found
+
+
+def cost(block: str, channels: int, measure: str) -> int | None:
+    """Work out what a block costs, or None where it refuses the width."""
+    try:
+        analysis = bneck_cli.analyze(block, channels=channels, input="14x14")
+    except BneckError:
+        return None
+    value = MEASURES[measure][1](analysis)
+    assert isinstance(value, int)
+    return value
+
+
+@pytest.mark.parametrize("step", [1, 3, 8, 12])
+@pytest.mark.parametrize("measure", ["weights", "params", "macs", "activations"])
+@pytest.mark.parametrize("other", BLOCKS)
+def test_no_wider_one_will_do(other: str, measure: str, step: int) -> None:
+    """The width found does not exceed the target, and no legal width of the next sixty does, either."""
+    try:
+        found = matched("basic", other, 40, measure, step)
+    except BneckError as told:
+        match = re.fullmatch(r"the narrowest, (\d+) channels, has ([\d,]+)", told.hint)
+        narrowest, least = (int(text.replace(",", "")) for text in match.groups())
+        assert cost(other, narrowest, measure) == least > cost("basic", 40, measure)
+        assert all(cost(other, width, measure) is None for width in range(step, narrowest, step))
+        return
+    assert found.target == cost("basic", 40, measure)
+    assert found.channels % step == 0
+    assert found.value == cost(other, found.channels, measure)
+    assert found.value <= found.target
+    wider = [cost(other, found.channels + step * more, measure) for more in range(1, 60)]
+    assert all(value is None or value > found.target for value in wider)
+
+
+def test_basic_64_is_a_bottleneck_of_263() -> None:
+    """The question of the field: 64 plain channels have the weights of a bottleneck of 263.4, and so of 256."""
+    found = matched("basic", "bottleneck", 64, "weights")
+    assert (found.channels, found.value, found.target) == (256, 69_632, 73_728)
+    assert found.solution is not None
+    assert abs(17 / 16 * found.solution**2 - 73_728) < 1e-3
+    assert f"{found.solution:.1f}" == "263.4"
+
+
+@pytest.mark.parametrize("measure", ["weights", "params", "macs", "activations"])
+@pytest.mark.parametrize("other", ["bottleneck", "convnext", "basic"])
+def test_the_formula_holds_where_it_is_solved(other: str, measure: str) -> None:
+    """The closed form gives the measured value at the width found, and the solution lies between the two widths."""
+    found = matched("basic", other, 48, measure)
+    assert found.formula is not None
+    assert found.solution is not None
+    from bneck_cli.dim import evaluate
+
+    assert evaluate(found.formula, {"C": found.channels}) == found.value
+    assert found.channels <= found.solution + 1e-6 < found.channels + found.step
+
+
+@pytest.mark.parametrize("channels", [24, 64, 200])
+@pytest.mark.parametrize("measure", ["weights", "params", "macs", "activations"])
+def test_sentences_hold(channels: int, measure: str) -> None:
+    """Every number in the closing sentences is one of the analysis."""
+    programs = [(name, load(name)) for name in ("basic", "bottleneck")]
+    comparison, (found,) = compare_matched(programs, Settings(channels=str(channels)), measure, 8)
+    said, point = comparison.conclusion[-2:]
+    assert f"{found.value:,} against {found.target:,}" in said
+    assert f"at {found.channels} channels" in said
+    same = MEASURES[measure][1](bneck_cli.analyze("bottleneck", channels=channels))
+    assert f"at the same {channels} channels it has {same:,}" in point
+    ratios = re.findall(r"([\d.]+) times", point)
+    assert [float(ratio) for ratio in ratios] == [
+        pytest.approx(found.channels / channels, rel=0.005),
+        pytest.approx(found.target / same, rel=0.005),
+    ]
+
+
+def test_weights_are_parameters_without_norms() -> None:
+    """Weights leave out what normalisation learns."""
+    assert weights(bneck_cli.analyze("bottleneck", channels=256)) == 69_632
+
+
+@pytest.mark.parametrize(
+    ("programs", "channels", "measure", "message"),
+    [
+        (("basic", "bottleneck"), "64", "weight", "--match: unknown measure 'weight'"),
+        (("basic", "bottleneck"), "C", "macs", "--match needs the first block's channels as a number"),
+        (("resnet18", "resnet50"), "64", "macs", "--match is for blocks, whose channels can be changed"),
+        (("tiny", "basic"), "8", "macs", "no width of basic in steps of 8 has at most"),
+        (("basic", "fixed"), "64", "params", "fixed has at most 42,368 parameters at any width"),
+        (("basic", "never"), "64", "params", "never takes no width in steps of 8"),
+    ],
+)
+def test_a_match_without_a_solution_is_told(
+    programs: tuple[str, str], channels: str, measure: str, message: str
+) -> None:
+    """What cannot be matched is told, with the reason."""
+    own = resolve(
+        Source(
+            "own.yaml",
+            "blocks:\n  tiny(channels): dwconv 1x1\n  fixed(channels): conv 1x1 4\n"
+            "  never(channels): conv 1x1 channels groups=channels+1\n",
+        )
+    )
+    loaded = [(name, own._replace(block=name, net=None) if name in own.blocks else load(name)) for name in programs]
+    with pytest.raises(BneckError) as told:
+        compare_matched(loaded, Settings(channels=channels, in_channels="8"), measure, 8)
+    assert told.value.message.startswith(message)
