@@ -221,6 +221,36 @@ def list_command(
     write(CATALOGS[format](catalog(family, max_macs, max_params, sort), style_of(output)), output)
 
 
+@app.command(
+    epilog="Examples: bneck reconcile resnet50 4.11G · bneck reconcile resnet50 25,636,712 · bneck reconcile vgg16 15G"
+)
+def reconcile(
+    spec: Specification,
+    figure: Annotated[str, typer.Argument(metavar="FIGURE", help="As it is stated: 4.11G, 25.6M, 4089184256.")],
+    input: InputOption = None,
+    set: SetOption = None,
+    format: FormatOption = "table",
+    output: OutputOption = None,
+) -> None:
+    """Find the counting rule and the variant of a network that give a stated figure."""
+    from bneck_cli.reconcile import reconcile as reconciled
+    from bneck_cli.render.reconciliation import RECONCILIATIONS
+
+    check_format(format, tuple(RECONCILIATIONS))
+    found = reconciled(spec, figure, settings(input, None, None, set, None, 1))
+    write(RECONCILIATIONS[format](found, style_of(output)), output)
+
+
+@app.command(epilog="Examples: bneck rules · bneck rules fvcore")
+def rules(
+    rule: Annotated[str | None, typer.Argument(metavar="[RULE]", autocompletion=complete_rule)] = None,
+) -> None:
+    """Show the counting rules, or one of them with how it was established."""
+    from bneck_cli.rules import describe_rule, rule_names
+
+    write((line for name in ([rule] if rule else rule_names()) for line in describe_rule(name)), None)
+
+
 @app.command(epilog="Examples: bneck check · bneck check my.yaml resnet50")
 def check(
     specs: Annotated[

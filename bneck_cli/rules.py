@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.document import Place, Scalar, Source, parse_document
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.library import read_source, specs_folder
 from bneck_cli.syntax import entries, unknown_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 QUANTITIES = {
     "conv": "multiply-add of a convolution",
@@ -116,6 +119,13 @@ def load_rule(name: str) -> CountingRule:
         hint = nearest(name, rule_names()) or f"the rules are {listed(rule_names(), 'and')}"
         raise BneckError(f"no counting rule is called '{name}'", hint=hint)
     return parse_rule(read_source(specs_folder() / "rules" / f"{name}.yaml", f"rules/{name}.yaml"))
+
+
+def describe_rule(name: str) -> Iterator[str]:
+    """Say what a rule counts, and how it was established."""
+    rule = load_rule(name)
+    yield f"{rule.name}: {rule.words().split(': ', 1)[1]}\n"
+    yield f"    counts {rule.unit}; {rule.source}; {rule.how}\n"
 
 
 def parse_rule(source: Source) -> CountingRule:
