@@ -221,6 +221,27 @@ def list_command(
     write(CATALOGS[format](catalog(family, max_macs, max_params, sort), style_of(output)), output)
 
 
+@app.command(epilog="Examples: bneck explain bottleneck --channels 256 · bneck explain resnet50 --at layer2")
+def explain(
+    spec: Specification,
+    at: Annotated[str | None, typer.Option(metavar="PATH", help="A stage or a block of a network: layer2.")] = None,
+    input: InputOption = None,
+    channels: ChannelsOption = None,
+    in_channels: InChannelsOption = None,
+    set: SetOption = None,
+    format: Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="text or markdown.")] = "text",
+    output: OutputOption = None,
+) -> None:
+    """Say in words what a block or a network does, and why, with every number worked out."""
+    from bneck_cli.explain import explain as explained
+    from bneck_cli.library import load
+    from bneck_cli.render.explanation import EXPLANATIONS
+
+    check_format(format, tuple(EXPLANATIONS))
+    found = explained(load(spec), settings(input, channels, in_channels, set, None, 1), at)
+    write(EXPLANATIONS[format](found, style_of(output)), output)
+
+
 @app.command(
     epilog="Examples: bneck reconcile resnet50 4.11G · bneck reconcile resnet50 25,636,712 · bneck reconcile vgg16 15G"
 )

@@ -435,11 +435,11 @@ class _Walk:
             raise place.error("`shortcut: auto` cannot tell the body's stride; write the shortcut out")
         stride = tuple(after // before for before, after in zip(flow.stride, out.stride, strict=True))
         word = Place(place.node, place.offset, place.width)
+        step = stride[0] if len(set(stride)) == 1 else stride
         try:
-            conv = make("conv", [1, out.shape.channels], {"stride": stride} if stride else {})
-            first, middle = self.layer(
-                spelled("conv", [(1, 1), out.shape.channels], {"stride": stride}), conv, flow, word
-            )
+            options = {} if step in (1, ()) else {"stride": step}
+            text = spelled("conv", [(1, 1), out.shape.channels], options)
+            first, middle = self.layer(text, make("conv", [1, out.shape.channels], options), flow, word)
             second, last = self.layer("bn", make("bn", [], {}), middle, word)
         except LayerError as error:
             raise place.error(f"`shortcut: auto`: {error}") from None

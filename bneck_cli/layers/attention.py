@@ -80,7 +80,7 @@ class Attention(Kind):
     head_dim: Any = option(positive, None, "channels of each head")
     window: Any = option(extent, None, "side of the windows; all positions attend to each other without it")
     shift: Any = option(natural, 0, "how far the windows are shifted; costs nothing")
-    grid: bool = flag("attend across windows: positions that are a window's side apart (MaxViT)")
+    grid: bool = flag("attend across the map: the window's positions along each axis, spread evenly (MaxViT)")
     position: str = option(
         one_of("none", "relative", "continuous"), "none", "bias for relative positions: a table, or Swin V2's network"
     )
@@ -94,6 +94,10 @@ class Attention(Kind):
         self._heads(x)
         if self.position != "none" and self.window is None:
             raise LayerError("a position bias needs a window", "position")
+        if self.window is None and (self.grid or self.shift):
+            raise LayerError("grid and shift need a window", "grid" if self.grid else "shift")
+        if self.position == "continuous" and len(x.spatial) != 2:
+            raise LayerError("position=continuous needs a map", "position")
         self._side(x)
         return x
 

@@ -68,7 +68,7 @@ class Upsample(Kind):
 
     def out_shape(self, x: Shape) -> Shape:
         """C×H×W to C×factor·H×factor·W."""
-        factors = per_axis(self.factor, len(x.spatial), "factor")
+        factors = per_axis(self.factor, _map(x), "factor")
         return Shape(x.channels, tuple(n * factor for n, factor in zip(x.spatial, factors, strict=True)))
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
@@ -85,7 +85,9 @@ class PixelShuffle(Kind):
     def out_shape(self, x: Shape) -> Shape:
         """C×H×W to C/factor²×factor·H×factor·W."""
         rank = _map(x)
-        channels = share(x.channels, self.factor**rank, "channels", f"factor**{rank}")
+        if isinstance(x.channels, int) and x.channels % self.factor**rank:
+            raise LayerError(f"channels (={x.channels}) must be divisible by factor**{rank} (={self.factor**rank})", 0)
+        channels = share(x.channels, self.factor**rank, "channels", "factor")
         return Shape(channels, tuple(n * self.factor for n in x.spatial))
 
 
