@@ -65,7 +65,7 @@ def explain(program: Program, settings: Settings = Settings(), at: str | None = 
     Raises BneckError for a path that is not there, and where sizes are symbols.
     """
     analysis = analyze_program(program, settings)
-    if not isinstance(analysis.root.out.elements, int) or not isinstance(analysis.cost.params, int):
+    if not all(isinstance(size, int) for size in (analysis.cost.macs, analysis.cost.params)):
         raise BneckError(
             "an explanation needs numbers; the sizes have symbols", hint="give --channels 256 --input 56x56"
         )
