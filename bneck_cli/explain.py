@@ -357,7 +357,7 @@ def _moved(subject: Subject, stepping: list[tuple[str, Layer, Window]]) -> Itera
         out = moved.out_shape(before.shape)
         macs = moved.macs(before.shape, out)
         yield (
-            f"Were it in `{before.text}` instead, that layer would take {grouped(macs)} multiply-adds, not "
+            f"Were the stride of `{layer.text}` in `{before.text}` instead, that one would take {grouped(macs)} multiply-adds, not "
             f"{grouped(before.cost.macs)}, but look at only {grouped(out.positions)} of its "
             f"{grouped(before.shape.positions)} positions."
         )
