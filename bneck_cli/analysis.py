@@ -10,10 +10,11 @@ from bneck_cli.collector import collector_paused
 from bneck_cli.document import Place, Scalar, Source
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.expression import Expression, parse_expression
+from bneck_cli.flow import TooSmallError
 from bneck_cli.library import Program, as_network
 from bneck_cli.names import require_known_names
 from bneck_cli.network import Cost, Fork, Layer, Node, Run, Series, Wire
-from bneck_cli.propagate import TooSmallError, propagate
+from bneck_cli.propagate import propagate
 from bneck_cli.shape import Shape
 from bneck_cli.spec import Definition, Expect, Input, constant, parse_input, with_settings
 

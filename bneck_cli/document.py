@@ -79,6 +79,11 @@ class Place(NamedTuple):
             line, column = _within(node, self.offset)
         return node.source.location(line, column, self.width)
 
+    def text(self) -> str:
+        """Quote what stands here, as the spec has it."""
+        text = getattr(self.node, "text", "")
+        return " ".join(text[self.offset : self.offset + self.width].split())
+
     def error(self, message: str, hint: str = "") -> BneckError:
         """Make the error that points here."""
         return BneckError(message, self.location(), hint)

@@ -6,11 +6,28 @@ met again with the same arguments and the same input is not walked again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from bneck_cli.document import Place
 from bneck_cli.errors import BneckError, listed, nearest
-from bneck_cli.expression import Name, Number, show, truth
+from bneck_cli.expression import Name, show, truth
+from bneck_cli.flow import (
+    Flow,
+    Frame,
+    Result,
+    Tap,
+    arrive,
+    came_from,
+    fresh,
+    identity,
+    rebased,
+    series,
+    share_evenly,
+    stride_after,
+    times,
+    too_small,
+)
+from bneck_cli.joins import Joins
 from bneck_cli.layers import LAYERS, WORDS, LayerError, make
 from bneck_cli.names import unknown_step
 from bneck_cli.network import NOTHING, Cost, Fork, Layer, Node, Run, Series, Wire
@@ -30,57 +47,20 @@ from bneck_cli.syntax import (
     Scale,
     Step,
 )
+from bneck_cli.wording import definition_parameter, field_at, signature, spelled, usage, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bneck_cli.dim import Agreement
     from bneck_cli.expression import Expression
-    from bneck_cli.layers import Field, Kind
+    from bneck_cli.layers import Kind
     from bneck_cli.network import Size
-    from bneck_cli.spec import Definition, Formula, Parameter
+    from bneck_cli.spec import Definition, Formula
 
 MAX_COPIES = 1_000_000
 FREE_LAYERS = 20_000
 """So many different layers any text may stand for; beyond them a network has no more than its text has characters."""
 MAX_CALLS = 24
-
-
-class TooSmallError(BneckError):
-    """The input is too small: some layer would give a map without a single element."""
-
-
-class Flow(NamedTuple):
-    """The tensor that flows: its shape, its stride since the block began (None where there is no such number)."""
-
-    shape: Shape
-    stride: tuple[int, ...] | None
-    origin: Place | None = None
-    """The layer it comes from, for messages; two flows that differ in it alone are the same to a block."""
-
-
-class Tap(NamedTuple):
-    """A named tensor, passed to a block as an argument."""
-
-    name: str
-    shape: Shape
-    stride: tuple[int, ...] | None
-    origin: Place | None
-
-
-class Frame(NamedTuple):
-    """One use of a definition: its parameters' values, and the tensors named inside it."""
-
-    name: str
-    scope: dict[str, Any]
-    wires: dict[str, Flow]
-
-
-class Result(NamedTuple):
-    """A node, and the tensor that leaves it."""
-
-    node: Node
-    flow: Flow
 
 
 def propagate(
@@ -103,8 +83,7 @@ class _Walk:
         self.layers = 0
         self.most = 0
         self.idle = False
-        self.conditions: dict[str, Agreement] = {}
-        self.conflict: BneckError | None = None
+        self.joins = Joins()
         self.bodies: dict[type, Callable[[Any, Flow, Frame], Result]] = {
             Step: self.step,
             Chain: self.chain,
@@ -126,7 +105,7 @@ class _Walk:
         """Walk the net; with one input it flows from the start, with several each is taken by ``from``."""
         texts = {definition.place.node.source.text for definition in (net, *self.blocks.values())}
         self.most = max(FREE_LAYERS, sum(map(len, texts)))
-        wires = {name: _fresh(shape) for name, shape in inputs.items()}
+        wires = {name: fresh(shape) for name, shape in inputs.items()}
         flow = next(iter(wires.values()))
         if len(inputs) > 1 and not _begins_with_resume(net.body):
             raise net.place.error(f"the net has {len(inputs)} inputs and begins with `from` ({listed(inputs)})")
@@ -137,9 +116,9 @@ class _Walk:
         except RecursionError:
             raise net.place.error("the spec nests too deeply to be worked out") from None
         runs = node.runs if isinstance(node, Series) and node.kind == "chain" else (Run(node, 1),)
-        self.require_conditions()
-        series = Series("net", net.name, net.name, runs, flow.shape, out.shape, node.cost, net.place)
-        return series, {name: wire.shape for name, wire in frame.wires.items()}
+        self.joins.require_conditions()
+        whole = Series("net", net.name, net.name, runs, flow.shape, out.shape, node.cost, net.place)
+        return whole, {name: wire.shape for name, wire in frame.wires.items()}
 
     # Steps
 
@@ -150,7 +129,7 @@ class _Walk:
     def call(self, step: Step, options: tuple[Option, ...], flow: Flow, frame: Frame) -> Result:
         """Evaluate a step's arguments and walk what its name stands for."""
         scope = frame.scope
-        _arrive(scope, flow.shape)
+        arrive(scope, flow.shape)
         arguments = [self.value(argument, frame) for argument in step.arguments]
         named = {option.name: self.value(option.value, frame) for option in options}
         name = scope.get(step.name, step.name)
@@ -165,10 +144,10 @@ class _Walk:
         try:
             rule = make(name, arguments, named)
         except LayerError as error:
-            raise self.layer_error(error, name, step, options, frame, _usage(name)) from None
+            raise self.layer_error(error, name, step, options, frame, usage(name)) from None
         try:
             if name == "identity":  # no operation: what it stands for is that there is none
-                return Result(_series("chain", "", [], flow.shape, flow.shape, step.place), flow)
+                return Result(series("chain", "", [], flow.shape, flow.shape, step.place), flow)
             return self.layer(spelled(name, arguments, named), rule, flow, step.place)
         except LayerError as error:
             raise self.layer_error(error, name, step, options, frame) from None
@@ -194,13 +173,13 @@ class _Walk:
             out = Shape(out.channels, tuple(max(size, 1) if isinstance(size, int) else size for size in out.spatial))
         for size in (out.channels, *out.spatial):
             if isinstance(size, int) and size < 1:
-                raise _too_small(place, rule.name, shape, out)
+                raise too_small(place, rule.name, shape, out)
         macs, attention = rule.macs(shape, out), rule.attention_macs(shape, out)
         conv, linear = (macs, 0) if rule.part == "conv" else (0, macs - attention)
         weighted = rule.part in ("conv", "linear", "attention")
         cost = Cost(rule.params(shape), 0, conv, linear, attention, out.elements if weighted else 0)
         node = Layer(rule.name, text, rule, (shape,), out, cost, place)
-        return Result(node, Flow(out, _stride_after(rule, flow, out), place))
+        return Result(node, Flow(out, stride_after(rule, flow, out), place))
 
     def count(self, place: Place) -> None:
         """Keep the number of distinct layers within bounds."""
@@ -229,7 +208,7 @@ class _Walk:
             if error.word and (word in LAYERS or word in self.blocks or word in self.formulas):
                 return expression.place.error(f"{name} {error}", "is a `->` missing before it?")
             words = [*frame.scope, *(field.name for field in fields if not field.positional)]
-            field = _field_at(name, culprit)
+            field = field_at(name, culprit)
             words += WORDS.get(field.convert, ()) if field else ()
             return expression.place.error(f"{name}: unknown name '{word}' ({error})", nearest(word, words) or usage)
         if error.word:
@@ -252,7 +231,7 @@ class _Walk:
         frame = Frame(formula.name, {}, {})
         self.bind(formula, arguments, named, flow, frame, step.place, options)
         shape, scope = flow.shape, frame.scope
-        _arrive(scope, shape)
+        arrive(scope, shape)
         sizes = [self.whole(size, scope, 1, f"a size of '{formula.name}'") for size in formula.out]
         out = Shape(sizes[0], tuple(sizes[1:]))
         params = self.whole(formula.params, scope, 0, f"the params of '{formula.name}'")
@@ -284,13 +263,13 @@ class _Walk:
     ) -> Result:
         """Walk a block, or take what an equal use of it gave before."""
         if any(isinstance(value, Tap) for value in (*arguments, *named.values())):
-            arguments = [_rebased(value, flow) for value in arguments]
-            named = {name: _rebased(value, flow) for name, value in named.items()}
+            arguments = [rebased(value, flow) for value in arguments]
+            named = {name: rebased(value, flow) for name, value in named.items()}
         key = (block.name, tuple(arguments), tuple(named.items()), flow.shape, self.idle)
         if key not in self.known:
             self.known[key] = self.fresh_block(block, arguments, named, step, options, flow)
         node, out = self.known[key]
-        return Result(node, out._replace(stride=_times(flow.stride, out.stride)))
+        return Result(node, out._replace(stride=times(flow.stride, out.stride)))
 
     def fresh_block(
         self,
@@ -307,7 +286,7 @@ class _Walk:
             raise step.place.error(f"a block cannot contain itself ({circle})")
         if len(self.calls) >= MAX_CALLS:
             raise step.place.error(f"blocks nest at most {MAX_CALLS} deep")
-        inside = _fresh(flow.shape)._replace(origin=flow.origin)
+        inside = fresh(flow.shape)._replace(origin=flow.origin)
         taps = [value for value in (*arguments, *named.values()) if isinstance(value, Tap)]
         frame = Frame(block.name, {}, {tap.name: Flow(*tap[1:]) for tap in taps})
         self.bind(block, arguments, named, inside, frame, step.place, options)
@@ -316,8 +295,8 @@ class _Walk:
         self.calls.pop()
         runs = node.runs if isinstance(node, Series) and node.kind == "chain" else (Run(node, 1),)
         text = spelled(block.name, arguments, named)
-        series = Series("block", block.name, text, runs, flow.shape, out.shape, node.cost, step.place)
-        return Result(series, out)
+        used = Series("block", block.name, text, runs, flow.shape, out.shape, node.cost, step.place)
+        return Result(used, out)
 
     def bind(
         self,
@@ -363,11 +342,11 @@ class _Walk:
         for body in chain.steps:
             node, flow = self.body(body, flow, frame)
             nodes.append(node)
-        return Result(_series("chain", "", nodes, shape, flow.shape, chain.place), flow)
+        return Result(series("chain", "", nodes, shape, flow.shape, chain.place), flow)
 
     def repeat(self, repeat: Repeat, flow: Flow, frame: Frame) -> Result:
         """Walk copies until one leaves the shape as it found it: the rest are then the same."""
-        _arrive(frame.scope, flow.shape)
+        arrive(frame.scope, flow.shape)
         count = repeat.times.evaluate(frame.scope)
         if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= MAX_COPIES:
             raise repeat.times.place.error(f"a repeat is a whole number from 0 to {MAX_COPIES:,} (got {show(count)})")
@@ -400,8 +379,8 @@ class _Walk:
             first = ", ".join(f"{option.name}={written(self.value(option.value, frame))}" for option in repeat.first)
             text = (f"{count}x " if count > 1 else "") + last.text + (f" first({first})" if first else "")
             name = last.name if isinstance(last, Series) else last.op
-        series = Series("repeat", name, text, tuple(runs), shape, flow.shape, cost, repeat.place)
-        return Result(series, flow)
+        repeated = Series("repeat", name, text, tuple(runs), shape, flow.shape, cost, repeat.place)
+        return Result(repeated, flow)
 
     def residual(self, residual: Residual, flow: Flow, frame: Frame) -> Result:
         """Add the body's result to what the shortcut gives."""
@@ -413,7 +392,7 @@ class _Walk:
                 return Result(body, out)
             shortcut = "identity" if unchanged else "projection"
         if shortcut == "identity":
-            side, across = _identity(flow, residual.place)
+            side, across = identity(flow, residual.place)
         elif shortcut == "projection":
             side, across = self.projection(flow, out, residual.place)
         else:
@@ -443,13 +422,13 @@ class _Walk:
             second, last = self.layer("bn", make("bn", [], {}), middle, word)
         except LayerError as error:
             raise place.error(f"`shortcut: auto`: {error}") from None
-        return Result(_series("chain", "", [first, second], flow.shape, last.shape, place), last)
+        return Result(series("chain", "", [first, second], flow.shape, last.shape, place), last)
 
     def join(self, join: Join, flow: Flow, frame: Frame) -> Result:
         """Walk branches from the same tensor (or from equal slices of it) and join them."""
         start = flow
         if join.kind == "split":
-            channels = _share(flow.shape.channels, len(join.branches), join.place)
+            channels = share_evenly(flow.shape.channels, len(join.branches), join.place)
             start = flow._replace(shape=Shape(channels, flow.shape.spatial))
         results = [self.body(branch, start, frame) for branch in join.branches]
         op = "add" if join.kind == "add" else "concat"
@@ -463,7 +442,7 @@ class _Walk:
         self.count(place)
         first = flows[0]
         for other in flows[1:]:
-            self.require_joinable(op, first, other, place)
+            self.joins.require(op, first, other, place)
         shape = first.shape
         if op == "concat":
             channels: Size = 0
@@ -476,56 +455,6 @@ class _Walk:
             cost = cost.plus(node.cost)
         return Result(Fork(kind, nodes, layer, flow.shape, shape, cost, place), Flow(shape, first.stride, place))
 
-    def require_joinable(self, op: str, one: Flow, other: Flow, place: Place) -> None:
-        """Require equal shapes to add, equal maps to concatenate.
-
-        Symbolic sizes that agree for some values of a symbol are taken to agree; the condition is told at the end,
-        together with those of all other joins.
-        """
-        sides = list(zip(one.shape.spatial, other.shape.spatial, strict=False))
-        names = ["length"] if len(sides) == 1 else ["height", "width"][: len(sides)]
-        if op == "add":
-            sides.insert(0, (one.shape.channels, other.shape.channels))
-            names.insert(0, "channels")
-        if len(one.shape.spatial) == len(other.shape.spatial) and all(left == right for left, right in sides):
-            return
-        verb = {"add": "add", "concat": "concatenate"}[op]
-        message = f"cannot {verb} {one.shape}{_from(one)} and {other.shape}{_from(other)}"
-        if len(one.shape.spatial) != len(other.shape.spatial):
-            raise place.error(message, f"one has {_rank(one.shape)}, the other {_rank(other.shape)}")
-        found: list[Agreement] = []
-        for name, (left, right) in zip(names, sides, strict=True):
-            if left == right:
-                continue
-            if isinstance(left, int) and isinstance(right, int):
-                raise place.error(message, f"{name} {left} and {right} differ")
-            from bneck_cli.dim import agreement
-
-            agreed = agreement(left, right)
-            if not agreed.residues:
-                raise place.error(message, f"{name}: {agreed}")
-            found.append(agreed)
-        for agreed in found:
-            if not agreed.always:
-                known = self.conditions.get(agreed.symbol)
-                both = known.also(agreed) if known else agreed
-                told = agreed.symbol if both.modulus else f"{agreed.symbol} modulo {agreed.modulus}"
-                self.conditions[told] = both if both.modulus else agreed
-                self.conflict = self.conflict or place.error(message)
-
-    def require_conditions(self) -> None:
-        """Tell of symbolic sizes that join only for some values of their symbols."""
-        if self.conflict is None:
-            return
-        conditions = [agreed for agreed in self.conditions.values() if not agreed.always]
-        said = listed([agreed.condition for agreed in conditions], "and")
-        hint = f"equal only when {said}"
-        if all(agreed.residues == {0} for agreed in conditions):
-            stated = ",".join(f"{agreed.symbol}%{agreed.modulus}==0" for agreed in conditions)
-            hint += f": state it with --assume {stated}"
-        self.conflict.hint = hint
-        raise self.conflict
-
     def scale(self, scale: Scale, flow: Flow, frame: Frame) -> Result:
         """Multiply by a gate, which may be one value per channel."""
         self.count(scale.place)
@@ -536,7 +465,7 @@ class _Walk:
         )
         if not fits or len(part.spatial) not in (0, len(whole.spatial)):
             raise scale.place.error(
-                f"the gate {part}{_from(gate)} does not fit the tensor {whole}{_from(flow)}",
+                f"the gate {part}{came_from(gate)} does not fit the tensor {whole}{came_from(flow)}",
                 f"a gate has {whole.channels} channels (or 1), and the same map or a 1x1 one",
             )
         layer = Layer("scale", "scale", None, (whole, part), whole, NOTHING, scale.place)
@@ -554,13 +483,13 @@ class _Walk:
 
     def branch(self, branch: Branch, flow: Flow, frame: Frame) -> Result:
         """Walk one of two bodies."""
-        _arrive(frame.scope, flow.shape)
+        arrive(frame.scope, flow.shape)
         value = self.value(branch.condition, frame)
         if truth(value, branch.condition.place):
             return self.body(branch.then, flow, frame)
         if branch.otherwise is not None:
             return self.body(branch.otherwise, flow, frame)
-        return Result(_series("chain", "", [], flow.shape, flow.shape, branch.place), flow)
+        return Result(series("chain", "", [], flow.shape, flow.shape, branch.place), flow)
 
     # Named tensors
 
@@ -586,162 +515,7 @@ class _Walk:
 # Shapes and strides
 
 
-def _fresh(shape: Shape) -> Flow:
-    return Flow(shape, (1,) * len(shape.spatial))
-
-
-def _arrive(scope: dict[str, Any], shape: Shape) -> None:
-    """Let expressions see the sizes that arrive: ``c``, and ``h`` and ``w`` where it is a map."""
-    scope["c"] = shape.channels
-    if len(shape.spatial) == 2:
-        scope["h"], scope["w"] = shape.spatial
-    else:
-        scope.pop("h", None)
-        scope.pop("w", None)
-
-
-def _series(kind: str, name: str, nodes: list[Node], shape: Shape, out: Shape, place: Place) -> Series:
-    """Make a series of nodes; equal ones in a row are one run, and an ``as`` at the end labels what it follows."""
-    runs: list[Run] = []
-    cost = NOTHING
-    for node in nodes:
-        cost = cost.plus(node.cost)
-        if runs and isinstance(node, Series) and node.kind == "block" and runs[-1].node == node:
-            runs[-1] = Run(node, runs[-1].copies + 1)
-        else:
-            runs.append(Run(node, 1))
-    label = nodes[-1].name if nodes and isinstance(nodes[-1], Wire) and nodes[-1].kind == "as" else ""
-    return Series(kind, name, _text(place), tuple(runs), shape, out, cost, place, label)
-
-
-def _identity(flow: Flow, place: Place) -> Result:
-    return Result(_series("chain", "", [], flow.shape, flow.shape, place), flow)
-
-
-def _times(left: tuple[int, ...] | None, right: tuple[int, ...] | None) -> tuple[int, ...] | None:
-    """Multiply strides axis by axis."""
-    if left is None or right is None or len(left) != len(right):
-        return None
-    return tuple(one * two for one, two in zip(left, right, strict=True))
-
-
-def _rebased(value: Any, flow: Flow) -> Any:
-    """Count a passed tensor's stride from where the block begins; inside, it bears its caller's name as ``../name``."""
-    if not isinstance(value, Tap):
-        return value
-    stride = None
-    if value.stride and flow.stride and len(value.stride) == len(flow.stride):
-        pairs = list(zip(value.stride, flow.stride, strict=True))
-        stride = tuple(one // two for one, two in pairs) if all(one % two == 0 for one, two in pairs) else None
-    return value._replace(name=f"../{value.name}", stride=stride)
-
-
-def _stride_after(rule: Any, flow: Flow, out: Shape) -> tuple[int, ...] | None:
-    """Multiply in a layer's stride; None where it does not step over its input (upsampling, tokens, global pools)."""
-    if len(out.spatial) != len(flow.shape.spatial):
-        return None
-    window = rule.geometry(flow.shape)
-    if window is not None:
-        return None if window.transposed else _times(flow.stride, window.stride)
-    return flow.stride if out.spatial == flow.shape.spatial else None
-
-
-def _share(channels: Size, parts: int, place: Place) -> Size:
-    """Divide channels into equal slices."""
-    if isinstance(channels, int):
-        if channels % parts:
-            raise place.error(f"{channels} channels do not split into {parts} equal parts")
-        return channels // parts
-    from bneck_cli.dim import exact_quotient
-
-    return exact_quotient(channels, parts)
-
-
-def _rank(shape: Shape) -> str:
-    return ("no spatial axis", "one spatial axis", "two spatial axes")[len(shape.spatial)]
-
-
-def _from(flow: Flow) -> str:
-    """Say where a tensor comes from."""
-    if flow.origin is None:
-        return " (the input)"
-    text = _text(flow.origin)
-    return f" (from `{text}`, line {flow.origin.location().line})"
-
-
-def _too_small(place: Place, name: str, shape: Shape, out: Shape) -> TooSmallError:
-    error = place.error(f"{name}: the input {shape} is too small: the result would be {out}")
-    return TooSmallError(error.message, error.location)
-
-
 # Words for messages
-
-
-def _text(place: Place) -> str:
-    """Quote a step as the spec has it."""
-    text = getattr(place.node, "text", "")
-    return " ".join(text[place.offset : place.offset + place.width].split())
-
-
-def spelled(name: str, arguments: list[Any], named: dict[str, Any]) -> str:
-    """Write a step as a spec would, with the values of its arguments."""
-    words = [name, *map(written, arguments), *(f"{key}={written(value)}" for key, value in named.items())]
-    return " ".join(words)
-
-
-def written(value: Any) -> str:
-    """Write an argument's value: a bare word without quotes, an extent as ``3x3``."""
-    if type(value) is int or isinstance(value, str):
-        return str(value)
-    if isinstance(value, Tap):
-        return value.name.removeprefix("../")
-    if type(value) is tuple and 1 < len(value) <= 2 and all(type(item) is int for item in value):
-        return "x".join(map(str, value))
-    return show(value)
-
-
-def signature(definition: Definition | Formula) -> str:
-    """Write a definition's signature as a spec does."""
-    parameters = ", ".join(_parameter(parameter) for parameter in definition.parameters)
-    return f"{definition.name}({parameters})"
-
-
-def _parameter(parameter: Parameter) -> str:
-    if parameter.default is None:
-        return parameter.name
-    default = parameter.default
-    if isinstance(default, Number):
-        return f"{parameter.name}={show(default.value)}"
-    node = parameter.place.node
-    text = getattr(node, "text", "")
-    start = parameter.place.offset
-    from bneck_cli.syntax import commas
-
-    end = next((end for begin, end in commas(text, start, len(text)) if begin == start), len(text))
-    return text[start:end].rstrip(")") if text[start:end].count(")") > text[start:end].count("(") else text[start:end]
-
-
-def definition_parameter(definition: Definition | Formula, name: str) -> Parameter | None:
-    """Find a parameter by name."""
-    return next((parameter for parameter in definition.parameters if parameter.name == name), None)
-
-
-def _field_at(name: str, culprit: int | str | None) -> Field | None:
-    """Find the field of a layer that an argument's position or an option's name stands for."""
-    fields = LAYERS[name].fields
-    if isinstance(culprit, int):
-        ordered = [field for field in fields if field.positional]
-        return ordered[culprit] if culprit < len(ordered) else None
-    return next((field for field in fields if field.name == culprit), None)
-
-
-def _usage(name: str) -> str:
-    """Show how a layer is written."""
-    fields = LAYERS[name].fields
-    words = [field.name.upper() for field in fields if field.positional]
-    options = [f"{field.name}=" if not field.is_flag else field.name for field in fields if not field.positional]
-    usage = " ".join([name, *words])
-    return f"it is `{usage}`" + (f", with options {' '.join(options)}" if options else "")
 
 
 def _begins_with_resume(body: Body) -> bool:

@@ -21,6 +21,8 @@ FLOORS = (
     ("spec", "network"),
     ("library",),
     ("names",),
+    ("flow",),
+    ("wording", "joins"),
     ("propagate",),
     ("rules",),
     ("analysis",),

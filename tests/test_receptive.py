@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bneck_cli
+from bneck_cli.flow import TooSmallError
 from bneck_cli.network import Fork, Layer, Node, Wire, entries
-from bneck_cli.propagate import TooSmallError
 from bneck_cli.receptive import reaches, receptive_field
 from bneck_cli.report import View, build_report
 
