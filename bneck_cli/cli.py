@@ -242,6 +242,41 @@ def explain(
     write(EXPLANATIONS[format](found, style_of(output)), output)
 
 
+@app.command(epilog="Examples: bneck lint resnet50_v1 · bneck lint mobilenet_v2 --all · bneck lint --rules")
+def lint(
+    spec: Annotated[str | None, typer.Argument(metavar="SPEC", autocompletion=complete_spec)] = None,
+    input: InputOption = None,
+    channels: ChannelsOption = None,
+    set: SetOption = None,
+    ignore: Annotated[str | None, typer.Option(metavar="RULE,...", help="Rules to keep silent.")] = None,
+    all: Annotated[bool, typer.Option("--all", help="Also the rules that most networks break on purpose.")] = False,
+    rules: Annotated[bool, typer.Option("--rules", help="List the rules and stop.")] = False,
+    format: Annotated[
+        str, typer.Option("--format", "-f", metavar="FORMAT", help="text, json, csv or markdown.")
+    ] = "text",
+    output: OutputOption = None,
+) -> None:
+    """Say what a careful reviewer would: what a design pays for and does not use; exit 1 where there is something."""
+    from bneck_cli.lint import USUAL
+    from bneck_cli.lint import lint as linted
+    from bneck_cli.render.lint import LINTS, describe_rules
+
+    if rules:
+        write(describe_rules(), output)
+        return
+    if spec is None:
+        raise typer.BadParameter("name a SPEC to lint, or --rules")
+    from bneck_cli.analysis import analyze_program
+    from bneck_cli.library import load
+
+    check_format(format, tuple(LINTS))
+    analysis = analyze_program(load(spec), settings(input, channels, None, set, None, 1))
+    found = linted(analysis, (*words(ignore), *(() if all else USUAL)))
+    write(LINTS[format](found, style_of(output)), output)
+    if found.findings and not exit_zero:
+        raise typer.Exit(1)
+
+
 @app.command(
     epilog="Examples: bneck reconcile resnet50 4.11G · bneck reconcile resnet50 25,636,712 · bneck reconcile vgg16 15G"
 )

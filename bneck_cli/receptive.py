@@ -202,7 +202,7 @@ class _Walk:
             self.run(branch, 1, branch_name(fork, index) or name_of(branch), before, wires, visits)
             for index, branch in enumerate(fork.branches)
         ]
-        reach = before if fork.kind == "scale" else _joined(ends)
+        reach = before if fork.kind == "scale" else joined(ends)
         if visits is not None and fork.join is not None:
             visits.append(_Visit(fork.join, reach, here(len(reach.axes)), dict(wires)))
         return reach
@@ -210,7 +210,7 @@ class _Walk:
     def step(self, node: Node, rank: int, wires: dict[str, Reach]) -> Reach:
         """Give the step of one copy of a node, from its own input; a block that takes no tensor is walked once."""
         if isinstance(node, Layer):
-            return _step(node)
+            return step_of(node)
         key = id(node)
         if key not in self.steps:
             scope = {} if isinstance(node, Series) and node.kind == "block" else dict(wires)
@@ -222,7 +222,7 @@ class _Walk:
         return self.steps[key]
 
 
-def _joined(ends: list[Reach]) -> Reach:
+def joined(ends: list[Reach]) -> Reach:
     """Join what branches see; those of different jumps do not line up."""
     if any(end.whole for end in ends):
         return WHOLE
@@ -234,7 +234,7 @@ def _joined(ends: list[Reach]) -> Reach:
     )
 
 
-def _step(layer: Layer) -> Reach:
+def step_of(layer: Layer) -> Reach:
     """Give the step that a layer makes."""
     x, y, op = layer.shape, layer.out, layer.op
     rank = len(x.spatial)

@@ -15,8 +15,15 @@ if TYPE_CHECKING:
 
 def spelled(name: str, arguments: list[Any], named: dict[str, Any]) -> str:
     """Write a step as a spec would, with the values of its arguments."""
-    words = [name, *map(written, arguments), *(f"{key}={written(value)}" for key, value in named.items())]
+    words = [name, *map(written, arguments), *(f"{key}={_option(key, value)}" for key, value in named.items())]
     return " ".join(words)
+
+
+def _option(key: str, value: Any) -> str:
+    """Write an option's value; padding by side stands in parentheses, without the spaces that would end it."""
+    if key == "pad" and type(value) is tuple and len(value) == 4:
+        return f"({','.join(map(str, value))})"
+    return written(value)
 
 
 def written(value: Any) -> str:

@@ -16,6 +16,9 @@ import pytest
 
 from bneck_cli.library import block_files, network_names, specs_folder
 
+COMMANDS = (
+    "analyze", "compare", "explain", "lint", "reconcile", "rules", "list", "check", "layers",
+)  # fmt: skip
 SPEC = "input: 3 x 32 x 32\nnet: conv 3x3 8 -> bn -> relu\n"
 
 
@@ -61,7 +64,7 @@ def on_terminal(*arguments: str, columns: int = 100, **environment: str) -> str:
     return b"".join(parts).decode().replace("\r\n", "\n")
 
 
-@pytest.mark.parametrize("command", ["analyze", "compare", "list", "check", "layers"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_shows_examples(command: str) -> None:
     """Each command's help ends in examples."""
     assert "Examples" in bneck(command, "--help", COLUMNS="120")
@@ -70,7 +73,7 @@ def test_help_shows_examples(command: str) -> None:
 def test_help_names_every_command() -> None:
     """The help lists the commands, and none comes without a line that says what it is for."""
     text = bneck("--help", COLUMNS="120")
-    for command in ("analyze", "compare", "list", "check", "layers"):
+    for command in COMMANDS:
         assert re.search(rf"\b{command}\s+\w+", text)
 
 
@@ -178,6 +181,29 @@ def test_check_tells_a_difference(tmp_path: Path) -> None:
     done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 1
     assert "params at 3×32×32 is 232, published 233 (-1)" in done.stdout
+
+
+def test_lint_leaves_with_1_where_it_finds_something() -> None:
+    """Like any linter, ``lint`` exits with 1 on a finding, and with 0 where there is none or where it is told to."""
+    codes = {}
+    for arguments in (
+        ["resnet50_v1"],
+        ["resnet50_v1", "--exit-zero"],
+        ["resnet18", "--ignore", "strided-1x1-shortcut"],
+    ):
+        line = [sys.executable, "-m", "bneck_cli", "lint", *arguments]
+        codes[" ".join(arguments)] = subprocess.run(line, capture_output=True, check=False).returncode
+    assert list(codes.values()) == [1, 0, 0]
+
+
+def test_rules_are_described() -> None:
+    """``rules`` says of every counting rule what it weighs, and how that was established."""
+    from bneck_cli.rules import rule_names
+
+    text = bneck("rules")
+    assert all(f"{name}: " in text for name in rule_names())
+    assert "2 per element of batch norm" in bneck("rules", "fvcore")
+    assert "strided-1x1" in bneck("lint", "--rules")
 
 
 def test_layers_documents_every_kind() -> None:
