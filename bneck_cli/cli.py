@@ -251,8 +251,9 @@ def lint(
     ignore: Annotated[str | None, typer.Option(metavar="RULE,...", help="Rules to keep silent.")] = None,
     all: Annotated[bool, typer.Option("--all", help="Also the rules that most networks break on purpose.")] = False,
     rules: Annotated[bool, typer.Option("--rules", help="List the rules and stop.")] = False,
+    exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit with 0, findings or none.")] = False,
     format: Annotated[
-        str, typer.Option("--format", "-f", metavar="FORMAT", help="text, json, csv or markdown.")
+        str, typer.Option("--format", "-f", metavar="FORMAT", help="text, json, csv, markdown.")
     ] = "text",
     output: OutputOption = None,
 ) -> None:
