@@ -60,6 +60,15 @@ def complete_rule(incomplete: str) -> Iterator[str]:
             yield name
 
 
+def complete_device(incomplete: str) -> Iterator[str]:
+    """Offer devices with published peaks."""
+    from bneck_cli.footprint import load_devices
+
+    for name in load_devices():
+        if name.startswith(incomplete):
+            yield name
+
+
 FORMATS = ("table", "csv", "tsv", "json", "markdown", "latex", "python")
 
 Specification = Annotated[
@@ -241,6 +250,72 @@ def explain(
     check_format(format, tuple(EXPLANATIONS))
     found = explained(load(spec), settings(input, channels, in_channels, set, None, 1), at)
     write(EXPLANATIONS[format](found, style_of(output)), output)
+
+
+@app.command(
+    epilog="Examples: bneck footprint resnet50 · bneck footprint resnet50 --batch 32 --dtype fp16 --device a100 · "
+    "bneck footprint my.yaml --device 100GFLOPS,20GB/s"
+)
+def footprint(
+    spec: Specification,
+    input: InputOption = None,
+    channels: ChannelsOption = None,
+    set: SetOption = None,
+    batch: BatchOption = 1,
+    dtype: Annotated[str, typer.Option(help="fp64, fp32, fp16, bf16 or int8.")] = "fp32",
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="A device by name (a100), or its peaks: 100GFLOPS,20GB/s; its times are an estimate.",
+            autocompletion=complete_device,
+        ),
+    ] = None,
+    optimizer: Annotated[str, typer.Option(help="For training: sgd, momentum or adam.")] = "adam",
+    layers: Annotated[bool, typer.Option("--layers", help="Every layer, not stages alone.")] = False,
+    format: FormatOption = "table",
+    output: OutputOption = None,
+) -> None:
+    """Say what a design costs beside weights and multiply-adds: activations, memory, bytes moved, time."""
+    from bneck_cli.analysis import analyze_program
+    from bneck_cli.footprint import footprint as measured
+    from bneck_cli.library import load
+    from bneck_cli.render.footprint import FOOTPRINTS
+
+    check_format(format, tuple(FOOTPRINTS))
+    analysis = analyze_program(load(spec), settings(input, channels, None, set, None, batch))
+    found = measured(analysis, dtype, device, optimizer)
+    write(FOOTPRINTS[format](found, style_of(output), full=layers), output)
+
+
+@app.command(
+    epilog="Examples: bneck diff resnet50 resnet50_v1 · bneck diff resnet50 resnet50 --input-b 320x320 · "
+    "bneck diff resnet50 my.yaml"
+)
+def diff(
+    one: Annotated[str, typer.Argument(metavar="A", help="A spec, as for analyze.", autocompletion=complete_spec)],
+    other: Annotated[str, typer.Argument(metavar="B", help="Another, or the same.", autocompletion=complete_spec)],
+    input: InputOption = None,
+    input_b: Annotated[str | None, typer.Option(metavar="CxHxW", help="The input of B, where it is another.")] = None,
+    channels: ChannelsOption = None,
+    set: SetOption = None,
+    set_b: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter of B alone; --set is for both.")
+    ] = None,
+    format: FormatOption = "table",
+    output: OutputOption = None,
+) -> None:
+    """Say what changed from one network to another, layer by layer, and what it costs."""
+    from bneck_cli.analysis import analyze_program
+    from bneck_cli.diff import diff as difference
+    from bneck_cli.library import load
+    from bneck_cli.render.diff import DIFFS
+
+    check_format(format, tuple(DIFFS))
+    first = settings(input, channels, None, set, None, 1)
+    second = settings(input_b or input, channels, None, [*(set or []), *(set_b or [])], None, 1)
+    names = (one, other if one != other else f"{other} (B)")
+    found = difference(analyze_program(load(one), first), analyze_program(load(other), second), names)
+    write(DIFFS[format](found, style_of(output)), output)
 
 
 @app.command(epilog="Examples: bneck lint resnet50_v1 · bneck lint mobilenet_v2 --all · bneck lint --rules")
@@ -462,7 +537,7 @@ def main() -> None:
 
 def _name(command: CommandInfo) -> str:
     """Give the word that runs a command."""
-    return command.name or getattr(command.callback, "__name__", "")
+    return command.name or str(getattr(command.callback, "__name__", ""))
 
 
 def run() -> int:

@@ -357,9 +357,9 @@ def _moved(subject: Subject, stepping: list[tuple[str, Layer, Window]]) -> Itera
         out = moved.out_shape(before.shape)
         macs = moved.macs(before.shape, out)
         yield (
-            f"Were the stride of `{layer.text}` in `{before.text}` instead, that one would take {grouped(macs)} multiply-adds, not "
-            f"{grouped(before.cost.macs)}, but look at only {grouped(out.positions)} of its "
-            f"{grouped(before.shape.positions)} positions."
+            f"Were the stride of `{layer.text}` in `{before.text}` instead, that one would take "
+            f"{grouped(macs)} multiply-adds, not {grouped(before.cost.macs)}, but look at only "
+            f"{grouped(out.positions)} of its {grouped(before.shape.positions)} positions."
         )
 
 

@@ -17,7 +17,7 @@ import pytest
 from bneck_cli.library import block_files, network_names, specs_folder
 
 COMMANDS = (
-    "analyze", "compare", "explain", "lint", "reconcile", "rules", "list", "check", "layers",
+    "analyze", "compare", "explain", "lint", "diff", "footprint", "reconcile", "rules", "list", "check", "layers",
 )  # fmt: skip
 SPEC = "input: 3 x 32 x 32\nnet: conv 3x3 8 -> bn -> relu\n"
 

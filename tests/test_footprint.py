@@ -1,0 +1,605 @@
+"""Memory, bytes moved and time: a brute-force oracle of what is alive, sums by hand, and published sizes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bneck_cli import BneckError, analyze
+from bneck_cli.document import Source
+from bneck_cli.footprint import (
+    DTYPES,
+    Footprint,
+    added,
+    footprint,
+    load_device,
+    load_devices,
+    parse_devices,
+    peak,
+    peak_elements,
+    unfolded,
+)
+from bneck_cli.library import network_names
+from bneck_cli.network import Layer, Node, Series, Wire, entries
+from bneck_cli.render import Style
+from bneck_cli.render.footprint import FOOTPRINTS, duration, exact, scaled
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from bneck_cli.analysis import Analysis
+
+PIPE = Style()
+NETWORKS = (
+    "resnet18", "resnet50", "densenet121", "unet", "googlenet", "inception_v3", "fpn_resnet50", "shufflenet_v2_x1_0",
+    "mobilenet_v3_small", "swin_t", "maxvit_t", "vit_b_16", "squeezenet1_1", "alexnet",
+)  # fmt: skip
+
+# The oracle: every layer of every copy as one step, and what is alive at each found by looking at all of them
+
+
+class Step(NamedTuple):
+    """A layer that runs: its place among all layers, the tensors it reads and the one it writes."""
+
+    place: int
+    reads: list[int]
+    writes: int
+
+
+class Expansion:
+    """A network as a flat list of steps over numbered tensors."""
+
+    def __init__(self, analysis: Analysis) -> None:
+        self.steps: list[Step] = []
+        self.elements: list[int] = []
+        self.places: list[int] = []
+        self.layer = 0
+        names = {name: self.tensor(shape.elements, -1 - index) for index, (name, shape) in enumerate(inputs(analysis))}
+        out = self.expand(analysis.root, 0, names, running=True)
+        self.wanted = {names[name] for name in analysis.outputs} if analysis.program.spec.outputs else {out}
+
+    def tensor(self, elements: Any, place: int) -> int:
+        """Number a tensor."""
+        self.elements.append(elements)
+        self.places.append(place)
+        return len(self.elements) - 1
+
+    def run(self, layer: Layer, reads: list[int], running: bool) -> int:
+        """Add a layer, unless it only looks at its input or does not run."""
+        place, self.layer = self.layer, self.layer + 1
+        if layer.op in ("flatten", "dropout", "droppath") and layer.rule is not None:
+            return reads[0]
+        if not running:
+            return -1
+        self.steps.append(Step(place, reads, self.tensor(layer.out.elements, place)))
+        return self.steps[-1].writes
+
+    def expand(self, node: Node, flow: int, names: dict[str, int], running: bool) -> int:
+        """Add all layers of a node; give the tensor that leaves it."""
+        if isinstance(node, Layer):
+            return self.run(node, [flow], running)
+        if isinstance(node, Wire):
+            if node.kind == "from":
+                return names[node.name]
+            names[node.name] = flow
+            return flow
+        if isinstance(node, Series):
+            if node.kind == "block":
+                names = {"../" + name: tensor for name, tensor in names.items()}
+            for run in node.runs:
+                for _ in range(run.copies):
+                    flow = self.expand(run.node, flow, names, running)
+            return flow
+        results = [self.expand(branch, flow, names, running and node.kind != "aside") for branch in node.branches]
+        if node.kind == "aside":
+            return flow
+        assert node.join is not None
+        return self.run(node.join, [flow, *results] if node.kind == "scale" else results, running)
+
+    def alive(self, index: int) -> list[int]:
+        """List the tensors that exist by step ``index`` and that it or a later step (or the caller) needs."""
+        step = self.steps[index]
+        exist = set(range(len(self.elements))) - {later.writes for later in self.steps[index + 1 :]}
+        needed = {tensor for later in self.steps[index:] for tensor in later.reads} | self.wanted | {step.writes}
+        return sorted(exist & needed)
+
+    def peak(self) -> tuple[int, int, list[int]]:
+        """Give the largest sum, the place of the first layer that has it, and the places of the tensors' writers."""
+        best = (-1, -1, [0])
+        for index, step in enumerate(self.steps):
+            alive = self.alive(index)
+            total = sum(self.elements[tensor] for tensor in alive)
+            if total > best[0]:
+                best = (total, step.place, sorted(self.places[tensor] for tensor in alive))
+        return best
+
+
+def inputs(analysis: Analysis) -> list[tuple[str, Any]]:
+    return list(analysis.inputs.items())
+
+
+def assert_as_expanded(analysis: Analysis) -> None:
+    """Compare the peak, its layer and the tensors alive with the oracle's."""
+    size, place, alive = Expansion(analysis).peak()
+    found = peak(analysis)
+    paths = [entry.path for entry in entries(analysis.root, folded=False)]
+    names = [name for name, _ in inputs(analysis)]
+    assert found.bytes == 4 * size
+    assert found.path == paths[place]
+    assert sorted(tensor.path for tensor in found.tensors) == sorted(
+        paths[one] if one >= 0 else names[-1 - one] for one in alive
+    )
+    assert sum(tensor.bytes for tensor in found.tensors) == found.bytes
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_peak_of_a_network_is_that_of_its_flat_expansion(name: str) -> None:
+    """Folded copies, joins and named tensors are alive exactly as long as in the list of all layers."""
+    assert_as_expanded(analyze(name))
+
+
+class Writer:
+    """Random small specs: every map keeps its size, so any two tensors concatenate."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.names: list[str] = []
+        self.blocks: dict[str, Any] = {}
+
+    def spec(self) -> str:
+        """Write a whole spec."""
+        net = ["conv 1x1 4", *self.body(3, free=True), "conv 1x1 2"]
+        document: dict[str, Any] = {"input": "3 x 4 x 4"}
+        if self.blocks:
+            document["blocks"] = self.blocks
+        document["net"] = net
+        if self.names and self.random.random() < 0.3:
+            document["outputs"] = self.random.sample(self.names, self.random.randint(1, len(self.names)))
+        return json.dumps(document, indent=1)
+
+    def body(self, depth: int, free: bool) -> list[Any]:
+        """Write steps; only where they are ``free`` (run once, in the net's own scope) may they name tensors."""
+        steps = []
+        for _ in range(self.random.randint(1, 4)):
+            steps.append(self.step(depth, free))
+            if free and self.random.random() < 0.25:
+                steps.append(f"as t{len(self.names)}")
+                self.names.append(f"t{len(self.names)}")
+        return steps
+
+    def step(self, depth: int, free: bool) -> Any:
+        """Write a layer or a structure."""
+        random = self.random
+        kinds = ["layer"] * 3 + (
+            ["residual", "concat", "add", "split", "scale", "repeat", "block", "aside"] * (depth > 0)
+        )
+        match random.choice([*kinds, *(["from"] if free and self.names else [])]):
+            case "residual":
+                return {"residual": ["relu", *self.body(depth - 1, free)], "shortcut": "auto"}
+            case "concat":
+                return {"concat": [self.branch(depth, free) for _ in range(random.randint(2, 3))]}
+            case "add":
+                return {"add": [[*self.branch(depth, free), "conv 1x1 5"] for _ in range(2)]}
+            case "split":
+                return ["conv 1x1 6", {"split": [self.branch(depth, free) for _ in range(2)]}]
+            case "scale":
+                return {"scale": [*self.body(depth - 1, free), "conv 1x1 1"]}
+            case "repeat":
+                return {"repeat": random.choice([2, 3, 5, 9]), "body": self.body(depth - 1, free=False)}
+            case "block":
+                return self.block(depth, free)
+            case "aside":
+                return {"aside": self.body(depth - 1, free=False)}
+            case "from":
+                return f"from {random.choice(self.names)}"
+        return random.choice([f"conv 3x3 {random.randint(1, 9)}", "bn", "relu", "dropout", "maxpool 3x3 stride=1"])
+
+    def branch(self, depth: int, free: bool) -> list[Any]:
+        """Write a branch: the tensor as it is, or steps, perhaps from another tensor."""
+        if self.random.random() < 0.3:
+            return ["identity"]
+        start = [f"from {self.random.choice(self.names)}"] if free and self.names and self.random.random() < 0.3 else []
+        return [*start, *self.body(depth - 1, free)]
+
+    def block(self, depth: int, free: bool) -> str:
+        """Use a block of its own, perhaps several times, which may read one of the net's tensors."""
+        tap = self.random.choice(self.names) if free and self.names and self.random.random() < 0.6 else ""
+        body: list[Any] = self.body(depth - 1, free=False)
+        if tap:
+            body = ["conv 1x1 3", "as own", {"concat": [body, ["from other", "relu"], ["from own"]]}, "conv 1x1 4"]
+        name = f"block{len(self.blocks)}"
+        self.blocks[f"{name}({'other' if tap else 'n=1'})"] = body
+        times = self.random.choice(["", "", "2x ", "7x "])
+        return f"{times}{name}{' ' + tap if tap else ''}"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_the_peak_of_any_network_is_that_of_its_flat_expansion(random: Random) -> None:
+    """Residuals, concatenations, slices, gates, heads, repeats and named tensors, in any nesting."""
+    assert_as_expanded(analyze(Writer(random).spec()))
+
+
+# Sums by hand
+
+CHAIN = "input: 3 x 2 x 2\nnet:\n  - conv 1x1 2 -> relu -> dropout\n"
+"""12 elements, then 8, 8 and a view; 6 weights, 24 multiply-adds."""
+
+
+def test_a_chain_holds_two_tensors_at_a_time() -> None:
+    """A layer's input and output are alive while it runs: 12 + 8 elements, and then 8 + 8."""
+    found = footprint(analyze(CHAIN))
+    assert found.peak is not None
+    assert found.peak.bytes == 4 * (12 + 8)
+    assert found.peak.path == "conv"
+    assert found.inference == 4 * (12 + 8 + 6)
+    assert peak_elements(analyze(CHAIN)) == 12 + 8
+
+
+def test_a_residual_holds_its_input_until_the_add() -> None:
+    """While the second layer of the body runs the block's input is alive too: three tensors of 16 elements."""
+    found = peak(analyze("input: 4 x 2 x 2\nnet:\n  - residual: conv 1x1 4 -> relu -> conv 1x1 1 -> conv 1x1 4\n"))
+    assert found.bytes == 4 * 3 * 16
+    assert found.path == "relu"
+    assert [tensor.path for tensor in found.tensors] == ["input", "conv1", "relu"]
+
+
+def test_a_slice_holds_the_whole_tensor() -> None:
+    """Slices of a split are views: all 8 channels stay until the last branch has read its 4."""
+    found = peak(analyze("input: 8 x 2 x 2\nnet:\n  - split: [identity, relu -> relu]\n  - conv 1x1 1\n"))
+    assert found.bytes == 4 * 4 * (8 + 4 + 8)
+    assert found.path == "concat"
+
+
+def test_a_named_tensor_is_held_until_it_is_taken() -> None:
+    """A bridge is alive across all that lies between, and no longer than to the concatenation that reads it."""
+    bridge = "input: 1 x 4 x 4\nnet:\n  - conv 1x1 8 -> as a -> conv 1x1 1 -> relu\n  - concat: [from a, identity]\n"
+    found = peak(analyze(bridge + "  - conv 1x1 1 -> conv 1x1 16\n"))
+    assert (found.path, found.bytes) == ("concat", 4 * 16 * (8 + 1 + 9))
+
+
+def test_outputs_are_held_to_the_end() -> None:
+    """A tensor that the network gives is alive until it ends, though no layer reads it again."""
+    text = "input: 1 x 4 x 4\nnet:\n  - conv 1x1 4 -> as a -> conv 1x1 1 -> conv 1x1 6 -> as b\n"
+    assert peak(analyze(text)).bytes == 4 * 16 * (1 + 6)
+    assert peak(analyze(text + "outputs: [a, b]\n")).bytes == 4 * 16 * (4 + 1 + 6)
+
+
+def test_a_network_of_views_alone_holds_its_input() -> None:
+    """Where no layer writes anything the input is all there is."""
+    found = footprint(analyze("input: 3 x 2 x 2\nnet:\n  - dropout -> flatten\n"))
+    assert found.peak is not None
+    assert (found.peak.path, found.peak.bytes) == ("", 4 * 12)
+    assert (found.total.activations, found.total.moved) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "optimizer", "weights", "state"),
+    [("fp32", "adam", 24, 48), ("fp32", "momentum", 24, 24), ("fp32", "sgd", 24, 0), ("bf16", "adam", 12, 48),
+     ("fp64", "adam", 48, 96)],
+)  # fmt: skip
+def test_training_holds_four_things(dtype: str, optimizer: str, weights: int, state: int) -> None:
+    """6 weights and their gradients, the optimizer's values for each, and 12 + 8 + 8 + 8 elements for each input."""
+    parts = footprint(analyze(CHAIN, batch=5), dtype, optimizer=optimizer).training
+    assert parts is not None
+    activations = 5 * (12 + 8 + 8 + 8) * DTYPES[dtype]
+    assert parts == (weights, 0, weights, state, activations)
+    assert parts.total == 2 * weights + state + activations
+
+
+def test_heads_that_do_not_run_cost_memory_in_training_alone() -> None:
+    """The 12 weights and the 16 elements of a head beside the network are held in training, and not at inference."""
+    found = footprint(analyze("input: 3 x 2 x 2\nnet:\n  - aside: conv 1x1 4\n  - conv 1x1 2\n"))
+    assert found.training is not None
+    assert found.peak is not None
+    assert (found.total.weights, found.peak.bytes) == (4 * 6, 4 * (12 + 8))
+    assert (found.training.weights, found.training.activations) == (4 * 18, 4 * (12 + 16 + 8))
+
+
+def test_int8_does_not_train() -> None:
+    """There is no memory of training for a data type without gradients, and a byte for each weight."""
+    found = footprint(analyze(CHAIN), "int8")
+    assert found.training is None
+    assert found.total.weights == 6
+    assert "int8 does not train" in "".join(FOOTPRINTS["table"](found, PIPE))
+
+
+def test_a_layer_moves_what_it_reads_and_writes() -> None:
+    """The convolution moves 12 + 6 + 8 elements for 48 operations, the rectifier 8 + 8 for none, the view nothing."""
+    conv, relu, dropout = footprint(analyze(CHAIN)).items
+    assert (conv.moved, relu.moved, dropout.moved) == (104, 64, 0)
+    assert conv.intensity == 48 / 104
+    assert relu.intensity == 0
+    assert dropout.intensity is None
+
+
+def test_the_slower_of_arithmetic_and_memory_sets_the_time() -> None:
+    """At 48 operations and 208 bytes a second the convolution takes 1 s and the rectifier 64/208 of one."""
+    found = footprint(analyze(CHAIN), device="48OPS,208B/s")
+    assert [(item.seconds, item.bound) for item in found.items] == [(1.0, "compute"), (64 / 208, "memory"), (0, "")]
+    assert found.total.seconds == 1 + 64 / 208
+    assert found.total.compute_seconds == 1
+    assert found.total.bound == "compute"
+    slow = footprint(analyze(CHAIN), device="48OPS,52B/s")
+    assert (slow.items[0].seconds, slow.items[0].bound, slow.total.bound) == (2.0, "memory", "memory")
+
+
+def test_a_batch_multiplies_tensors_and_not_weights() -> None:
+    """Four inputs have four times the elements and operations, and the weights are read once."""
+    one, four = footprint(analyze(CHAIN)), footprint(analyze(CHAIN, batch=4))
+    assert one.peak is not None
+    assert four.peak is not None
+    assert four.peak.bytes == 4 * one.peak.bytes
+    assert four.items[0].moved == 4 * (4 * 12 + 4 * 8 + 6)
+    assert (four.total.weights, four.total.macs) == (one.total.weights, 96)
+
+
+# Published figures
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("resnet18", 44.7), ("resnet50", 97.8), ("densenet121", 30.8), ("vgg16", 527.8), ("vit_b_16", 330.3)],
+)
+def test_weights_are_as_large_as_the_published_files(name: str, size: float) -> None:
+    """The size of each file that torchvision publishes is known; a file's own headers are less than 0.15 MiB of it."""
+    weights = footprint(analyze(name)).total.weights
+    assert isinstance(weights, int)
+    assert weights / 2**20 == pytest.approx(size, abs=0.15)
+
+
+def test_resnet50_remembers_what_keras_counts() -> None:
+    """Keras counts 53,120 moving statistics in ResNet-50; PyTorch adds the count of batches of each of 53 norms."""
+    assert footprint(analyze("resnet50")).total.buffers == 53_120 + 53
+
+
+def test_bundled_devices_have_what_their_makers_publish() -> None:
+    """A few peaks that everyone knows, and no device without a source or faster with wider numbers."""
+    devices = load_devices()
+    assert (devices["v100"].peaks["fp16"], devices["v100"].peaks["fp32"]) == (125 * 10**12, 157 * 10**11)
+    assert (devices["a100"].peak("bf16"), devices["a100"].bandwidth) == (312 * 10**12, 2039 * 10**9)
+    assert devices["t4"].peak("int8") == 130 * 10**12
+    for device in devices.values():
+        assert device.source
+        rates = [device.peaks[dtype] for dtype in DTYPES if dtype in device.peaks]
+        assert rates == sorted(rates)
+
+
+# Copies, and agreement with the analysis
+
+
+def nested(inside: int, outside: int) -> str:
+    """Write a network of blocks in a repeat in a block in a repeat."""
+    return f"""\
+input: 3 x 8 x 8
+blocks:
+  unit(n):
+    - residual: conv 3x3 8 -> bn -> relu -> conv 3x3 cin
+  tower(n):
+    - conv 1x1 4
+    - (n)x unit 1
+net:
+  - conv 1x1 4
+  - {outside}x tower {inside}
+"""
+
+
+def test_copies_cost_no_time() -> None:
+    """A million copies of a block are worked out from a handful, and have the peak that few have."""
+    few, many = peak(analyze(nested(6, 6))), peak(analyze(nested(1000, 1000)))
+    assert few == many
+    assert many.path == "tower.0.unit.0.bn"
+
+
+@pytest.mark.parametrize("name", network_names())
+def test_rows_add_up_to_the_analysis(name: str) -> None:
+    """Folded or not, the layers' parameters and multiply-adds are those of the network that runs."""
+    analysis = analyze(name)
+    found = footprint(analysis)
+    assert found.total.params == analysis.cost.inference_params
+    assert found.total.macs == analysis.cost.macs
+    assert added(unfolded(found)) == found.total
+    assert found.peak is not None
+    assert sum(tensor.bytes for tensor in found.peak.tensors) == found.peak.bytes
+
+
+# Symbols
+
+
+def test_bytes_are_formulas_where_sizes_are_symbolic() -> None:
+    """The bytes moved and held in training, evaluated, are those of that input; the peak waits for numbers."""
+    from bneck_cli.dim import evaluate
+
+    symbolic = footprint(analyze("resnet18", input="3xHxW"))
+    exact_one = footprint(analyze("resnet18", input="3x97x130"))
+    assert symbolic.peak is None
+    assert symbolic.inference is None
+    sides = {"H": 97, "W": 130}
+    assert evaluate(symbolic.total.moved, sides) == exact_one.total.moved
+    assert symbolic.training is not None
+    assert exact_one.training is not None
+    assert evaluate(symbolic.training.total, sides) == exact_one.training.total
+    assert "needs numbers" in "".join(FOOTPRINTS["table"](symbolic, PIPE))
+
+
+@pytest.mark.parametrize("ask", [peak, peak_elements, lambda analysis: footprint(analysis, device="t4")])
+def test_what_compares_sizes_needs_numbers(ask: Any) -> None:
+    """The largest of several formulas is no formula, and is refused with the way out."""
+    with pytest.raises(BneckError, match="needs numbers") as raised:
+        ask(analyze("resnet18", input="3xHxW"))
+    assert "--input" in raised.value.hint
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dtype": "fp23"}, "unknown 'fp23'\n  did you mean 'fp32'?"),
+        ({"optimizer": "adamw"}, "unknown 'adamw'\n  did you mean 'adam'?"),
+        ({"device": "h100_smx"}, "no device is called 'h100_smx'\n  did you mean 'h100'?"),
+        ({"device": "abacus"}, "or write 100GFLOPS,20GB/s"),
+        ({"device": "v100", "dtype": "bf16"}, "has no published peak for bf16\n  it has fp64, fp32 and fp16"),
+        ({"device": "100GFLOPS"}, "--device:1:1: the bandwidth is missing"),
+        ({"device": "20GB/s,10GB/s"}, "--device:1:8: the bandwidth is here twice"),
+        ({"device": "100GFLOPS, 20GB"}, "--device:1:12: a peak reads 100 GFLOPS (got '20GB')"),
+        ({"device": "0GFLOPS,20GB/s"}, "--device:1:1: a peak reads 100 GFLOPS (got '0GFLOPS')"),
+        ({"device": ","}, "--device:1:1: a peak reads 100 GFLOPS (got '')"),
+    ],
+)
+def test_what_is_not_known_is_told(options: dict[str, str], message: str) -> None:
+    """An unknown word is told with the nearest known one, a device's text at its place."""
+    with pytest.raises(BneckError) as raised:
+        footprint(analyze(CHAIN), **options)  # type: ignore[arg-type]
+    assert message in str(raised.value)
+
+
+def test_a_counting_rule_has_no_footprint() -> None:
+    """Figures under another tool's rule are no operations and no bytes."""
+    from bneck_cli.counting import recount
+    from bneck_cli.rules import load_rule
+
+    with pytest.raises(BneckError, match="rules of its own"):
+        footprint(recount(analyze("resnet18"), load_rule("fvcore")))
+
+
+def test_a_device_is_written_in_either_order() -> None:
+    """A peak and a bandwidth, for any data type, with any prefix and decimals."""
+    device = load_device("25.5 GB/s, 1.5 TFLOP/s")
+    assert (device.peak("int8"), device.peak("fp64"), device.bandwidth) == (15 * 10**11, 15 * 10**11, 255 * 10**8)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("devices:\n  a:\n    bandwidth: 1 GB/s\n", "d.yaml:2:3: the device 'a' needs `peaks`"),
+        ("devices:\n  a:\n    peaks: {fp32: 1 TFLOPS}\n", "d.yaml:2:3: the device 'a' needs `bandwidth`"),
+        ("devices:\n  a: {peaks: {fp31: 1 TFLOPS}, bandwidth: 1 GB/s}\n", "d.yaml:2:15: unknown key 'fp31'"),
+        ("devices:\n  a: {peaks: {fp32: 1 TB}, bandwidth: 1 GB/s}\n", "d.yaml:2:21: a peak reads 100 GFLOPS"),
+        ("devices:\n  a: {peaks: {fp32: 1 GB/s}, bandwidth: 1 GB/s}\n", "d.yaml:2:21: a peak reads 100 GFLOPS"),
+        ("devices:\n  a: {peaks: {fp32: 1 OPS}, bandwidth: 1 OPS}\n", "d.yaml:2:40: a bandwidth reads 20 GB/s"),
+        ("devices:\n  a: {peaks: {fp32: [1]}, bandwidth: 1 GB/s}\n", "d.yaml:2:21: `fp32` is a line of text"),
+        ("devices:\n  a: {peaks: {}, bandwidth: 1 GB/s}\n", "d.yaml:2:7: `peaks` names at least one data type"),
+        ("devices:\n  a: {peak: 1}\n", "d.yaml:2:7: unknown key 'peak'"),
+        ("devices: [a]\n", "d.yaml:1:10: `devices` is a mapping"),
+        ("machines: 1\n", "d.yaml:1:1: unknown key 'machines'"),
+        ("{}\n", "d.yaml: a file of devices has the key `devices`"),
+    ],
+)
+def test_a_file_of_devices_is_wrong_at_a_place(text: str, message: str) -> None:
+    """What is wrong with a device is told with the line and the column, as in a spec."""
+    with pytest.raises(BneckError) as raised:
+        parse_devices(Source("d.yaml", text))
+    assert message in str(raised.value)
+
+
+# Text
+
+
+def rendered(form: str, found: Footprint, style: Style = PIPE, **options: bool) -> str:
+    return "".join(FOOTPRINTS[form](found, style, **options))
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (0, "0"),
+        (1, "1 byte"),
+        (1023, "1023 bytes"),
+        (1024, "1.0 KiB"),
+        (1024**2 - 1, "1.0 MiB"),
+        (102_228_128, "97.5 MiB"),
+        (1024**6, "1,024.0 PiB"),
+    ],
+)
+def test_bytes_are_written_in_the_unit_that_fits(size: int, words: str) -> None:
+    """A unit is 1024 of the one before it; 25,557,032 weights of 4 bytes are 97.5 MiB."""
+    assert scaled(size) == words
+    assert exact(size) == (words if size < 1024 else f"{words} ({size:,} bytes)")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.0, "0 ns"), (2.5, "2.5 s"), (0.00123456, "1.23 ms"), (0.99999e-3, "1 ms"), (4e-8, "40 ns")],
+)
+def test_times_are_written_in_the_unit_that_fits(seconds: float, words: str) -> None:
+    """A time has three digits."""
+    assert duration(seconds) == words
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("device", [None, "a100"])
+def test_stages_fit_a_terminal(name: str, device: str | None) -> None:
+    """The default table and all that stands below it keep to 80 columns."""
+    text = rendered("table", footprint(analyze(name, batch=32), "fp16", device), Style(80))
+    assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_printed_rows_add_up_to_the_printed_total(full: bool) -> None:
+    """Stages, or all layers, sum to the totals of the network."""
+    found = footprint(analyze("resnet50", batch=3), "fp16", "t4")
+    document = json.loads(rendered("json", found, full=full))
+    rows = document["layers" if full else "stages"]
+    assert len(rows) == (len(found.items) if full else 10)
+    for key in ("params", "buffers", "macs", "activations", "weight_bytes", "moved_bytes"):
+        assert sum(row[key] for row in rows) == document["totals"][key]
+    seconds = sum(row["estimated_seconds"] for row in rows)
+    assert seconds == pytest.approx(document["totals"]["estimated_seconds"])
+
+
+def test_delimited_rows_are_all_layers() -> None:
+    """A row for every layer of every copy, whole numbers, whose sums are the totals; folded rows say how many."""
+    found = footprint(analyze("resnet50"))
+    rows = list(csv.DictReader(io.StringIO(rendered("csv", found))))
+    assert len(rows) == 53 + 53 + 49 + 16 + 1 + 1 + 1  # convolutions, norms, rectifiers, additions, pools, linear
+    assert len({row["path"] for row in rows}) == len(rows)
+    assert sum(int(row["moved_bytes"]) for row in rows) == found.total.moved
+    folded = list(csv.DictReader(io.StringIO(rendered("tsv", found, Style(fold=True))), delimiter="\t"))
+    assert len(folded) < len(rows)
+    assert sum(int(row["moved_bytes"]) * int(row["repeat"]) for row in folded) == found.total.moved
+
+
+def test_json_has_every_figure() -> None:
+    """The peak, its tensors, the parts of training and the device are there in whole bytes."""
+    found = footprint(analyze(CHAIN), "fp16", "t4", "momentum")
+    document = json.loads(rendered("json", found))
+    assert document["peak"] == {
+        "bytes": 2 * 26,
+        "layer": "conv",
+        "tensor_bytes": 2 * 20,
+        "tensors": [{"path": "input", "bytes": 24}, {"path": "conv", "bytes": 16}],
+    }
+    assert document["training"]["bytes"] == 12 + 12 + 24 + 2 * 36
+    assert document["device"]["operations_per_second"] == 65 * 10**12
+    bare = json.loads(rendered("json", footprint(analyze("resnet18", input="3xHxW"), "fp64")))
+    assert (bare["peak"], bare["device"]) == (None, None)
+    assert "H" in bare["totals"]["moved_bytes"]
+
+
+@pytest.mark.parametrize("form", ["table", "markdown"])
+def test_a_reader_is_told_the_rules(form: str) -> None:
+    """Totals are exact to the byte, and each rule stands below them; a time is called an estimate."""
+    text = " ".join(rendered(form, footprint(analyze("swin_t"), device="a10")).split())
+    assert re.search(
+        r"peak memory at inference: 118\.2 MiB \(123,991,432 bytes\) at stage1\.swin1\.gelu", text.replace("\\", "")
+    )
+    for words in (
+        "none works in place",
+        "est. time",
+        "an estimate, not a measurement",
+        "2 operations per multiply-add",
+    ):
+        assert words in text
+    assert "queries, keys, values and scores" in text
+    plain = rendered(form, footprint(analyze("resnet18")))
+    assert "estimate" not in plain
+    assert "queries" not in plain
