@@ -56,6 +56,7 @@ class Analysis(NamedTuple):
     assume: dict[str, int]
     batch: Size = 1
     rule: CountingRule | None = None
+    settings: Settings = Settings()
 
     @property
     def cost(self) -> Cost:
@@ -103,6 +104,7 @@ def analyze_program(program: Program, settings: Settings = Settings()) -> Analys
         values,
         units,
         _batch(settings),
+        settings=settings,
     )
 
 

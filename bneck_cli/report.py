@@ -212,7 +212,7 @@ def build_report(analysis: Analysis, view: View = View()) -> Report:
         columns,
         analysis.cost,
         uncounted(analysis),
-        (*notes, *requirements(analysis)),
+        (*notes, *requirements(analysis), *least_input(analysis)),
         analysis.batch,
         flat,
         rule_of(analysis),
@@ -383,6 +383,16 @@ def left_out(layer: Layer) -> tuple[tuple[str, Size], ...]:
 def rule_of(analysis: Analysis) -> str:
     """State what the figures count."""
     return analysis.rule.words() if analysis.rule else RULE
+
+
+def least_input(analysis: Analysis) -> tuple[str, ...]:
+    """Say what the smallest input is, where the input's sides are symbols; below it a formula means nothing."""
+    if all(isinstance(size, int) for shape in analysis.inputs.values() for size in shape.spatial):
+        return ()
+    from bneck_cli.analysis import smallest_input
+
+    least = smallest_input(analysis.program, analysis.settings)
+    return (f"the smallest legal input is {least}",) if least else ()
 
 
 def requirements(analysis: Analysis) -> tuple[str, ...]:

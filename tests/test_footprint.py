@@ -258,6 +258,35 @@ def test_a_slice_holds_the_whole_tensor() -> None:
     assert found.path == "concat"
 
 
+def test_a_block_is_worked_out_for_a_tensor_and_for_a_slice() -> None:
+    """On a slice a block holds all 8 channels, where on a tensor of its own it held 4: 8 + 4 + 32 in all."""
+    found = peak(
+        analyze(
+            "input: 4 x 2 x 2\nblocks:\n  wide(n=1): conv 1x1 32 -> conv 1x1 4\n"
+            "net:\n  - wide -> conv 1x1 8\n  - split: [wide, wide]\n"
+        )
+    )
+    assert found.bytes == 4 * 4 * (8 + 32 + 4)
+    assert found.path == "branch1.wide.conv2"
+
+
+def test_the_last_copy_may_hold_more_than_the_others() -> None:
+    """A name given in a repeat is the last copy's, whose tensor is held on: 4 tensors, the first from the copy before."""
+    text = """\
+input: 8 x 2 x 2
+net:
+  - repeat: 9
+    body:
+      - relu
+      - residual: [conv 1x1 8, as x, relu, conv 1x1 8]
+  - concat: [from x, identity]
+"""
+    analysis = analyze(text)
+    assert_as_expanded(analysis)
+    assert peak(analysis).bytes == 4 * 4 * 4 * 8
+    assert [tensor.path for tensor in peak(analysis).tensors][0] == "repeat.8.relu1"
+
+
 def test_a_named_tensor_is_held_until_it_is_taken() -> None:
     """A bridge is alive across all that lies between, and no longer than to the concatenation that reads it."""
     bridge = "input: 1 x 4 x 4\nnet:\n  - conv 1x1 8 -> as a -> conv 1x1 1 -> relu\n  - concat: [from a, identity]\n"
@@ -429,6 +458,17 @@ def test_bytes_are_formulas_where_sizes_are_symbolic() -> None:
     assert "needs numbers" in "".join(FOOTPRINTS["table"](symbolic, PIPE))
 
 
+def test_a_batch_may_be_a_symbol() -> None:
+    """Bytes are then formulas in it, and the peak waits for a number."""
+    from bneck_cli.dim import symbol
+
+    found = footprint(analyze(CHAIN)._replace(batch=symbol("N")))
+    assert (str(found.total.activations), str(found.items[0].moved)) == ("16*N", "80*N + 24")
+    assert found.peak is None
+    with pytest.raises(BneckError, match="needs numbers"):
+        peak(found.analysis)
+
+
 @pytest.mark.parametrize("ask", [peak, peak_elements, lambda analysis: footprint(analysis, device="t4")])
 def test_what_compares_sizes_needs_numbers(ask: Any) -> None:
     """The largest of several formulas is no formula, and is refused with the way out."""
@@ -460,6 +500,13 @@ def test_what_is_not_known_is_told(options: dict[str, str], message: str) -> Non
     with pytest.raises(BneckError) as raised:
         footprint(analyze(CHAIN), **options)  # type: ignore[arg-type]
     assert message in str(raised.value)
+
+
+def test_what_a_head_names_cannot_be_taken() -> None:
+    """A tensor of a head that does not run is not there to be read; the error points to the `from`."""
+    text = "input: 3 x 2 x 2\nnet:\n  - aside: [conv 1x1 4, as a]\n  - conv 1x1 2\n  - concat: [from a, identity]\n"
+    with pytest.raises(BneckError, match="<text>:5:.*'a' is named in a head that does not run"):
+        footprint(analyze(text))
 
 
 def test_a_counting_rule_has_no_footprint() -> None:

@@ -103,3 +103,14 @@ def test_a_wrong_symbol_is_told(asked: dict[str, Any], message: str) -> None:
     with pytest.raises(bneck_cli.BneckError) as told:
         analysis_of("resnet18", **asked)
     assert told.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("name", "least"), [("inception_v3", "3×75×75"), ("densenet121", "3×29×29"), ("resnet18", "3×1×1")]
+)
+def test_a_formula_comes_with_the_smallest_input(name: str, least: str) -> None:
+    """Where the map's sides are symbols, the report says from which size on its formulas mean anything."""
+    from bneck_cli.report import build_report
+
+    assert f"the smallest legal input is {least}" in build_report(analysis_of(name, symbolic=True)).notes
+    assert not any("smallest" in note for note in build_report(analysis_of(name)).notes)

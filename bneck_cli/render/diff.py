@@ -127,8 +127,15 @@ def _wrapped(columns: list[Cells], limits: dict[str, int]) -> list[Cells]:
 
 
 def _breakable(cell: str, limit: int) -> str:
-    """Part a path that is longer than a line after its dots."""
-    return " ".join(word.replace(".", ". ") if len(word) > limit and "." in word else word for word in cell.split(" "))
+    """Part a path that is longer than a line after one of its dots."""
+    return " ".join(" ".join(_pieces(word, limit)) for word in cell.split(" "))
+
+
+def _pieces(word: str, limit: int) -> Iterator[str]:
+    while len(word) > limit and (dot := word.rfind(".", 1, limit)) > 0:
+        yield word[: dot + 1]
+        word = word[dot + 1 :]
+    yield word
 
 
 def render_csv(found: Diff, delimiter: str) -> Iterator[str]:

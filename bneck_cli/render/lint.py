@@ -89,7 +89,7 @@ def _notes(lint: Lint) -> Iterator[str]:
     if lint.findings:
         yield f"silence with --ignore {','.join(totals(lint))}"
     if lint.ignored:
-        yield f"ignored: {grouped(lint.ignored)} finding{'s' * (lint.ignored != 1)}"
+        yield f"silent: {grouped(lint.ignored)} finding{'s' * (lint.ignored != 1)} (--all shows those of quiet rules)"
     if lint.skipped:
         yield f"skipped, as sizes are symbolic: {', '.join(lint.skipped)}"
 
