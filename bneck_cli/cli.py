@@ -361,6 +361,7 @@ def reconcile(
     spec: Specification,
     figure: Annotated[str, typer.Argument(metavar="FIGURE", help="As it is stated: 4.11G, 25.6M, 4089184256.")],
     input: InputOption = None,
+    channels: ChannelsOption = None,
     set: SetOption = None,
     format: FormatOption = "table",
     output: OutputOption = None,
@@ -370,7 +371,7 @@ def reconcile(
     from bneck_cli.render.reconciliation import RECONCILIATIONS
 
     check_format(format, tuple(RECONCILIATIONS))
-    found = reconciled(spec, figure, settings(input, None, None, set, None, 1))
+    found = reconciled(spec, figure, settings(input, channels, None, set, None, 1))
     write(RECONCILIATIONS[format](found, style_of(output)), output)
 
 

@@ -599,7 +599,7 @@ def _lines(steps: tuple[Pair | Part, ...], moves: tuple[Move, ...]) -> Iterator[
             elif step.settings:
                 key = ("~", "", told[id(step), step.settings[0].name])
             else:
-                key = ("~", step.one.path.split(".")[0], size_words(step))
+                key = ("~", step.one.path.partition(".")[0] if "." in step.one.path else "", size_words(step))
             groups.setdefault(key, []).append(step)
     for (mark, _, text, *_), held in groups.items():
         total = Cost()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 import bneck_cli
@@ -10,6 +12,9 @@ from bneck_cli.counting import recount
 from bneck_cli.document import Source
 from bneck_cli.network import entries
 from bneck_cli.rules import load_rule, parse_rule, rule_names
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MEASURED = {
     "torchvision": 4_089_184_256,
@@ -88,3 +93,12 @@ def test_an_unknown_rule_names_the_nearest() -> None:
     with pytest.raises(BneckError, match="no counting rule is called 'fvcor'") as told:
         load_rule("fvcor")
     assert told.value.hint == "did you mean 'fvcore'?"
+
+
+def test_a_rule_of_one_s_own(tmp_path: Path) -> None:
+    """A rule's file may be given instead of a name; what it does not weigh counts nothing."""
+    file = tmp_path / "mine.yaml"
+    file.write_text("name: mine\nunit: operations\ncounts: {conv: 2, activation: 1}\n", encoding="utf-8")
+    cost = recount(bneck_cli.analyze("resnet50"), load_rule(str(file))).cost
+    assert cost.macs == 2 * 4_087_136_256 + 9_608_704
+    assert (cost.linear_macs, cost.params) == (0, 25_557_032)

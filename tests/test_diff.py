@@ -92,6 +92,9 @@ def test_the_two_resnet50() -> None:
         ),
     )
     assert "5.7%" in found.conclusion[0]
+    percents = {total.key: total.percent for total in found.totals}
+    assert percents["macs"] == pytest.approx(-100 * saved / 4089184256)
+    assert percents["params"] == 0
     assert not found.added
     assert not found.removed
     assert settings_changed(found) == {
@@ -277,6 +280,38 @@ def test_what_computes_outweighs_what_does_not() -> None:
         ("bn", "-"),
         ("bn", "+"),
     ]
+
+
+def test_stages_of_one_name_stay_together() -> None:
+    """A stage keeps its pair by name, even where more would be alike between others."""
+    lengths = {"early": (2, 5), "middle": (5, 2), "late": (2, 2)}
+    one, other = (net([f"{each[side]}x unit -> as {name}" for name, each in lengths.items()], UNIT) for side in (0, 1))
+    found = diff(one, other)
+    assert {entry.path.rpartition(".")[0] for entry in found.added} == {f"early.{index}" for index in (2, 3, 4)}
+    assert {entry.path.rpartition(".")[0] for entry in found.removed} == {f"middle.{index}" for index in (2, 3, 4)}
+
+
+def test_equal_names_settle_a_tie() -> None:
+    """Of two layers that may stay, the one whose name is the same stays."""
+    found = diff(net(["bn -> relu -> conv 3x3 3 -> relu"]), net(["relu -> bn -> conv 3x3 3"]))
+    assert [(pair.one.path, pair.other.path) for pair in found.pairs] == [("bn", "bn"), ("conv", "conv")]
+
+
+def test_the_most_alike_are_paired() -> None:
+    """Of two convolutions that a changed one may have become, it is the one with more of its settings."""
+    found = diff(net(["conv 3x3 8"]), net(["conv 5x5 16 bias", "conv 3x3 9"]))
+    assert [(pair.one.path, pair.other.path) for pair in found.pairs] == [("conv", "conv2")]
+    assert settings_changed(found) == {"conv": ["channels 8 -> 9"]}
+    assert found.lines[-1].text == "channels 8 -> 9, now conv2"
+
+
+def test_a_block_is_named_where_something_moved() -> None:
+    """Where no repeat tells of a first block, the blocks are named by their paths."""
+    blocks = "blocks:\n  unit(s=1, t=1):\n    - conv 1x1 8 stride=s -> conv 3x3 8 stride=t\n"
+    single = diff(net(["unit s=2", "relu"], blocks), net(["unit t=2", "relu"], blocks), ("a", "b"))
+    assert single.conclusion[0].endswith("because the stride 2 moved from conv1 (1x1) to conv2 (3x3) in unit.")
+    several = diff(net(["3x unit s=2", "relu"], blocks), net(["3x unit t=2", "relu"], blocks), ("a", "b"))
+    assert several.conclusion[0].endswith("because the stride 2 moved from conv1 (1x1) to conv2 (3x3) in unit.0-2.")
 
 
 def test_a_block_in_a_block_is_looked_through() -> None:
@@ -530,6 +565,19 @@ def test_markdown_tables_are_whole() -> None:
     assert [len({line.count("|") for line in table if line}) for table in tables] == [1, 1]
     assert len(tables[0]) == 2 + len(found.lines)
     assert "because the stride 2 moved from conv2 (3x3) to conv1 (1x1)" in text
+    assert "| layer2.0.bn1, layer2.0.relu1 |" in text
+
+
+def test_of_many_places_some_are_named() -> None:
+    """Lines of the same size change are one for each stage; of its many places the first five are named."""
+    found = between("resnet50", "resnet50", theirs={"input": "320x320"})
+    assert (found.lines[0].paths, found.lines[0].layers) == (("conv", "bn", "relu"), 3)
+    stage = next(line for line in found.lines if "layer2.0-3.add" in line.paths)
+    assert stage.layers == 4 * 10 + 2 - 3  # all but conv1, bn1 and relu1 of the first block, which see the larger map
+    text = rendered(found, "markdown")
+    assert f"| {', '.join(stage.paths[:5])} and {len(stage.paths) - 5} more |" in text
+    assert stage.paths[5] not in text
+    assert stage.paths[5] in rendered(found, "json")
 
 
 def test_no_difference_prints_the_totals_alone() -> None:

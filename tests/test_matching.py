@@ -36,7 +36,7 @@ def cost(block: str, channels: int, measure: str) -> int | None:
 
 
 @pytest.mark.parametrize("step", [1, 3, 8, 12])
-@pytest.mark.parametrize("measure", ["weights", "params", "macs", "activations"])
+@pytest.mark.parametrize("measure", MEASURES)
 @pytest.mark.parametrize("other", BLOCKS)
 def test_no_wider_one_will_do(other: str, measure: str, step: int) -> None:
     """The width found does not exceed the target, and no legal width of the next sixty does, either."""

@@ -28,7 +28,7 @@ SPARE = ("output", "weights", "written")
 
 
 class Line(NamedTuple):
-    """A row of the table: a layer, or a stage with the sums over its layers."""
+    """A row of the table: one of the copies of a layer, or a stage with the sums over its layers."""
 
     label: str
     copies: int
@@ -37,9 +37,9 @@ class Line(NamedTuple):
 
 
 def _lines(footprint: Footprint, full: bool) -> list[Line]:
-    """Give a line for each stage, or for each layer; copies of a layer are one line with their sum."""
+    """Give a line for each stage, or for each layer; copies of a layer are one line with the figures of one."""
     if full:
-        return [Line(item.path, item.copies, item.out, added([item])) for item in footprint.items]
+        return [Line(item.path, item.copies, item.out, added([item._replace(copies=1)])) for item in footprint.items]
     lines = []
     for label, held in groupby(footprint.items, lambda item: item.path.split(".")[0]):
         items = list(held)

@@ -1,0 +1,108 @@
+"""The package as a library, and the bundled library as lists: what a notebook or a script gets."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+import bneck_cli
+from bneck_cli import BneckError
+from bneck_cli.catalog import CATALOGS, amount, catalog
+from bneck_cli.library import block_files, network_names
+from bneck_cli.reference import describe_kinds
+from bneck_cli.render import Style
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SPEC = "input: 3 x 32 x 32\nnet(width=8): conv 3x3 width -> bn -> relu\n"
+
+
+def test_a_name_a_path_and_a_text_are_analysed(tmp_path: Path) -> None:
+    """``analyze`` takes a bundled name, a path or the text of a spec, and parameters by name."""
+    (tmp_path / "mine.yaml").write_text(SPEC, encoding="utf-8")
+    assert bneck_cli.analyze(tmp_path / "mine.yaml").cost == bneck_cli.analyze(SPEC).cost
+    assert bneck_cli.analyze(SPEC, width=16).cost.params == 3 * 9 * 16 + 2 * 16
+    assert bneck_cli.analyze("resnet18", input="3x64x64", classes=10).root.out.channels == 10
+
+
+def test_compare_is_a_function_however_often_it_is_called() -> None:
+    """``compare`` compares names and texts, and stays a function after the first call."""
+    for _ in range(2):
+        comparison = bneck_cli.compare("basic", "bottleneck", channels=256, input="56x56")
+    values = {metric.key: metric.values for metric in comparison.metrics}
+    assert values["conv_params"] == (1_179_648, 69_632)
+    assert values["macs"] == (3_699_376_128, 218_365_952)
+    assert "16.9 times fewer" in comparison.conclusion[0]
+    assert callable(bneck_cli.compare)
+    assert callable(bneck_cli.each_layer)
+
+
+def test_layers_come_in_execution_order_with_their_places() -> None:
+    """``each_layer`` yields each layer once, or identical ones together, with the same sums."""
+    analysis = bneck_cli.analyze("resnet50")
+    opened, folded = list(bneck_cli.each_layer(analysis)), list(bneck_cli.each_layer(analysis, folded=True))
+    assert opened[0].path == "conv"
+    assert opened[-1].path == "linear"
+    assert len(opened) == sum(entry.copies for entry in folded) > len(folded)
+    assert sum(e.layer.cost.macs * e.copies for e in folded) == analysis.cost.macs
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    """The package has no other names than it says."""
+    with pytest.raises(AttributeError, match="has no attribute 'layerz'"):
+        bneck_cli.layerz  # noqa: B018
+
+
+def test_a_mixture_cannot_be_compared() -> None:
+    """A block and a network have nothing to compare."""
+    with pytest.raises(BneckError, match="cannot compare a block with a network"):
+        bneck_cli.compare("basic", "resnet18", channels=64)
+
+
+def test_lists_hold_everything_in_every_format() -> None:
+    """Each format of the list names every network and block; CSV and JSON hold plain numbers."""
+    listings = catalog()
+    texts = {name: "".join(render(listings, Style())) for name, render in CATALOGS.items()}
+    for name in (*network_names(), *block_files()):
+        assert all(name in text or name.replace("_", "\\_") in text for text in texts.values()), name
+    rows = list(csv.DictReader(io.StringIO(texts["csv"])))
+    numbers = {row["name"]: int(row["macs"]) for row in rows}
+    assert numbers == {row["name"]: row["macs"] for row in json.loads(texts["json"])}
+    assert numbers["resnet50"] == 4_089_184_256
+    assert max(map(len, "".join(CATALOGS["table"](listings, Style(width=80))).splitlines())) <= 110
+
+
+@pytest.mark.parametrize("key", ["name", "family", "year", "params", "macs", "top1"])
+def test_lists_are_sorted(key: str) -> None:
+    """A list sorted by a key is in that key's order, numbers as numbers."""
+    rows = [row for row in catalog(sort=key) if row.kind == "network"]
+    values = [getattr(row, key) for row in rows]
+    known = [value for value in values if value != ""]
+    numeric = key in ("year", "params", "macs", "top1")
+    expected = sorted(known, key=lambda value: float(value) if numeric else str(value).lower())
+    assert known == expected
+    assert values[: len(known)] == known
+
+
+def test_a_family_by_itself() -> None:
+    """A family's name, in any case, leaves its networks alone."""
+    assert {row.name for row in catalog(family="vgg")} == {name for name in network_names() if name.startswith("vgg")}
+    assert catalog(max_params="1") == []
+
+
+@pytest.mark.parametrize(("text", "value"), [("1G", 10**9), ("1.5g", 1_500_000_000), ("300M", 300_000_000), ("7", 7)])
+def test_amounts(text: str, value: int) -> None:
+    """An amount is a number with a unit."""
+    assert amount(text, "--max-macs") == value
+
+
+def test_kinds_are_listed_by_how_they_are_written() -> None:
+    """The list of kinds begins with the convolution and shows each kind's arguments."""
+    lines = list(describe_kinds())
+    assert lines[0].startswith("conv KERNEL CHANNELS stride=1")
+    assert any(line.startswith("linear CHANNELS [nobias]") for line in lines)
