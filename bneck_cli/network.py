@@ -213,10 +213,12 @@ def _branches(fork: Fork) -> list[tuple[str, Node, int]]:
 
 
 def branch_name(fork: Fork, index: int) -> str:
-    """Say what a branch is called in a path."""
+    """Say what a branch is called in a path; the body of a residual stands in its parent, copies of it in a row."""
     match fork.kind:
         case "residual":
-            return "shortcut" if index else ""
+            body = fork.branches[0]
+            repeats = isinstance(body, Series) and body.kind == "repeat" and not body.name
+            return "shortcut" if index else "repeat" if repeats else ""
         case "scale":
             return "gate"
         case "aside":

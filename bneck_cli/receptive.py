@@ -199,7 +199,7 @@ class _Walk:
                 visits.append(_Visit(fork.branches[0], before, UNKNOWN, dict(wires)))
             return before
         ends = [
-            self.run(branch, 1, branch_name(fork, index) or name_of(branch), before, wires, visits)
+            self.run(branch, 1, branch_name(fork, index), before, wires, visits)
             for index, branch in enumerate(fork.branches)
         ]
         reach = before if fork.kind == "scale" else joined(ends)

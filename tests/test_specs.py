@@ -12,7 +12,10 @@ from bneck_cli import analyze, each_layer
 from bneck_cli.analysis import Analysis, Settings, analyze_program, compare_expectations, smallest_input
 from bneck_cli.catalog import check_specs
 from bneck_cli.errors import BneckError
+from bneck_cli.footprint import footprint
 from bneck_cli.library import block_files, load, network_names, specs_folder
+from bneck_cli.lint import lint
+from bneck_cli.receptive import reaches
 
 PUBLISHED = list(csv.DictReader((Path(__file__).parent / "data" / "torchvision.csv").open(encoding="utf-8")))
 FIXED_INPUT = {"vit", "swin", "maxvit"}
@@ -134,15 +137,30 @@ def test_every_expectation_names_a_figure_that_was_compared() -> None:
         assert len(list(compare_expectations(program))) == count
 
 
-BODIES = ("conv 3x3 8 -> bn", "[conv 3x3 8 -> bn, relu]", "{residual: conv 3x3 8}", "conv 1x1 8 -> as e")
+BODIES = (
+    "conv 3x3 8 -> bn",
+    "[conv 3x3 8 -> bn, relu]",
+    "{residual: conv 3x3 8}",
+    "conv 1x1 8 -> as e",
+    "{residual: [{repeat: 3, body: [conv 3x3 8, relu]}]}",
+    "{residual: {repeat: 3, body: conv 3x3 8}}",
+    "{residual: 2x own 8}",
+    "{residual: own 8}",
+    "{scale: own 8}",
+    "{add: [own 8, identity, {repeat: 2, body: [conv 3x3 8, relu]}]}",
+)
 
 
 @pytest.mark.parametrize("body", BODIES)
 def test_a_repeated_pipeline_adds_up(body: str) -> None:
     """Copies of a pipeline without a name are rows like any other: the rows add up to the total."""
-    analysis = analyze(f"input: 8 x 9 x 9\nnet:\n  - repeat: 5\n    body: {body}\n")
+    own = "blocks:\n  own(channels): conv 1x1 channels -> bn\n"
+    analysis = analyze(f"input: 8 x 9 x 9\n{own}net:\n  - repeat: 5\n    body: {body}\n")
     for folded in (True, False):
         rows = list(each_layer(analysis, folded))
+        assert {row.path for row in rows} <= reaches(analysis, folded).keys()
         assert sum(row.layer.cost.params * row.copies for row in rows) == analysis.cost.params
         assert sum(row.layer.cost.macs * row.copies for row in rows) == analysis.cost.macs
     assert len({row.path for row in rows}) == len(rows) == sum(row.copies for row in rows)
+    assert footprint(analysis).total.macs == analysis.cost.macs
+    assert all(finding.path for finding in lint(analysis).findings)
