@@ -182,7 +182,7 @@ class Writer:
         )
         match random.choice([*kinds, *(["from"] if free and self.names else [])]):
             case "residual":
-                return {"residual": ["relu", *self.body(depth - 1, free)], "shortcut": "auto"}
+                return {"residual": self.body(depth - 1, free), "shortcut": "auto"}
             case "concat":
                 return {"concat": [self.branch(depth, free) for _ in range(random.randint(2, 3))]}
             case "add":
