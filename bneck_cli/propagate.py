@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from bneck_cli.spec import Definition, Formula
 
 MAX_COPIES = 1_000_000
-FREE_LAYERS = 20_000
+FREE_LAYERS = 12_000
 """So many different layers any text may stand for; beyond them a network has no more than its text has characters."""
 MAX_CALLS = 24
 
