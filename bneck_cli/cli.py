@@ -62,7 +62,7 @@ def complete_rule(incomplete: str) -> Iterator[str]:
 
 def complete_device(incomplete: str) -> Iterator[str]:
     """Offer devices with published peaks."""
-    from bneck_cli.footprint import load_devices
+    from bneck_cli.devices import load_devices
 
     for name in load_devices():
         if name.startswith(incomplete):

@@ -34,7 +34,7 @@ def _activations(analysis: Analysis) -> Size:
 
 
 def _memory(analysis: Analysis) -> Size:
-    from bneck_cli.footprint import peak_elements
+    from bneck_cli.liveness import peak_elements
 
     return peak_elements(analysis)
 

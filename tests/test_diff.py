@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import bneck_cli
 from bneck_cli import BneckError
-from bneck_cli.diff import Change, Diff, diff, ranges, within
+from bneck_cli.alignment import Change
+from bneck_cli.diff import Diff, diff, ranges, within
 from bneck_cli.dim import evaluate
 from bneck_cli.render import Style
 from bneck_cli.render.diff import DIFFS
@@ -377,7 +378,7 @@ def test_other_rules_are_refused() -> None:
 
 def test_many_siblings_pair_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond what can be weighed, equal names in order make the pairs, and the differences still add up."""
-    monkeypatch.setattr("bneck_cli.diff.MAX_WEIGHED", 0)
+    monkeypatch.setattr("bneck_cli.alignment.MAX_WEIGHED", 0)
     found = between("resnet18", "resnet50")
     assert adds_up(found)
     assert all(pair.one.layer.op == pair.other.layer.op for pair in found.pairs)

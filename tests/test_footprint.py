@@ -13,20 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bneck_cli import BneckError, analyze
+from bneck_cli.devices import DTYPES, load_device, load_devices, parse_devices
 from bneck_cli.document import Source
-from bneck_cli.footprint import (
-    DTYPES,
-    Footprint,
-    added,
-    footprint,
-    load_device,
-    load_devices,
-    parse_devices,
-    peak,
-    peak_elements,
-    unfolded,
-)
+from bneck_cli.footprint import Footprint, added, footprint, unfolded
 from bneck_cli.library import network_names
+from bneck_cli.liveness import peak, peak_elements
 from bneck_cli.network import Layer, Node, Series, Wire, entries
 from bneck_cli.render import Style
 from bneck_cli.render.footprint import FOOTPRINTS, duration, exact, scaled

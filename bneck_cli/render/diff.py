@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bneck_cli.diff import Part
+from bneck_cli.alignment import Part
 from bneck_cli.render.delimited import CELLS, DEFAULT, delimited
 from bneck_cli.render.markup import escape_markdown, markdown_table
 from bneck_cli.render.structured import number
@@ -14,7 +14,8 @@ from bneck_cli.report import Row, grouped
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bneck_cli.diff import Diff, Line, Pair, Total
+    from bneck_cli.alignment import Pair
+    from bneck_cli.diff import Diff, Line, Total
     from bneck_cli.network import Entry
     from bneck_cli.render import Style
 
