@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bneck_cli.amounts import read_figure
 from bneck_cli.analysis import Settings, analyze_program, compare_expectations
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.library import block_files, load, network_names
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from bneck_cli.render import Style
 
 COMMON_CHANNELS = "256"
-UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
 KEYS = ("name", "family", "year", "params", "macs", "top1")
 
 
@@ -72,12 +71,10 @@ def _sortable(value: Any) -> Any:
 
 def amount(text: str, option: str) -> int:
     """Read an amount such as ``1G``, ``300M`` or ``4089184256``."""
-    match = re.fullmatch(r"(\d{1,15})(?:\.(\d{1,9}))?\s*([KMGBT]?)", text.strip(), re.IGNORECASE)
-    if match is None:
+    figure = read_figure(text)
+    if figure is None:
         raise BneckError(f"{option}: '{text}' is not an amount", hint="write 300M, 1.5G or a plain number")
-    whole, fraction, unit = match.group(1), match.group(2) or "", UNITS[match.group(3).upper()]
-    digits = int(whole + fraction) * unit
-    return int(digits // 10 ** len(fraction))
+    return figure.value
 
 
 def _network(name: str) -> Listing:

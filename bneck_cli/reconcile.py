@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from bneck_cli.amounts import Figure, read_figure
 from bneck_cli.analysis import Settings, analyze_program
 from bneck_cli.counting import total_quantities
 from bneck_cli.errors import BneckError
@@ -21,17 +21,6 @@ if TYPE_CHECKING:
 
 SIDES = (160, 192, 224, 232, 240, 256, 260, 288, 299, 300, 320, 331, 380, 384, 448, 456, 480, 512, 528, 600)
 """Input sizes at which figures are published."""
-UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
-FIGURE = re.compile(r"(\d{1,3}(?:,\d{3})+|\d{1,18})(?:\.(\d{1,9}))?\s*([KMGBT]?)", re.IGNORECASE)
-
-
-class Figure(NamedTuple):
-    """A stated figure: ``low`` to ``high`` are the whole numbers that round to it."""
-
-    text: str
-    value: int
-    low: int
-    high: int
 
 
 class Part(NamedTuple):
@@ -114,15 +103,10 @@ def _merged(found: list[Candidate]) -> list[Candidate]:
 
 def parse_figure(text: str) -> Figure:
     """Read ``4.11G``, ``25.6M`` or ``4,089,184,256``, with the range of numbers that would be written so."""
-    match = FIGURE.fullmatch(text.strip())
-    if match is None:
+    figure = read_figure(text)
+    if figure is None:
         raise BneckError(f"'{text}' is not a figure", hint="write 4.11G, 25.6M or 4089184256")
-    fraction, unit = match.group(2) or "", UNITS[match.group(3).upper()]
-    scale = 10 ** len(fraction)
-    digits = int(match.group(1).replace(",", "") + fraction)
-    half = unit // 2
-    low, high = -(-(digits * unit - half) // scale), (digits * unit + half) // scale
-    return Figure(text.strip(), digits * unit // scale, low, high)
+    return figure
 
 
 def _candidates(name: str, program: Program, settings: Settings) -> Iterator[Candidate]:

@@ -14,7 +14,7 @@ import bneck_cli
 PACKAGE = Path(bneck_cli.__file__).parent
 
 FLOORS = (
-    ("version", "errors", "collector", "dim"),
+    ("version", "errors", "collector", "dim", "amounts"),
     ("shape", "document"),
     ("layers", "expression"),
     ("syntax",),
