@@ -69,10 +69,12 @@ def compare(
     batch: int = 1,
     **parameters: object,
 ) -> Comparison:
-    """Compare two or more blocks or networks under the same settings; arguments as for ``analyze``."""
+    """Compare blocks or networks, as ``analyze`` takes them; a block may bring its own channels, ``basic 64``."""
     from bneck_cli.comparison import compare_programs
+    from bneck_cli.library import split_name
 
-    programs = [(str(spec).split("\n")[0], _program(spec)) for spec in specs]
+    texts = [str(spec) for spec in specs]
+    programs = [(text.split("\n")[0], _program(text if "\n" in text else split_name(text)[0])) for text in texts]
     return compare_programs(programs, _settings(input, channels, in_channels, assume, batch, parameters))
 
 

@@ -102,6 +102,9 @@ SymbolOption = Annotated[
 ]
 BatchOption = Annotated[int, typer.Option("--batch", min=1, help="Inputs at once: multiplies MACs, not parameters.")]
 FormatOption = Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help=f"One of {', '.join(FORMATS)}.")]
+DataFormatOption = Annotated[
+    str, typer.Option("--format", "-f", metavar="FORMAT", help="One of table, csv, tsv, json, markdown.")
+]
 CountOption = Annotated[
     str | None,
     typer.Option(
@@ -138,7 +141,10 @@ def analyze(
     only: Annotated[str | None, typer.Option(metavar="KIND,...", help="Only layers of these kinds.")] = None,
     sort: Annotated[str | None, typer.Option(metavar="KEY", help="Sort layers by macs, params or activations.")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Only the first N layers.")] = None,
-    columns: Annotated[str | None, typer.Option(metavar="NAME,...", help="Choose the columns.")] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,...", help="Choose the columns, receptive_field, jump and start among them."),
+    ] = None,
     count_like: CountOption = None,
     format: FormatOption = "table",
     output: OutputOption = None,
@@ -171,7 +177,9 @@ def compare(
     specs: Annotated[
         list[str],
         typer.Argument(
-            metavar="A B ...", help="Blocks or networks, from the library or files.", autocompletion=complete_block
+            metavar="A B ...",
+            help="Blocks or networks, from the library or files; a block with channels of its own: 'basic 64'.",
+            autocompletion=complete_block,
         ),
     ],
     input: InputOption = None,
@@ -195,7 +203,7 @@ def compare(
 ) -> None:
     """Set blocks or networks side by side, and say what the difference is."""
     from bneck_cli.comparison import compare_programs
-    from bneck_cli.library import load
+    from bneck_cli.library import load, split_name
     from bneck_cli.render.comparison import COMPARISONS
 
     if len(specs) < 2:
@@ -203,7 +211,7 @@ def compare(
     check_format(format, tuple(COMPARISONS))
     values = [*(set or []), *([f"stride={stride}"] if stride else [])]
     asked = settings(input, channels, in_channels, values, assume, batch)
-    programs = [(name, load(name)) for name in specs]
+    programs = [(name, load(split_name(name)[0])) for name in specs]
     if match:
         from bneck_cli.matching import compare_matched
 
@@ -215,7 +223,7 @@ def compare(
 
 @app.command("list", epilog="Examples: bneck list · bneck list --max-macs 1G --sort params")
 def list_command(
-    format: FormatOption = "table",
+    format: DataFormatOption = "table",
     max_macs: Annotated[
         str | None, typer.Option(metavar="N", help="At most so many multiply-adds: 300M, 1.5G.")
     ] = None,
@@ -272,7 +280,7 @@ def footprint(
     ] = None,
     optimizer: Annotated[str, typer.Option(help="For training: sgd, momentum or adam.")] = "adam",
     layers: Annotated[bool, typer.Option("--layers", help="Every layer, not stages alone.")] = False,
-    format: FormatOption = "table",
+    format: DataFormatOption = "table",
     output: OutputOption = None,
 ) -> None:
     """Say what a design costs beside weights and multiply-adds: activations, memory, bytes moved, time."""
@@ -301,7 +309,7 @@ def diff(
     set_b: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter of B alone; --set is for both.")
     ] = None,
-    format: FormatOption = "table",
+    format: DataFormatOption = "table",
     output: OutputOption = None,
 ) -> None:
     """Say what changed from one network to another, layer by layer, and what it costs."""
@@ -363,7 +371,7 @@ def reconcile(
     input: InputOption = None,
     channels: ChannelsOption = None,
     set: SetOption = None,
-    format: FormatOption = "table",
+    format: DataFormatOption = "table",
     output: OutputOption = None,
 ) -> None:
     """Find the counting rule and the variant of a network that give a stated figure."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.analysis import Analysis, analyze_program
 from bneck_cli.errors import BneckError
+from bneck_cli.library import split_name
 from bneck_cli.network import Fork, Layer, Node, Series, entries
 from bneck_cli.report import describe_input, grouped, requirements
 
@@ -69,13 +70,26 @@ def compare_programs(programs: list[tuple[str, Program]], settings: Settings) ->
 
 
 def analyzed(name: str, program: Program, settings: Settings) -> Candidate:
-    """Analyse one of those compared; an error says which."""
+    """Analyse one of those compared, ``basic 64 stride=2`` with its own channels and options; an error says which."""
     try:
-        return Candidate(name, analyze_program(program, settings))
+        return Candidate(name, analyze_program(program, _with_words(settings, split_name(name)[1])))
     except BneckError as error:
         if error.location is None and not error.message.startswith(name):
             raise BneckError(f"{name}: {error.message}", hint=error.hint) from None
         raise
+
+
+def _with_words(settings: Settings, words: list[str]) -> Settings:
+    """Add what stands behind a block's name, as a step of a spec has it: its channels, then options."""
+    for index, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if equals:
+            settings = settings._replace(values=(*settings.values, (option, value)))
+        elif index == 0:
+            settings = settings._replace(channels=word)
+        else:
+            raise BneckError(f"'{word}' is one word too many", hint="a block reads `basic 64 stride=2`")
+    return settings
 
 
 def compared(candidates: list[Candidate]) -> Comparison:

@@ -106,6 +106,12 @@ def find(name: str) -> tuple[Source, str | None]:
     raise BneckError(f"no file, network or block is called '{name}'", hint=hint)
 
 
+def split_name(name: str) -> tuple[str, list[str]]:
+    """Take ``basic 64 stride=2`` apart: what to load, and the words behind it; a file's name may have spaces."""
+    words = name.split()
+    return (name, []) if _is_file(name) or not words else (words[0], words[1:])
+
+
 def _is_file(name: str) -> bool:
     """Tell whether ``name`` is there as a file, or as anything that a file's error should be told of."""
     try:
