@@ -355,8 +355,11 @@ class _Walk:
             raise repeat.place.error("`first` changes the options of one step; here several are repeated")
         runs: list[Run] = []
         done = 0
+        outside = set(frame.wires)
         while done < count:
             before = flow
+            for name in frame.wires.keys() - outside:  # a name inside a repeat is given anew by each copy
+                del frame.wires[name]
             if done == 0 and repeat.first and isinstance(body, Step):
                 changed = {option.name for option in repeat.first}
                 options = (*(o for o in body.options if o.name not in changed), *repeat.first)

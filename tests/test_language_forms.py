@@ -386,3 +386,13 @@ def test_comparisons_in_a_row_are_refused(text: str) -> None:
 def test_decimals_are_exact(text: str, expected: int) -> None:
     """A decimal is the fraction that it says, so nothing depends on how a machine rounds."""
     assert ours(text) == expected
+
+
+def test_names_inside_a_repeat_are_given_anew() -> None:
+    """A tensor named inside a repeat is each copy's own, whatever the copies do to the shape; the last's stays."""
+    for stride, side in ((1, 16), (2, 4)):
+        body = f"{{repeat: 2, body: [conv 3x3 8 stride={stride} -> as kept, relu, {{add: [identity, from kept]}}]}}"
+        assert totals(spec(f"- {body}"))[2] == f"8×{side}×{side}"
+        assert totals(spec(f"- {body}\n- add: [identity, from kept]"))[2] == f"8×{side}×{side}"
+        with pytest.raises(bneck_cli.BneckError, match="the name 'kept' is taken already"):
+            totals(spec(f"- conv 1x1 8 -> as kept\n- {body}"))
