@@ -92,9 +92,10 @@ def _flow(text: str) -> str:
 
 def markdown_reference() -> Iterator[str]:
     """Write the reference's table of layers."""
-    yield "| written | what it does | params | multiply-adds |\n|---|---|---|---|\n"
+    yield "| written | what it does | shape | params | multiply-adds |\n|---|---|---|---|---|\n"
     for names, _ in families():
         kind = LAYERS[names[0]]
         others = f" (likewise `{'` `'.join(names[1:])}`)" if len(names) > 1 else ""
-        cells = (f"`{usage(kind)}`{others}", kind.summary, _rule(kind, "params"), _rule(kind, "macs"))
+        rules = [_rule(kind, method) for method in ("out_shape", "params", "macs")]
+        cells = (f"`{usage(kind)}`{others}", kind.summary, *rules)
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
