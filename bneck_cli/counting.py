@@ -47,15 +47,13 @@ def quantities(layer: Layer) -> dict[str, Size]:
             found["linear_weights"] = 4 * x.channels * x.channels
         found["linear_biases"] = biases
     for label, elements in rule.uncounted(x, y):
-        found |= _labelled(label, elements, layer)
+        found |= labelled(label, elements, layer)
     if rule.part == "norm":
         found["norm_params"] = cost.params
-    if layer.op == "upsample":
-        found = {"nearest" if rule.mode == "nearest" else "bilinear": y.elements}
     return found
 
 
-def _labelled(label: str, elements: Size, layer: Layer) -> dict[str, Size]:
+def labelled(label: str, elements: Size, layer: Layer) -> dict[str, Size]:
     """Say which quantities an operation beside the multiply-adds amounts to."""
     x, y = layer.shape.elements, layer.out.elements
     if label in ("pooling", "global pooling"):
@@ -63,7 +61,10 @@ def _labelled(label: str, elements: Size, layer: Layer) -> dict[str, Size]:
         return {f"{kind}_pool_inputs": x, f"{kind}_pool_outputs": y}
     if label == "bias additions":
         return {"conv_bias" if layer.rule.part == "conv" else "linear_bias": elements}
-    key = LABELS.get(label, ("",))[0]
+    if label == "interpolation":
+        return {"nearest" if layer.rule.mode == "nearest" else "bilinear": elements}
+    keys = LABELS.get(label, ("",))
+    key = layer.op if layer.op in keys else keys[0]
     return {key: elements} if key in QUANTITIES else {}
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bneck_cli.layers import Window
     from bneck_cli.network import Size
     from bneck_cli.receptive import Reach
+    from bneck_cli.rules import CountingRule
     from bneck_cli.shape import Shape
 
 RULE = (
@@ -366,9 +367,16 @@ def uncounted(analysis: Analysis) -> dict[str, Size]:
         if entry.idle:
             continue
         for label, elements in left_out(entry.layer):
-            if analysis.rule is None or not analysis.rule.counts_any(label):
+            if analysis.rule is None or not _counts(analysis.rule, label, entry.layer):
                 totals[label] = totals.get(label, 0) + elements * (entry.copies * analysis.batch)
     return totals
+
+
+def _counts(rule: CountingRule, label: str, layer: Layer) -> bool:
+    """Tell whether a rule counts what the footer calls ``label`` of a layer."""
+    from bneck_cli.counting import labelled
+
+    return any(key in rule.counts for key in labelled(label, 0, layer))
 
 
 def left_out(layer: Layer) -> tuple[tuple[str, Size], ...]:

@@ -32,7 +32,10 @@ QUANTITIES = {
     "layer_norm": "element of layer norm",
     "group_norm": "element of group or instance norm",
     "norm_params": "parameter of a norm",
-    "activation": "element of an activation",
+    "activation": "element of an activation (but GELU, SiLU and hard swish)",
+    "gelu": "element of a GELU",
+    "silu": "element of a SiLU",
+    "hard_swish": "element of a hard swish",
     "softmax": "element of a softmax",
     "max_pool_inputs": "element that enters a maximum pooling",
     "max_pool_outputs": "element that leaves a maximum pooling",
@@ -55,7 +58,7 @@ LABELS = {
     "layer norm": ("layer_norm",),
     "group norm": ("group_norm",),
     "instance norm": ("group_norm",),
-    "activation": ("activation",),
+    "activation": ("activation", "gelu", "silu", "hard_swish"),
     "softmax": ("softmax",),
     "pooling": ("max_pool_inputs", "max_pool_outputs", "avg_pool_inputs", "avg_pool_outputs"),
     "global pooling": ("global_pool_inputs", "global_pool_outputs"),
@@ -86,10 +89,6 @@ class CountingRule(NamedTuple):
     def key(self) -> str:
         """The name of such a column in data."""
         return "macs" if self.unit == "multiply-adds" else "operations"
-
-    def counts_any(self, label: str) -> bool:
-        """Tell whether the rule counts what the footer calls ``label``."""
-        return any(key in self.counts for key in LABELS.get(label, ()))
 
     def words(self) -> str:
         """State the rule."""

@@ -102,3 +102,17 @@ def test_a_rule_of_one_s_own(tmp_path: Path) -> None:
     cost = recount(bneck_cli.analyze("resnet50"), load_rule(str(file))).cost
     assert cost.macs == 2 * 4_087_136_256 + 9_608_704
     assert (cost.linear_macs, cost.params) == (0, 25_557_032)
+
+
+def test_what_a_rule_leaves_out_is_said_by_operation() -> None:
+    """Ptflops counts ReLU twice and hard swish not at all: the footer then names the hard swish, and it alone."""
+    from bneck_cli.report import uncounted
+
+    text = "input: 4 x 8 x 8\nnet: relu -> hard_swish -> silu -> gelu\n"
+    counted = recount(bneck_cli.analyze(text), load_rule("ptflops"))
+    assert counted.cost.macs == (2 + 0 + 1 + 2) * 256
+    assert uncounted(counted) == {"activation": 256}
+    assert uncounted(recount(bneck_cli.analyze(text), load_rule("fvcore"))) == {"activation": 4 * 256}
+    finer = "input: 4 x 8 x 8\nnet: upsample 2 -> upsample 2 mode=bilinear\n"
+    counted = recount(bneck_cli.analyze(finer), load_rule("thop"))
+    assert (counted.cost.macs, uncounted(counted)) == (11 * 4 * 32 * 32, {"interpolation": 4 * 16 * 16})
