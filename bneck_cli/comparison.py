@@ -72,14 +72,14 @@ def compare_programs(programs: list[tuple[str, Program]], settings: Settings) ->
 def analyzed(name: str, program: Program, settings: Settings) -> Candidate:
     """Analyse one of those compared, ``basic 64 stride=2`` with its own channels and options; an error says which."""
     try:
-        return Candidate(name, analyze_program(program, _with_words(settings, split_name(name)[1])))
+        return Candidate(name, analyze_program(program, with_words(settings, split_name(name)[1])))
     except BneckError as error:
         if error.location is None and not error.message.startswith(name):
             raise BneckError(f"{name}: {error.message}", hint=error.hint) from None
         raise
 
 
-def _with_words(settings: Settings, words: list[str]) -> Settings:
+def with_words(settings: Settings, words: list[str]) -> Settings:
     """Add what stands behind a block's name, as a step of a spec has it: its channels, then options."""
     for index, word in enumerate(words):
         option, equals, value = word.partition("=")

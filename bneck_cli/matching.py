@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.analysis import Settings, analyze_program
-from bneck_cli.comparison import Candidate, Comparison, analyzed, compared, times, weights
+from bneck_cli.comparison import Candidate, Comparison, analyzed, compared, times, weights, with_words
 from bneck_cli.dim import Dim, pretty
 from bneck_cli.errors import BneckError, listed, nearest
+from bneck_cli.library import split_name
 from bneck_cli.report import grouped
 
 if TYPE_CHECKING:
@@ -78,6 +79,12 @@ def compare_matched(
         )
     if any(program.block is None for _, program in programs):
         raise BneckError("--match is for blocks, whose channels can be changed")
+    (name, words), *rest = [split_name(name) for name, _ in programs]
+    if any(more for _, more in rest):
+        raise BneckError("--match finds the channels of every block but the first", hint="name the others alone")
+    settings = with_words(settings, words)
+    names = [name, *(other for other, _ in rest)]
+    programs = [(bare, program) for bare, (_, program) in zip(names, programs, strict=True)]
     if settings.channels is None or not settings.channels.isdigit():
         raise BneckError("--match needs the first block's channels as a number", hint="give --channels 64")
     first = analyzed(*programs[0], settings)

@@ -127,3 +127,12 @@ def test_a_match_without_a_solution_is_told(
     with pytest.raises(BneckError) as told:
         compare_matched(loaded, Settings(channels=channels, in_channels="8"), measure, 8)
     assert told.value.message.startswith(message)
+
+
+def test_the_first_block_may_bring_its_channels() -> None:
+    """``basic 64`` is matched as basic is with ``--channels 64``; the others have none to bring."""
+    loaded = [("basic 64", load("basic")), ("bottleneck", load("bottleneck"))]
+    _, found = compare_matched(loaded, Settings(), "weights", 8)
+    assert found[0].channels == 256
+    with pytest.raises(BneckError, match="finds the channels of every block but the first"):
+        compare_matched([loaded[0], ("bottleneck 256", load("bottleneck"))], Settings(), "weights", 8)
