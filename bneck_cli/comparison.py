@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.analysis import Analysis, analyze_program
-from bneck_cli.errors import BneckError
+from bneck_cli.errors import BneckError, listed
 from bneck_cli.library import split_name
 from bneck_cli.network import Fork, Layer, Node, Series, entries
 from bneck_cli.report import describe_input, grouped, requirements
@@ -191,12 +191,8 @@ def _conclusion(candidates: list[Candidate], metrics: tuple[Metric, ...]) -> lis
     for index in range(1, len(candidates)):
         parts = [_said(by_key[key], index, noun) for key, noun in nouns.items() if key in by_key]
         if parts:
-            sentences.append(f"Beside {candidates[0].name}, {candidates[index].name} has {_joined(parts)}.")
+            sentences.append(f"Beside {candidates[0].name}, {candidates[index].name} has {listed(parts, 'and')}.")
     return sentences
-
-
-def _joined(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
 
 
 def _said(metric: Metric, index: int, noun: str) -> str:

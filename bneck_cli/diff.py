@@ -363,12 +363,12 @@ def _conclusion(found: Diff, one: Analysis, other: Analysis) -> Iterator[str]:
     same_input = (one.inputs, one.batch) == (other.inputs, other.batch)
     reasons = [f"{words}{_in_blocks(together)}" for words, together in _moves_together(found.moves).items()]
     only_moved = bool(reasons) and not left and not parts and same_input
-    because = f", because {_joined(reasons)}" if only_moved and differs else ""
-    yield f"Beside {first}, {second} has {_joined(facts)}{because}."
+    because = f", because {listed(reasons, 'and')}" if only_moved and differs else ""
+    yield f"Beside {first}, {second} has {listed(facts, 'and')}{because}."
     if parts:
         yield _parts_words(found)
     if reasons and not because:
-        sentence = _joined(reasons)
+        sentence = listed(reasons, "and")
         yield f"{sentence[:1].upper()}{sentence[1:]}."
     if left:
         yield _settings_words(left, moved)
@@ -414,10 +414,6 @@ def _said(total: Total, noun: str) -> str:
     return f"{times(ratio)} as many {noun} ({other} against {one})"
 
 
-def _joined(words: list[str]) -> str:
-    return listed(words, "and")
-
-
 def _in_blocks(together: list[Move]) -> str:
     """Say in which blocks something moved."""
     blocks = list(dict.fromkeys(move.block for move in together))
@@ -426,7 +422,7 @@ def _in_blocks(together: list[Move]) -> str:
     stages = [block.rpartition(".")[0] for block in blocks]
     if all(block.endswith(".0") for block in blocks) and len(set(stages)) == len(blocks):
         return f" in the first block of {stages[0] if len(stages) == 1 else f'{_count(len(stages))} stages'}"
-    return f" in {_joined(list(ranges(block or 'the net' for block in blocks)))}"
+    return f" in {listed(list(ranges(block or 'the net' for block in blocks)), 'and')}"
 
 
 def _count(number: int) -> str:
@@ -448,7 +444,7 @@ def _parts_words(found: Diff) -> str:
             unit = next(each.title for each in found.totals if each.key == "macs")
             costs = f"{grouped(total.params)} params, {grouped(total.macs)} {unit}"
             told.append(f"{verb} {_plural(len(layers))} ({costs})")
-    return f"It {_joined(told)}."
+    return f"It {listed(told, 'and')}."
 
 
 def _settings_words(left: list[Pair], moved: set[tuple[int, str]]) -> str:
@@ -462,4 +458,4 @@ def _settings_words(left: list[Pair], moved: set[tuple[int, str]]) -> str:
         changes = ", ".join(str(held[0][1]) for held in by_name.values())
         return f"Of the layers that both have, {left[0].one.path} alone has other settings: {changes}."
     told = [f"{_count(len(held))} differ{'s' * (len(held) == 1)} in {name}" for name, held in by_name.items()]
-    return f"Of the layers that both have, {_joined(told)}."
+    return f"Of the layers that both have, {listed(told, 'and')}."
