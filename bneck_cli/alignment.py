@@ -353,7 +353,7 @@ def settings_of(layer: Layer) -> dict[str, Any]:
         if name in INVERTED:
             found[INVERTED[name]] = not value
         elif window is not None and name == "pad":
-            found["padding"] = _padding(window.padding)
+            found["padding"] = value if value == "tf_same" else _padding(window.padding)
         elif window is not None and name in EXTENTS:
             found[name] = _extent(getattr(window, name), whole=name == "kernel")
         else:

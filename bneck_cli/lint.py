@@ -211,8 +211,7 @@ def sides(layer: Layer) -> tuple[Side, ...]:
         window.dilation,
         strict=True,
     ):
-        before = max((m - 1) * s + d * (k - 1) + 1 - n, 0) // 2 if pad == "tf_same" else pad[0]
-        found.append(Side(n, m, k, s, before, d))
+        found.append(Side(n, m, k, s, pad[0], d))
     return tuple(found)
 
 

@@ -244,7 +244,7 @@ def step_of(layer: Layer) -> Reach:
         return UNKNOWN
     window = layer.rule.geometry(x)
     if window is not None:
-        return UNKNOWN if window.transposed else _windowed(x, y, window)
+        return UNKNOWN if window.transposed else _windowed(window)
     if op in ("adaptive_avgpool", "adaptive_maxpool"):
         return _adaptive(x, y)
     if op == "pixel_unshuffle":
@@ -255,25 +255,15 @@ def step_of(layer: Layer) -> Reach:
     return here(rank) if same and (op in POINTWISE or layer.cost.params == 0) else UNKNOWN
 
 
-def _windowed(x: Shape, y: Shape, window: Any) -> Reach:
+def _windowed(window: Any) -> Reach:
     """Give the step of a window that moves over the map."""
     axes = []
-    for n, m, k, s, pad, d in zip(
-        x.spatial, y.spatial, window.kernel, window.stride, window.padding, window.dilation, strict=True
-    ):
+    for k, s, pad, d in zip(window.kernel, window.stride, window.padding, window.dilation, strict=True):
         span = d * (k - 1)
-        before = pad[0] if pad != "tf_same" else _before(n, m, span, s)
-        if before is None:
+        if pad == "tf_same":  # it depends on the size, which is a symbol
             return UNKNOWN
-        axes.append(Axis(s, -before, span - before))
+        axes.append(Axis(s, -pad[0], span - pad[0]))
     return Reach(tuple(axes))
-
-
-def _before(n: Any, m: Any, span: int, stride: int) -> int | None:
-    """Work out TensorFlow's padding before the map, which depends on its size."""
-    if not isinstance(n, int) or not isinstance(m, int):
-        return None
-    return max((m - 1) * stride + span + 1 - n, 0) // 2
 
 
 def _adaptive(x: Shape, y: Shape) -> Reach:

@@ -95,8 +95,8 @@ def _kernel(row: Row) -> str:
 def _padding(row: Row) -> str:
     """Write padding: one number where all sides agree, else (top,bottom,left,right)."""
     sides = _axes(row, "padding")
-    if not sides:
-        return ""
+    if not sides or "tf_same" in sides:  # the word stays where the sizes are symbolic
+        return "tf_same" if sides else ""
     flat = [side for pair in sides for side in pair]
     if len(set(flat)) == 1:
         return str(flat[0])

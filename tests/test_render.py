@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from bneck_cli import analyze
 from bneck_cli.analysis import Analysis, Settings, analyze_program
 from bneck_cli.comparison import compare_programs
 from bneck_cli.library import load
@@ -237,3 +238,22 @@ if __name__ == "__main__":
     GOLDEN.mkdir(exist_ok=True)
     for file, case in CASES.items():
         (GOLDEN / file).write_text(case(), encoding="utf-8")
+
+
+@pytest.mark.parametrize(("side", "pads", "shown"), [(9, ("1", "1"), "1"), (10, ("0", "1"), "(0,1,0,1)")])
+def test_tensorflow_s_padding_is_shown_in_numbers(side: int, pads: tuple[str, str], shown: str) -> None:
+    """``pad=tf_same`` is shown as the rows and columns that it adds at this size, in every format."""
+    analysis = analyze(f"input: 3 x {side} x {side}\nnet: conv 3x3 8 stride=2 pad=tf_same\n")
+    texts = {name: "".join(render(analysis, View(), Style())) for name, render in RENDERERS.items()}
+    row = next(csv.DictReader(io.StringIO(texts["csv"])))
+    assert (row["padding_top"], row["padding_bottom"]) == (row["padding_left"], row["padding_right"]) == pads
+    assert f" {shown} " in texts["table"]
+    assert "tf_same" not in texts["table"].replace("pad=tf_same", "")
+
+
+def test_tensorflow_s_padding_of_symbols_is_its_word() -> None:
+    """Where the size is a symbol so is the padding, and every format says the word."""
+    analysis = analyze("input: 3 x H x W\nnet: conv 3x3 8 stride=2 pad=tf_same\n")
+    for name in ("table", "csv", "json", "markdown", "latex"):
+        text = "".join(RENDERERS[name](analysis, View(), Style()))
+        assert "tf_same" in text or "tf\\_same" in text

@@ -43,7 +43,7 @@ def window_over(x: Shape, layer: Any, groups: Size = 1) -> Window:
     if pad is None:
         sides = tuple((d * (k - 1) // 2,) * 2 if k % 2 else (0, 0) for k, d in zip(kernel, dilation, strict=True))
     elif pad == "tf_same":
-        sides = ("tf_same",) * rank
+        sides = tuple(map(tf_same_sides, x.spatial, kernel, stride, dilation))
     elif isinstance(pad, tuple) and len(pad) == 4:
         if rank != 2:
             raise LayerError("pad=(top,bottom,left,right) needs a map", "pad")
@@ -51,6 +51,14 @@ def window_over(x: Shape, layer: Any, groups: Size = 1) -> Window:
     else:
         sides = tuple((side, side) for side in per_axis(pad, rank, "pad"))
     return Window(kernel, stride, sides, dilation, groups, getattr(layer, "ceil", False))
+
+
+def tf_same_sides(n: Size, k: int, s: int, d: int) -> Any:
+    """Give TensorFlow's padding of an axis, the smaller half before; the word itself where the size is symbolic."""
+    if not isinstance(n, int):
+        return "tf_same"
+    missing = max(((n + s - 1) // s - 1) * s + d * (k - 1) + 1 - n, 0)
+    return missing // 2, missing - missing // 2
 
 
 def windows_along(n: Size, k: int, s: int, pad: Any, d: int) -> Any:
@@ -162,7 +170,7 @@ class TransposedConv(Kind):
         """Give the window per axis."""
         window = window_over(x, self, self.groups)
         extra = per_axis(self.output_pad, len(x.spatial), "output_pad")
-        if "tf_same" in window.padding:
+        if self.pad == "tf_same":
             raise LayerError("pad=tf_same is not for a transposed convolution", "pad")
         for more, s, d in zip(extra, window.stride, window.dilation, strict=True):
             if more and more >= max(s, d):

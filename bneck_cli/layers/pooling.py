@@ -47,13 +47,13 @@ def pool_window(x: Shape, layer: Any) -> Window:
     """Give a pooling layer's window; padding is at most half of its reach (PyTorch: of its kernel, undilated)."""
     if layer.stride is None:
         raise LayerError("the stride must be written: `maxpool 3x3 stride=2`")
+    if layer.pad == "tf_same" and getattr(layer, "ceil", False):
+        raise LayerError("pad=tf_same and ceil do not go together", "pad")
     window = window_over(x, layer)
     for k, d, pad in zip(window.kernel, window.dilation, window.padding, strict=True):
         reach = d * (k - 1) + 1
         if pad != "tf_same" and max(pad) > reach // 2:
             raise LayerError(f"pad (={max(pad)}) must be at most half of the window's reach (={reach})", "pad")
-        if pad == "tf_same" and layer.ceil:
-            raise LayerError("pad=tf_same and ceil do not go together", "pad")
     return window
 
 

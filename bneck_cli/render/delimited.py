@@ -35,7 +35,8 @@ def _per_axis(field: str, axis: int) -> Cell:
 
 def _side(axis: int, side: int) -> Cell:
     def cell(row: Row) -> Any:
-        return ((0, 0), *row.window.padding)[-2:][axis][side] if row.window else ""
+        sides = ((0, 0), *row.window.padding)[-2:][axis] if row.window else ("", "")
+        return sides if isinstance(sides, str) else sides[side]
 
     return cell
 
