@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from os import PathLike
 
-    from bneck_cli.analysis import Analysis, Settings
-    from bneck_cli.comparison import Comparison
-    from bneck_cli.library import Program
-    from bneck_cli.network import Entry
+    from bneck_cli.engine.analysis import Analysis, Settings
+    from bneck_cli.engine.network import Entry
+    from bneck_cli.language.library import Program
+    from bneck_cli.questions.compare import Comparison
 
 __all__ = ["BneckError", "analyze", "compare", "each_layer"]
 
@@ -55,7 +55,7 @@ def analyze(
     Raises:
         BneckError: with the file, line and column of what is wrong.
     """
-    from bneck_cli.analysis import analyze_program
+    from bneck_cli.engine.analysis import analyze_program
 
     return analyze_program(_program(spec), _settings(input, channels, in_channels, assume, batch, parameters))
 
@@ -70,8 +70,8 @@ def compare(
     **parameters: object,
 ) -> Comparison:
     """Compare blocks or networks, as ``analyze`` takes them; a block may bring its own channels, ``basic 64``."""
-    from bneck_cli.comparison import compare_programs
-    from bneck_cli.library import split_name
+    from bneck_cli.language.library import split_name
+    from bneck_cli.questions.compare import compare_programs
 
     texts = [str(spec) for spec in specs]
     programs = [(text.split("\n")[0], _program(text if "\n" in text else split_name(text)[0])) for text in texts]
@@ -80,14 +80,14 @@ def compare(
 
 def each_layer(analysis: Analysis, folded: bool = False) -> Iterator[Entry]:
     """Yield an analysis's layers in execution order, each with its path, its shapes and its cost."""
-    from bneck_cli.network import entries
+    from bneck_cli.engine.network import entries
 
     return entries(analysis.root, folded)
 
 
 def _program(spec: str | PathLike[str]) -> Program:
-    from bneck_cli.document import Source
-    from bneck_cli.library import load, resolve
+    from bneck_cli.language.document import Source
+    from bneck_cli.language.library import load, resolve
 
     text = str(spec)
     return resolve(Source("<text>", text)) if "\n" in text else load(text)
@@ -101,8 +101,8 @@ def _settings(
     batch: int,
     parameters: dict[str, object],
 ) -> Settings:
-    from bneck_cli.analysis import Settings
-    from bneck_cli.expression import show
+    from bneck_cli.engine.analysis import Settings
+    from bneck_cli.language.expression import show
 
     def written(value: object) -> str:
         if isinstance(value, float):

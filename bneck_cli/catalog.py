@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bneck_cli.amounts import read_figure
-from bneck_cli.analysis import Settings, analyze_program, compare_expectations
+from bneck_cli.engine.analysis import Settings, analyze_program, compare_expectations
 from bneck_cli.errors import BneckError, listed, nearest
-from bneck_cli.library import block_files, load, network_names
+from bneck_cli.language.library import block_files, load, network_names
+from bneck_cli.sizes.amounts import read_figure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bneck_cli.library import Program
-    from bneck_cli.render import Style
+    from bneck_cli.formats import Style
+    from bneck_cli.language.library import Program
 
 COMMON_CHANNELS = "256"
 KEYS = ("name", "family", "year", "params", "macs", "top1")
@@ -106,7 +106,7 @@ def _block(name: str) -> Listing:
 
 
 def _cells(listings: list[Listing]) -> list[Any]:
-    from bneck_cli.render.table import Cells
+    from bneck_cli.formats.table import Cells
 
     titles = ("name", "family", "year", "input", "params", "MACs", "top-1")
     keys = ("name", "family", "year", "input", "params", "macs", "top1")
@@ -121,7 +121,7 @@ def _cells(listings: list[Listing]) -> list[Any]:
 
 def list_table(listings: list[Listing], style: Style) -> Iterator[str]:
     """Print networks, then blocks, each as a table."""
-    from bneck_cli.render.table import print_table
+    from bneck_cli.formats.table import print_table
 
     titles = {"network": "networks", "block": "blocks, at 256 channels on a 56×56 map"}
     for kind, title in titles.items():
@@ -138,7 +138,7 @@ def list_table(listings: list[Listing], style: Style) -> Iterator[str]:
 
 def list_delimited(listings: list[Listing], delimiter: str) -> Iterator[str]:
     """Write a row for each, with plain numbers."""
-    from bneck_cli.render.delimited import delimited
+    from bneck_cli.formats.delimited import delimited
 
     return delimited([Listing._fields], delimiter, listings)
 
@@ -152,7 +152,7 @@ def list_json(listings: list[Listing], _style: Style) -> Iterator[str]:
 
 def list_markdown(listings: list[Listing], _style: Style) -> Iterator[str]:
     """Write a Markdown table."""
-    from bneck_cli.render.markup import markdown_table
+    from bneck_cli.formats.markup import markdown_table
 
     return markdown_table(_cells(listings))
 

@@ -11,8 +11,8 @@ from typer.models import CommandInfo
 from bneck_cli.errors import BneckError
 
 if TYPE_CHECKING:
-    from bneck_cli.analysis import Settings
-    from bneck_cli.render import Style
+    from bneck_cli.engine.analysis import Settings
+    from bneck_cli.formats import Style
 
 app = typer.Typer(
     name="bneck",
@@ -26,7 +26,7 @@ app = typer.Typer(
 
 def complete_spec(incomplete: str) -> Iterator[str]:
     """Offer bundled networks and blocks; the shell adds files itself."""
-    from bneck_cli.library import block_files, network_names
+    from bneck_cli.language.library import block_files, network_names
 
     for name in (*network_names(), *block_files()):
         if name.startswith(incomplete):
@@ -35,7 +35,7 @@ def complete_spec(incomplete: str) -> Iterator[str]:
 
 def complete_block(incomplete: str) -> Iterator[str]:
     """Offer bundled blocks, then networks."""
-    from bneck_cli.library import block_files, network_names
+    from bneck_cli.language.library import block_files, network_names
 
     for name in (*block_files(), *network_names()):
         if name.startswith(incomplete):
@@ -44,7 +44,7 @@ def complete_block(incomplete: str) -> Iterator[str]:
 
 def complete_kind(incomplete: str) -> Iterator[str]:
     """Offer layer kinds."""
-    from bneck_cli.layers import LAYERS
+    from bneck_cli.engine.layers import LAYERS
 
     for name in LAYERS:
         if name.startswith(incomplete):
@@ -53,7 +53,7 @@ def complete_kind(incomplete: str) -> Iterator[str]:
 
 def complete_rule(incomplete: str) -> Iterator[str]:
     """Offer counting rules."""
-    from bneck_cli.rules import rule_names
+    from bneck_cli.data.rules import rule_names
 
     for name in rule_names():
         if name.startswith(incomplete):
@@ -62,7 +62,7 @@ def complete_rule(incomplete: str) -> Iterator[str]:
 
 def complete_device(incomplete: str) -> Iterator[str]:
     """Offer devices with published peaks."""
-    from bneck_cli.devices import load_devices
+    from bneck_cli.data.devices import load_devices
 
     for name in load_devices():
         if name.startswith(incomplete):
@@ -150,18 +150,18 @@ def analyze(
     output: OutputOption = None,
 ) -> None:
     """Show every layer's shapes, stride, weights and multiply-adds."""
-    from bneck_cli.analysis import analyze_program
-    from bneck_cli.library import load
-    from bneck_cli.render import RENDERERS
-    from bneck_cli.report import View
+    from bneck_cli.engine.analysis import analyze_program
+    from bneck_cli.formats import RENDERERS
+    from bneck_cli.language.library import load
+    from bneck_cli.questions.analyze import View
 
     check_format(format)
     asked = settings(input, channels, in_channels, set, assume, batch)
     asked = asked._replace(symbolic=symbolic, symbols=tuple(symbol or ()))
     analysis = analyze_program(load(spec), asked)
     if count_like:
-        from bneck_cli.counting import recount
-        from bneck_cli.rules import load_rule
+        from bneck_cli.data.rules import load_rule
+        from bneck_cli.flow.counting import recount
 
         analysis = recount(analysis, load_rule(count_like))
     view = View(depth, expand, words(only), sort, top, words(columns))
@@ -202,9 +202,9 @@ def compare(
     output: OutputOption = None,
 ) -> None:
     """Set blocks or networks side by side, and say what the difference is."""
-    from bneck_cli.comparison import compare_programs
-    from bneck_cli.library import load, split_name
-    from bneck_cli.render.comparison import COMPARISONS
+    from bneck_cli.formats.comparison import COMPARISONS
+    from bneck_cli.language.library import load, split_name
+    from bneck_cli.questions.compare import compare_programs
 
     if len(specs) < 2:
         raise typer.BadParameter("name two blocks or networks, or more")
@@ -213,7 +213,7 @@ def compare(
     asked = settings(input, channels, in_channels, values, assume, batch)
     programs = [(name, load(split_name(name)[0])) for name in specs]
     if match:
-        from bneck_cli.matching import compare_matched
+        from bneck_cli.questions.match import compare_matched
 
         comparison, _ = compare_matched(programs, asked, match, multiple_of)
     else:
@@ -251,9 +251,9 @@ def explain(
     output: OutputOption = None,
 ) -> None:
     """Say in words what a block or a network does, and why, with every number worked out."""
-    from bneck_cli.explain import explain as explained
-    from bneck_cli.library import load
-    from bneck_cli.render.explanation import EXPLANATIONS
+    from bneck_cli.formats.explanation import EXPLANATIONS
+    from bneck_cli.language.library import load
+    from bneck_cli.questions.explain import explain as explained
 
     check_format(format, tuple(EXPLANATIONS))
     found = explained(load(spec), settings(input, channels, in_channels, set, None, 1), at)
@@ -284,10 +284,10 @@ def footprint(
     output: OutputOption = None,
 ) -> None:
     """Say what a design costs beside weights and multiply-adds: activations, memory, bytes moved, time."""
-    from bneck_cli.analysis import analyze_program
-    from bneck_cli.footprint import footprint as measured
-    from bneck_cli.library import load
-    from bneck_cli.render.footprint import FOOTPRINTS
+    from bneck_cli.engine.analysis import analyze_program
+    from bneck_cli.formats.footprint import FOOTPRINTS
+    from bneck_cli.language.library import load
+    from bneck_cli.questions.footprint import footprint as measured
 
     check_format(format, tuple(FOOTPRINTS))
     analysis = analyze_program(load(spec), settings(input, channels, None, set, None, batch))
@@ -313,10 +313,10 @@ def diff(
     output: OutputOption = None,
 ) -> None:
     """Say what changed from one network to another, layer by layer, and what it costs."""
-    from bneck_cli.analysis import analyze_program
-    from bneck_cli.diff import diff as difference
-    from bneck_cli.library import load
-    from bneck_cli.render.diff import DIFFS
+    from bneck_cli.engine.analysis import analyze_program
+    from bneck_cli.formats.diff import DIFFS
+    from bneck_cli.language.library import load
+    from bneck_cli.questions.diff import diff as difference
 
     check_format(format, tuple(DIFFS))
     first = settings(input, channels, None, set, None, 1)
@@ -342,17 +342,17 @@ def lint(
     output: OutputOption = None,
 ) -> None:
     """Say what a careful reviewer would: what a design pays for and does not use; exit 1 where there is something."""
-    from bneck_cli.lint import USUAL
-    from bneck_cli.lint import lint as linted
-    from bneck_cli.render.lint import LINTS, describe_rules
+    from bneck_cli.formats.lint import LINTS, describe_rules
+    from bneck_cli.questions.lint import USUAL
+    from bneck_cli.questions.lint import lint as linted
 
     if rules:
         write(describe_rules(), output)
         return
     if spec is None:
         raise typer.BadParameter("name a SPEC to lint, or --rules")
-    from bneck_cli.analysis import analyze_program
-    from bneck_cli.library import load
+    from bneck_cli.engine.analysis import analyze_program
+    from bneck_cli.language.library import load
 
     check_format(format, tuple(LINTS))
     analysis = analyze_program(load(spec), settings(input, channels, None, set, None, 1))
@@ -375,8 +375,8 @@ def reconcile(
     output: OutputOption = None,
 ) -> None:
     """Find the counting rule and the variant of a network that give a stated figure."""
-    from bneck_cli.reconcile import reconcile as reconciled
-    from bneck_cli.render.reconciliation import RECONCILIATIONS
+    from bneck_cli.formats.reconciliation import RECONCILIATIONS
+    from bneck_cli.questions.reconcile import reconcile as reconciled
 
     check_format(format, tuple(RECONCILIATIONS))
     found = reconciled(spec, figure, settings(input, channels, None, set, None, 1))
@@ -388,7 +388,7 @@ def rules(
     rule: Annotated[str | None, typer.Argument(metavar="[RULE]", autocompletion=complete_rule)] = None,
 ) -> None:
     """Show the counting rules, or one of them with how it was established."""
-    from bneck_cli.rules import describe_rule, rule_names
+    from bneck_cli.data.rules import describe_rule, rule_names
 
     write((line for name in ([rule] if rule else rule_names()) for line in describe_rule(name)), None)
 
@@ -413,7 +413,7 @@ def layers(
     kind: Annotated[str | None, typer.Argument(metavar="[KIND]", autocompletion=complete_kind)] = None,
 ) -> None:
     """Show the layer kinds of the language, or one of them with its arguments and options."""
-    from bneck_cli.reference import describe_kind, describe_kinds
+    from bneck_cli.questions.layers import describe_kind, describe_kinds
 
     write(describe_kind(kind) if kind else describe_kinds(), None)
 
@@ -448,7 +448,7 @@ def settings(
     batch: int,
 ) -> "Settings":
     """Gather what is asked of the analysis."""
-    from bneck_cli.analysis import Settings
+    from bneck_cli.engine.analysis import Settings
 
     pairs = []
     for text in values or []:
@@ -475,7 +475,7 @@ def check_format(name: str, known: tuple[str, ...] = FORMATS) -> None:
 
 def style_of(output: str | None, fold: bool = False) -> "Style":
     """Find out how the text will be shown: a terminal has a width and colours, a pipe or a file has neither."""
-    from bneck_cli.render import Style
+    from bneck_cli.formats import Style
 
     if output is not None or not sys.stdout.isatty():
         columns = os.environ.get("COLUMNS", "")

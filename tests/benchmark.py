@@ -59,10 +59,10 @@ def best(call: object, runs: int = 7) -> float:
 
 def in_process() -> None:
     """Print times from text to report inside one process, and how they grow."""
-    from bneck_cli.analysis import Settings, analyze_program
-    from bneck_cli.document import Source
-    from bneck_cli.library import load, resolve
-    from bneck_cli.report import build_report
+    from bneck_cli.engine.analysis import Settings, analyze_program
+    from bneck_cli.language.document import Source
+    from bneck_cli.language.library import load, resolve
+    from bneck_cli.questions.analyze import build_report
 
     fifty, long = (
         best(lambda name=name: build_report(analyze_program(load(name)))) for name in ("resnet50", "resnet152")
@@ -98,9 +98,9 @@ def growth() -> None:
 def main() -> None:
     """Run every comparison; ``--quick`` takes fewer runs."""
     runs = 5 if "--quick" in sys.argv else 15
-    from bneck_cli.analysis import analyze_program
-    from bneck_cli.library import load
-    from bneck_cli.report import build_report
+    from bneck_cli.engine.analysis import analyze_program
+    from bneck_cli.language.library import load
+    from bneck_cli.questions.analyze import build_report
 
     report = build_report(analyze_program(load(str(SPEC))))
     header = [column.title for column in report.columns]

@@ -96,7 +96,7 @@ def rewritten(text: str, folder: Path) -> str:
 
 def with_layers(text: str) -> str:
     """Put the table of layer kinds, written from their classes, between its marks."""
-    from bneck_cli.reference import markdown_reference
+    from bneck_cli.questions.layers import markdown_reference
 
     return re.sub(
         r"(<!-- layers -->\n).*?(<!-- end of layers -->)",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bneck_cli.library import block_files, network_names, specs_folder
+from bneck_cli.language.library import block_files, network_names, specs_folder
 
 COMMANDS = (
     "analyze", "compare", "explain", "lint", "diff", "footprint", "reconcile", "rules", "list", "check", "layers",
@@ -198,7 +198,7 @@ def test_lint_leaves_with_1_where_it_finds_something() -> None:
 
 def test_rules_are_described() -> None:
     """``rules`` says of every counting rule what it weighs, and how that was established."""
-    from bneck_cli.rules import rule_names
+    from bneck_cli.data.rules import rule_names
 
     text = bneck("rules")
     assert all(f"{name}: " in text for name in rule_names())
@@ -208,8 +208,8 @@ def test_rules_are_described() -> None:
 
 def test_layers_documents_every_kind() -> None:
     """``layers KIND`` has a page for every kind, with each of its options."""
-    from bneck_cli.layers import LAYERS
-    from bneck_cli.reference import describe_kind
+    from bneck_cli.engine.layers import LAYERS
+    from bneck_cli.questions.layers import describe_kind
 
     for name, kind in LAYERS.items():
         text = "".join(describe_kind(name))

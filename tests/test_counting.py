@@ -8,10 +8,10 @@ import pytest
 
 import bneck_cli
 from bneck_cli import BneckError
-from bneck_cli.counting import recount
-from bneck_cli.document import Source
-from bneck_cli.network import entries
-from bneck_cli.rules import load_rule, parse_rule, rule_names
+from bneck_cli.data.rules import load_rule, parse_rule, rule_names
+from bneck_cli.engine.network import entries
+from bneck_cli.flow.counting import recount
+from bneck_cli.language.document import Source
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,7 +106,7 @@ def test_a_rule_of_one_s_own(tmp_path: Path) -> None:
 
 def test_what_a_rule_leaves_out_is_said_by_operation() -> None:
     """Ptflops counts ReLU twice and hard swish not at all: the footer then names the hard swish, and it alone."""
-    from bneck_cli.report import uncounted
+    from bneck_cli.questions.analyze import uncounted
 
     text = "input: 4 x 8 x 8\nnet: relu -> hard_swish -> silu -> gelu\n"
     counted = recount(bneck_cli.analyze(text), load_rule("ptflops"))

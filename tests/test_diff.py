@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 import bneck_cli
 from bneck_cli import BneckError
-from bneck_cli.alignment import Change
-from bneck_cli.diff import Diff, diff, ranges, within
-from bneck_cli.dim import evaluate
-from bneck_cli.render import Style
-from bneck_cli.render.diff import DIFFS
+from bneck_cli.formats import Style
+from bneck_cli.formats.diff import DIFFS
+from bneck_cli.questions.alignment import Change
+from bneck_cli.questions.diff import Diff, diff, ranges, within
+from bneck_cli.sizes.dim import evaluate
 
 if TYPE_CHECKING:
-    from bneck_cli.analysis import Analysis
+    from bneck_cli.engine.analysis import Analysis
 
 WIDTHS, DEPTHS = (64, 128, 256, 512), (3, 4, 6, 3)
 PIPE = Style()
@@ -369,8 +369,8 @@ def test_too_many_layers_are_refused() -> None:
 def test_other_rules_are_refused() -> None:
     """Counts under two rules are no difference of networks."""
     one = bneck_cli.analyze("resnet18")
-    from bneck_cli.counting import recount
-    from bneck_cli.rules import load_rule
+    from bneck_cli.data.rules import load_rule
+    from bneck_cli.flow.counting import recount
 
     with pytest.raises(BneckError, match="different rules"):
         diff(one, recount(one, load_rule("fvcore")))
@@ -378,7 +378,7 @@ def test_other_rules_are_refused() -> None:
 
 def test_many_siblings_pair_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond what can be weighed, equal names in order make the pairs, and the differences still add up."""
-    monkeypatch.setattr("bneck_cli.alignment.MAX_WEIGHED", 0)
+    monkeypatch.setattr("bneck_cli.questions.alignment.MAX_WEIGHED", 0)
     found = between("resnet18", "resnet50")
     assert adds_up(found)
     assert all(pair.one.layer.op == pair.other.layer.op for pair in found.pairs)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bneck_cli
-from bneck_cli.dim import (
+from bneck_cli.sizes.dim import (
     Agreement,
     Dim,
     Floor,

@@ -74,9 +74,9 @@ def test_the_layer_reference_is_up_to_date() -> None:
 
 def test_every_key_of_a_spec_is_in_the_reference() -> None:
     """The reference names every key, structure and expression function of the language."""
-    from bneck_cli.expression import FUNCTIONS
-    from bneck_cli.spec import FIGURES, KEYS
-    from bneck_cli.syntax import SHORTCUTS, STRUCTURES
+    from bneck_cli.language.expression import FUNCTIONS
+    from bneck_cli.language.spec import FIGURES, KEYS
+    from bneck_cli.language.syntax import SHORTCUTS, STRUCTURES
 
     for word in (*KEYS, *FIGURES, *STRUCTURES, *SHORTCUTS, *FUNCTIONS):
         assert f"`{word}" in TEXTS["LANGUAGE.md"] or f"{word}:" in TEXTS["LANGUAGE.md"], word

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 import bneck_cli
 from bneck_cli import BneckError
-from bneck_cli.analysis import Settings, analyze_program
-from bneck_cli.document import Source
-from bneck_cli.explain import Explanation, explain
-from bneck_cli.library import block_files, load, network_names, resolve
-from bneck_cli.render import Style
-from bneck_cli.render.explanation import EXPLANATIONS
+from bneck_cli.engine.analysis import Settings, analyze_program
+from bneck_cli.formats import Style
+from bneck_cli.formats.explanation import EXPLANATIONS
+from bneck_cli.language.document import Source
+from bneck_cli.language.library import block_files, load, network_names, resolve
+from bneck_cli.questions.explain import Explanation, explain
 
 ARITHMETIC = re.compile(
     r"weights (?P<factors>[\d·]+) = (?P<count>[\d,]+)(?: \+ (?P<biases>[\d,]+) biases)?; "

@@ -13,19 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bneck_cli import BneckError, analyze
-from bneck_cli.devices import DTYPES, load_device, load_devices, parse_devices
-from bneck_cli.document import Source
-from bneck_cli.footprint import Footprint, added, footprint, unfolded
-from bneck_cli.library import network_names
-from bneck_cli.liveness import peak, peak_elements
-from bneck_cli.network import Layer, Node, Series, Wire, entries
-from bneck_cli.render import Style
-from bneck_cli.render.footprint import FOOTPRINTS, duration, exact, scaled
+from bneck_cli.data.devices import DTYPES, load_device, load_devices, parse_devices
+from bneck_cli.engine.network import Layer, Node, Series, Wire, entries
+from bneck_cli.flow.liveness import peak, peak_elements
+from bneck_cli.formats import Style
+from bneck_cli.formats.footprint import FOOTPRINTS, duration, exact, scaled
+from bneck_cli.language.document import Source
+from bneck_cli.language.library import network_names
+from bneck_cli.questions.footprint import Footprint, added, footprint, unfolded
 
 if TYPE_CHECKING:
     from random import Random
 
-    from bneck_cli.analysis import Analysis
+    from bneck_cli.engine.analysis import Analysis
 
 PIPE = Style()
 NETWORKS = (
@@ -435,7 +435,7 @@ def test_rows_add_up_to_the_analysis(name: str) -> None:
 
 def test_bytes_are_formulas_where_sizes_are_symbolic() -> None:
     """The bytes moved and held in training, evaluated, are those of that input; the peak waits for numbers."""
-    from bneck_cli.dim import evaluate
+    from bneck_cli.sizes.dim import evaluate
 
     symbolic = footprint(analyze("resnet18", input="3xHxW"))
     exact_one = footprint(analyze("resnet18", input="3x97x130"))
@@ -451,7 +451,7 @@ def test_bytes_are_formulas_where_sizes_are_symbolic() -> None:
 
 def test_a_batch_may_be_a_symbol() -> None:
     """Bytes are then formulas in it, and the peak waits for a number."""
-    from bneck_cli.dim import symbol
+    from bneck_cli.sizes.dim import symbol
 
     found = footprint(analyze(CHAIN)._replace(batch=symbol("N")))
     assert (str(found.total.activations), str(found.items[0].moved)) == ("16*N", "80*N + 24")
@@ -502,8 +502,8 @@ def test_what_a_head_names_cannot_be_taken() -> None:
 
 def test_a_counting_rule_has_no_footprint() -> None:
     """Figures under another tool's rule are no operations and no bytes."""
-    from bneck_cli.counting import recount
-    from bneck_cli.rules import load_rule
+    from bneck_cli.data.rules import load_rule
+    from bneck_cli.flow.counting import recount
 
     with pytest.raises(BneckError, match="rules of its own"):
         footprint(recount(analyze("resnet18"), load_rule("fvcore")))

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 import bneck_cli
-from bneck_cli.analysis import Analysis, Settings, analyze_program
-from bneck_cli.library import load
-from bneck_cli.render import RENDERERS, Style
-from bneck_cli.report import View
+from bneck_cli.engine.analysis import Analysis, Settings, analyze_program
+from bneck_cli.formats import RENDERERS, Style
+from bneck_cli.language.library import load
+from bneck_cli.questions.analyze import View
 
 
 def analysis_of(name: str, **asked: Any) -> Analysis:
@@ -110,7 +110,7 @@ def test_a_wrong_symbol_is_told(asked: dict[str, Any], message: str) -> None:
 )
 def test_a_formula_comes_with_the_smallest_input(name: str, least: str) -> None:
     """Where the map's sides are symbols, the report says from which size on its formulas mean anything."""
-    from bneck_cli.report import build_report
+    from bneck_cli.questions.analyze import build_report
 
     assert f"the smallest legal input is {least}" in build_report(analysis_of(name, symbolic=True)).notes
     assert not any("smallest" in note for note in build_report(analysis_of(name)).notes)

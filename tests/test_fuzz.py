@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 import bneck_cli
 from bneck_cli import BneckError
-from bneck_cli.library import network_names, specs_folder
-from bneck_cli.render import RENDERERS, Style
-from bneck_cli.report import View
+from bneck_cli.formats import RENDERERS, Style
+from bneck_cli.language.library import network_names, specs_folder
+from bneck_cli.questions.analyze import View
 
 TEXTS = [(specs_folder() / f"{name}.yaml").read_text(encoding="utf-8") for name in network_names()]
 TEXTS += [path.read_text(encoding="utf-8") for path in sorted((specs_folder() / "blocks").glob("*.yaml"))]

@@ -14,27 +14,14 @@ import bneck_cli
 PACKAGE = Path(bneck_cli.__file__).parent
 
 FLOORS = (
-    ("version", "errors", "collector", "dim", "amounts"),
-    ("shape", "document"),
-    ("layers", "expression"),
-    ("syntax",),
-    ("spec", "network"),
-    ("library",),
-    ("names",),
+    ("version", "errors"),
+    ("sizes",),
+    ("language",),
+    ("data",),
+    ("engine",),
     ("flow",),
-    ("wording", "joins"),
-    ("propagate",),
-    ("rules",),
-    ("devices",),
-    ("analysis",),
-    ("counting", "receptive", "liveness"),
-    ("report", "tensors"),
-    ("comparison", "reference", "reconcile", "footprint", "lint"),
-    ("alignment",),
-    ("diff",),
-    ("matching",),
-    ("explain",),
-    ("render",),
+    ("questions",),
+    ("formats",),
     ("catalog",),
     ("cli",),
     ("__main__",),
@@ -93,9 +80,12 @@ def test_nothing_heavy_is_imported_at_the_top(path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "absent"),
     [
-        (["analyze", "resnet50", "--format", "csv"], ["numpy", "rich.table", "fractions", "bneck_cli.dim", "json"]),
-        (["analyze", "resnet50"], ["numpy", "bneck_cli.dim", "bneck_cli.comparison"]),
-        (["analyze", "resnet50", "--format", "json"], ["numpy", "rich.table", "bneck_cli.dim"]),
+        (
+            ["analyze", "resnet50", "--format", "csv"],
+            ["numpy", "rich.table", "fractions", "bneck_cli.sizes.dim", "json"],
+        ),
+        (["analyze", "resnet50"], ["numpy", "bneck_cli.sizes.dim", "bneck_cli.questions.compare"]),
+        (["analyze", "resnet50", "--format", "json"], ["numpy", "rich.table", "bneck_cli.sizes.dim"]),
     ],
 )
 def test_a_command_loads_what_it_needs(arguments: list[str], absent: list[str]) -> None:

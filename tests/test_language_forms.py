@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bneck_cli
-from bneck_cli import propagate
-from bneck_cli.document import Scalar, Source
+from bneck_cli.engine import walk as propagate
+from bneck_cli.engine.layers import make
+from bneck_cli.engine.network import Fork, Layer, Node, Series
 from bneck_cli.errors import BneckError
-from bneck_cli.expression import parse_expression
-from bneck_cli.layers import make
-from bneck_cli.network import Fork, Layer, Node, Series
+from bneck_cli.language.document import Scalar, Source
+from bneck_cli.language.expression import parse_expression
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bneck_cli.dim import evaluate, symbol
-from bneck_cli.layers import LAYERS, LayerError, make
-from bneck_cli.shape import Shape
+from bneck_cli.engine.layers import LAYERS, LayerError, make
+from bneck_cli.sizes.dim import evaluate, symbol
+from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bneck_cli.layers import Kind
+    from bneck_cli.engine.layers import Kind
 
 
 thorough = settings(max_examples=300, deadline=None, database=None)

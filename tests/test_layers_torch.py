@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_layers import Sliding, sliding
 
-from bneck_cli.layers import LAYERS, make
-from bneck_cli.shape import Shape
+from bneck_cli.engine.layers import LAYERS, make
+from bneck_cli.sizes.shape import Shape
 
 torch = pytest.importorskip(
     "torch", reason="PyTorch is not installed: its layers are the oracle (pip install '.[torch]')"
@@ -26,7 +26,7 @@ nn, functional = torch.nn, torch.nn.functional
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bneck_cli.layers import Kind
+    from bneck_cli.engine.layers import Kind
 
 
 class Pair(NamedTuple):

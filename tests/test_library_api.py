@@ -12,9 +12,9 @@ import pytest
 import bneck_cli
 from bneck_cli import BneckError
 from bneck_cli.catalog import CATALOGS, amount, catalog
-from bneck_cli.library import block_files, network_names
-from bneck_cli.reference import describe_kinds
-from bneck_cli.render import Style
+from bneck_cli.formats import Style
+from bneck_cli.language.library import block_files, network_names
+from bneck_cli.questions.layers import describe_kinds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,9 +110,9 @@ def test_kinds_are_listed_by_how_they_are_written() -> None:
 
 def test_blocks_are_compared_each_at_its_own_channels(tmp_path: Path) -> None:
     """A block's name may be followed by its channels and options, as in a spec; a file's name may have spaces."""
-    from bneck_cli.analysis import Settings
-    from bneck_cli.comparison import compare_programs
-    from bneck_cli.library import load, split_name
+    from bneck_cli.engine.analysis import Settings
+    from bneck_cli.language.library import load, split_name
+    from bneck_cli.questions.compare import compare_programs
 
     names = ("basic 64", "bottleneck 256 stride=2")
     comparison = compare_programs([(name, load(split_name(name)[0])) for name in names], Settings(input="56x56"))

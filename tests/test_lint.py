@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import bneck_cli
-from bneck_cli.library import network_names
-from bneck_cli.lint import REASONS, RULES, Finding, Lint, groups, lint, totals
-from bneck_cli.network import entries
-from bneck_cli.render import Style
-from bneck_cli.render.lint import LINTS, describe_rules
+from bneck_cli.engine.network import entries
+from bneck_cli.formats import Style
+from bneck_cli.formats.lint import LINTS, describe_rules
+from bneck_cli.language.library import network_names
+from bneck_cli.questions.lint import REASONS, RULES, Finding, Lint, groups, lint, totals
 
 
 def linted(text: str, *ignore: str, **options: str) -> Lint:

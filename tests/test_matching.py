@@ -8,11 +8,11 @@ import pytest
 
 import bneck_cli
 from bneck_cli import BneckError
-from bneck_cli.analysis import Settings
-from bneck_cli.comparison import weights
-from bneck_cli.document import Source
-from bneck_cli.library import load, resolve
-from bneck_cli.matching import MEASURES, Match, compare_matched
+from bneck_cli.engine.analysis import Settings
+from bneck_cli.language.document import Source
+from bneck_cli.language.library import load, resolve
+from bneck_cli.questions.compare import weights
+from bneck_cli.questions.match import MEASURES, Match, compare_matched
 
 BLOCKS = ("bottleneck", "preact_bottleneck", "inverted_residual", "convnext", "fire", "basic", "resnext", "mbconv")
 
@@ -72,7 +72,7 @@ def test_the_formula_holds_where_it_is_solved(other: str, measure: str) -> None:
     found = matched("basic", other, 48, measure)
     assert found.formula is not None
     assert found.solution is not None
-    from bneck_cli.dim import evaluate
+    from bneck_cli.sizes.dim import evaluate
 
     assert evaluate(found.formula, {"C": found.channels}) == found.value
     assert found.channels <= found.solution + 1e-6 < found.channels + found.step

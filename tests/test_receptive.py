@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bneck_cli
-from bneck_cli.flow import TooSmallError
-from bneck_cli.network import Fork, Layer, Node, Wire, entries
-from bneck_cli.receptive import reaches, receptive_field
-from bneck_cli.report import View, build_report
+from bneck_cli.engine.network import Fork, Layer, Node, Wire, entries
+from bneck_cli.engine.tensor import TooSmallError
+from bneck_cli.flow.receptive import reaches, receptive_field
+from bneck_cli.questions.analyze import View, build_report
 
 PUBLISHED = {
     "alexnet": 195,

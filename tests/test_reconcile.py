@@ -8,10 +8,10 @@ import pytest
 
 import bneck_cli
 from bneck_cli import BneckError
-from bneck_cli.analysis import Settings
-from bneck_cli.reconcile import parse_figure, reconcile
-from bneck_cli.render import Style
-from bneck_cli.render.reconciliation import RECONCILIATIONS, explanation
+from bneck_cli.engine.analysis import Settings
+from bneck_cli.formats import Style
+from bneck_cli.formats.reconciliation import RECONCILIATIONS, explanation
+from bneck_cli.questions.reconcile import parse_figure, reconcile
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from bneck_cli import analyze
-from bneck_cli.analysis import Analysis, Settings, analyze_program
-from bneck_cli.comparison import compare_programs
-from bneck_cli.library import load
-from bneck_cli.render import RENDERERS, Style
-from bneck_cli.render.comparison import COMPARISONS
-from bneck_cli.render.delimited import harmless
-from bneck_cli.report import View
+from bneck_cli.engine.analysis import Analysis, Settings, analyze_program
+from bneck_cli.formats import RENDERERS, Style
+from bneck_cli.formats.comparison import COMPARISONS
+from bneck_cli.formats.delimited import harmless
+from bneck_cli.language.library import load
+from bneck_cli.questions.analyze import View
+from bneck_cli.questions.compare import compare_programs
 
 PIPE = Style()
 GOLDEN = Path(__file__).parent / "golden"

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from bneck_cli import analyze, each_layer
-from bneck_cli.analysis import Analysis, Settings, analyze_program, compare_expectations, smallest_input
 from bneck_cli.catalog import check_specs
+from bneck_cli.engine.analysis import Analysis, Settings, analyze_program, compare_expectations, smallest_input
 from bneck_cli.errors import BneckError
-from bneck_cli.footprint import footprint
-from bneck_cli.library import block_files, load, network_names, specs_folder
-from bneck_cli.lint import lint
-from bneck_cli.receptive import reaches
+from bneck_cli.flow.receptive import reaches
+from bneck_cli.language.library import block_files, load, network_names, specs_folder
+from bneck_cli.questions.footprint import footprint
+from bneck_cli.questions.lint import lint
 
 PUBLISHED = list(csv.DictReader((Path(__file__).parent / "data" / "torchvision.csv").open(encoding="utf-8")))
 FIXED_INPUT = {"vit", "swin", "maxvit"}
@@ -85,7 +85,7 @@ def test_the_smallest_input_is_the_smallest() -> None:
 @pytest.mark.parametrize("name", ["resnet50", "mobilenet_v2", "densenet121", "efficientnet_b0", "googlenet", "vgg16"])
 def test_a_symbolic_total_is_right_at_every_size(name: str) -> None:
     """The closed form in H and W, evaluated, is what the analysis of that input finds."""
-    from bneck_cli.dim import evaluate
+    from bneck_cli.sizes.dim import evaluate
 
     formula = analyze_program(load(name), Settings(input="3xHxW")).cost.macs
     for height, width in ((224, 224), (225, 256), (299, 320)):
@@ -95,7 +95,7 @@ def test_a_symbolic_total_is_right_at_every_size(name: str) -> None:
 
 def test_resnet50_has_one_term_where_32_divides_the_input() -> None:
     """Under H%32==0,W%32==0 the total is 81456·H·W + 2048000."""
-    from bneck_cli.dim import pretty
+    from bneck_cli.sizes.dim import pretty
 
     settings = Settings(input="3xHxW", assume="H%32==0,W%32==0")
     assert pretty(analyze_program(load("resnet50"), settings).cost.macs) == "81456·H·W + 2048000"
@@ -110,7 +110,7 @@ def test_every_block_works_with_its_channels_alone(name: str) -> None:
 @pytest.mark.parametrize(("block", "channels", "weights"), [("basic", "64", 73_728), ("bottleneck", "256", 69_632)])
 def test_the_blocks_of_the_papers_figure(block: str, channels: str, weights: int) -> None:
     """A basic block at 64 and a bottleneck at 256 cost about the same: the two of the ResNet paper's Figure 5."""
-    from bneck_cli.comparison import part_params
+    from bneck_cli.questions.compare import part_params
 
     assert part_params(analyze_program(load(block), Settings(channels=channels)), "conv") == weights
 

@@ -1,0 +1,355 @@
+"""From a program to an Analysis: its input settled, the walk made, the published figures compared."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bneck_cli.engine.names import require_known_names
+from bneck_cli.engine.network import Cost, Fork, Layer, Node, Run, Series, Wire
+from bneck_cli.engine.tensor import TooSmallError
+from bneck_cli.engine.walk import propagate
+from bneck_cli.errors import BneckError, listed, nearest
+from bneck_cli.language.collector import collector_paused
+from bneck_cli.language.document import Place, Scalar, Source
+from bneck_cli.language.expression import Expression, parse_expression
+from bneck_cli.language.library import Program, as_network
+from bneck_cli.language.spec import Definition, Expect, Input, constant, parse_input, with_settings
+from bneck_cli.sizes.shape import Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bneck_cli.data.rules import CountingRule
+    from bneck_cli.engine.network import Size
+
+BLOCK_MAP = "56x56"
+"""The map on which blocks are compared unless told otherwise: that of the figure in the ResNet paper."""
+ASSUMPTION = re.compile(r"\s*([A-Za-z_]\w*)\s*%\s*([1-9]\d{0,6})\s*==\s*0\s*")
+
+
+class Settings(NamedTuple):
+    """What is asked of an analysis beyond the spec: texts as the command line gives them."""
+
+    input: str | None = None
+    channels: str | None = None
+    in_channels: str | None = None
+    values: tuple[tuple[str, str], ...] = ()
+    assume: str | None = None
+    batch: int = 1
+    symbolic: bool = False
+    """Keep the batch, the map's sides and a block's channels as symbols: N, H, W (or L), C."""
+    symbols: tuple[str, ...] = ()
+    """Parameters to keep as symbols of their own names."""
+
+
+class Analysis(NamedTuple):
+    """An analysed network, for one input; a tensor's batch is kept apart."""
+
+    program: Program
+    name: str
+    inputs: dict[str, Shape]
+    outputs: dict[str, Shape]
+    root: Series
+    values: dict[str, str]
+    assume: dict[str, int]
+    batch: Size = 1
+    rule: CountingRule | None = None
+    settings: Settings = Settings()
+
+    @property
+    def cost(self) -> Cost:
+        """The totals of one input."""
+        return self.root.cost
+
+
+def analyze_program(program: Program, settings: Settings = Settings()) -> Analysis:
+    """Settle the input and the parameters, and walk the net.
+
+    Raises BneckError for whatever does not fit; an input that is too small is told with the smallest that is not.
+    """
+    net, values = _settled(program, settings)
+    shapes = _inputs(program, net, settings)
+    units = _assumptions(settings.assume, shapes)
+    try:
+        with collector_paused():
+            root, wires = propagate(net, program.blocks, program.formulas, _sized(shapes, units))
+    except TooSmallError as error:
+        least = smallest_input(program, settings)
+        hint = f"the smallest legal input is {least}" if least else ""
+        raise BneckError(error.message, error.location, hint) from None
+    require_known_names(program)
+    if program.block is not None and isinstance(root.runs[0].node, Series):
+        root = root.runs[0].node
+    outputs = {"output": root.out}
+    if program.spec.outputs and program.block is None:
+        outputs = {}
+        for word in program.spec.outputs:
+            if word.text not in wires:
+                place = Place(word, 0, len(word.text))
+                hint = nearest(word.text, wires) or f"named are {listed(wires, 'and')}"
+                raise place.error(f"no tensor is named '{word.text}'", hint)
+            outputs[word.text] = wires[word.text]
+    if units:
+        back = _restoring(units)
+        root = _mapped(root, back)
+        outputs = {name: _shape(shape, back) for name, shape in outputs.items()}
+    return Analysis(
+        program,
+        program.block or program.spec.name or os.path.splitext(os.path.basename(program.spec.file))[0],
+        _sized(shapes, {}),
+        outputs,
+        root,
+        values,
+        units,
+        _batch(settings),
+        settings=settings,
+    )
+
+
+def _batch(settings: Settings) -> Size:
+    if not settings.symbolic or settings.batch != 1:
+        return settings.batch
+    from bneck_cli.sizes.dim import symbol
+
+    return symbol("N")
+
+
+# Parameters
+
+
+def _settled(program: Program, settings: Settings) -> tuple[Definition, dict[str, str]]:
+    """Bind the values that were asked for to the net's parameters."""
+    net = as_network(program)
+    values: dict[str, tuple[Place, Expression]] = {}
+    for name, text in settings.values:
+        scalar = Scalar(Source("--set", f"{name}={text}"), 0, len(name) + 1, text)
+        values[name] = (Place(Scalar(Source("--set", f"{name}={text}"), 0, 0, name), 0, len(name)), value(scalar))
+    shown = dict(settings.values)
+    for name in settings.symbols:
+        from bneck_cli.sizes.dim import symbol
+
+        values[name] = constant(symbol(name), "--symbol")
+    channels = _channels(settings, program)
+    if channels is not None and net.parameter("channels"):
+        scalar = Scalar(Source("--channels", channels), 0, 0, channels)
+        values["channels"] = (Place(scalar), _size_expression(scalar))
+        shown["channels"] = channels
+    elif channels is not None and program.block is None:
+        raise BneckError(f"--channels is for blocks ({program.spec.file} is a network)", hint="use --set name=value")
+    if program.block is not None:
+        missing = [p.name for p in net.parameters if p.default is None and p.name not in values]
+        if missing:
+            need = ", ".join(missing)
+            option = "--channels 256" if missing[0] == "channels" else f"--set {missing[0]}=..."
+            raise BneckError(f"{program.block} needs {need}", hint=f"give it with {option}")
+    return with_settings(net, values), shown
+
+
+def _channels(settings: Settings, program: Program) -> str | None:
+    """Give a block's channels: those asked for, or a symbol where all is to be symbolic."""
+    if settings.channels is None and settings.symbolic and program.block is not None:
+        return None if "channels" in dict(settings.values) or "channels" in settings.symbols else "C"
+    return settings.channels
+
+
+def value(scalar: Scalar) -> Expression:
+    """Read a value given on the command line as a spec's own."""
+    if not scalar.text.strip():
+        raise Place(scalar).error("expected a value (got nothing)")
+    return parse_expression(scalar)
+
+
+def _size_expression(scalar: Scalar) -> Expression:
+    """Read a number of channels: a positive number, or a symbol."""
+    text = scalar.text.strip()
+    if text.isascii() and text.isdigit() and text[0] != "0":
+        return parse_expression(scalar)
+    if text.isidentifier():
+        from bneck_cli.sizes.dim import symbol
+
+        return constant(symbol(text), scalar.source.file)[1]
+    raise Place(scalar, 0, len(scalar.text)).error(f"channels are a positive number or a symbol (got '{text}')")
+
+
+# Inputs
+
+
+def _inputs(program: Program, net: Definition, settings: Settings) -> tuple[Input, ...]:
+    """Settle the input's sizes: as asked, else as the spec says; a block has the map of the paper's figure."""
+    own = program.spec.inputs if program.block is None else ()
+    text = settings.input
+    if text is None and settings.symbolic:
+        text = _symbolic_input(program, own)
+    asked = None if text is None else parse_input(Scalar(Source("--input", text), 0, 0, text))
+    if program.block is None:
+        if asked is None:
+            if not own:
+                raise BneckError(f"{program.spec.file} has no `input:`", hint="write one, or give --input 3x224x224")
+            return own
+        if len(own) > 1:
+            raise BneckError(f"{program.spec.file} has {len(own)} inputs; --input is for one")
+        if own and len(asked.sizes) == len(own[0].sizes) - 1:
+            asked = asked._replace(sizes=(own[0].sizes[0], *asked.sizes))
+        return (asked._replace(name=own[0].name if own else "input"),)
+    sizes = asked.sizes if asked else parse_input(Scalar(Source("", BLOCK_MAP), 0, 0, BLOCK_MAP)).sizes
+    if len(sizes) == 3:
+        return (Input("input", sizes, net.place),)
+    channels = settings.in_channels or _channels(settings, program)
+    if channels is None:
+        given = dict(settings.values).get("channels")
+        channels = given if given and (given.isdigit() or given.isidentifier()) else None
+    if channels is None:
+        raise BneckError(
+            f"{program.block} needs the channels that enter", hint="give --channels 256, or --input 64x56x56"
+        )
+    whole = f"{channels}x{'x'.join(str(size) for size in sizes)}"
+    return (parse_input(Scalar(Source("--channels", whole), 0, 0, whole)),)
+
+
+def _symbolic_input(program: Program, own: tuple[Input, ...]) -> str:
+    """Write an input with symbols for the sides of its map (or its length)."""
+    if program.block is not None:
+        return "HxW"
+    if len(own) != 1:
+        raise BneckError(f"{program.spec.file} has {len(own)} inputs", hint="write their symbols into the spec")
+    names = {1: (), 2: ("L",), 3: ("H", "W")}[len(own[0].sizes)]
+    return "x".join([str(own[0].sizes[0]), *names])
+
+
+def _sized(inputs: tuple[Input, ...], units: dict[str, int]) -> dict[str, Shape]:
+    """Give each input its shape; a symbol that is assumed a multiple of m becomes m times another."""
+    shapes = {}
+    for name, sizes, _ in inputs:
+        settled: list[Size] = [_symbol(size, units) if isinstance(size, str) else size for size in sizes]
+        shapes[name] = Shape(settled[0], tuple(settled[1:]))
+    return shapes
+
+
+def _symbol(name: str, units: dict[str, int]) -> Size:
+    from bneck_cli.sizes.dim import symbol
+
+    return units[name] * symbol(f"{name}_") if name in units else symbol(name)
+
+
+def _assumptions(text: str | None, inputs: tuple[Input, ...]) -> dict[str, int]:
+    """Read ``H%32==0,W%32==0``."""
+    units: dict[str, int] = {}
+    for part in text.split(",") if text else ():
+        match = ASSUMPTION.fullmatch(part)
+        if match is None:
+            raise BneckError(f"--assume: '{part}' is not an assumption", hint="it reads H%32==0,W%32==0")
+        name, unit = match.group(1), int(match.group(2))
+        symbols = sorted({size for one in inputs for size in one.sizes if isinstance(size, str)})
+        if name not in symbols:
+            has = f"the input's symbols are {', '.join(symbols)}" if symbols else "the input has no symbols"
+            raise BneckError(f"--assume: '{name}' is not a symbol of the input", hint=f"{has}: try --input 3xHxW")
+        units[name] = unit
+    return units
+
+
+def _restoring(units: dict[str, int]) -> Callable[[Size], Size]:
+    """Make the way back from the symbols of an assumption to those of the input."""
+    from bneck_cli.sizes.dim import exact_quotient, substitute, symbol
+
+    back = {f"{name}_": exact_quotient(symbol(name), unit) for name, unit in units.items()}
+    return lambda size: size if isinstance(size, int) else substitute(size, back)
+
+
+def _shape(shape: Shape, change: Callable[[Size], Size]) -> Shape:
+    return Shape(change(shape.channels), tuple(change(size) for size in shape.spatial))
+
+
+def _mapped(root: Series, change: Callable[[Size], Size]) -> Series:
+    """Change every size of an analysed network; a node that is shared stays shared."""
+    known: dict[int, Any] = {}
+
+    def mapped(node: Any) -> Any:
+        if id(node) not in known:
+            known[id(node)] = fresh(node)
+        return known[id(node)]
+
+    def fresh(node: Node) -> Node:
+        if isinstance(node, Wire):
+            return node._replace(shape=_shape(node.shape, change), out=_shape(node.out, change))
+        cost, out = Cost(*[change(size) for size in node.cost]), _shape(node.out, change)
+        if isinstance(node, Layer):
+            return node._replace(inputs=tuple(_shape(shape, change) for shape in node.inputs), out=out, cost=cost)
+        shape = _shape(node.shape, change)
+        if isinstance(node, Fork):
+            join = mapped(node.join) if node.join else None
+            return node._replace(branches=tuple(map(mapped, node.branches)), join=join, shape=shape, out=out, cost=cost)
+        runs = tuple(Run(mapped(run.node), run.copies) for run in node.runs)
+        return node._replace(runs=runs, shape=shape, out=out, cost=cost)
+
+    return mapped(root)  # type: ignore[no-any-return]
+
+
+# The smallest input
+
+
+def smallest_input(program: Program, settings: Settings = Settings(), limit: int = 1 << 14) -> Shape | None:
+    """Find the smallest square input (or the shortest) at which every size is at least 1.
+
+    Sizes never decrease in the input's, so it is a bisection. None where the spec's channels are symbolic, or where
+    nothing up to ``limit`` is large enough.
+    """
+    net, _ = _settled(program, settings)
+    inputs = _inputs(program, net, settings)
+
+    def sized(side: int) -> dict[str, Shape]:
+        return _sized(tuple(one._replace(sizes=(one.sizes[0], *[side] * (len(one.sizes) - 1))) for one in inputs), {})
+
+    def legal(side: int) -> bool:
+        try:
+            propagate(net, program.blocks, program.formulas, sized(side))
+        except TooSmallError:
+            return False
+        except BneckError:
+            return True  # large enough; that it does not fit for another reason is another matter
+        return True
+
+    low, high = 0, 1
+    while not legal(high):
+        low, high = high, high * 2
+        if high > limit:
+            return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if legal(middle) else (middle, high)
+    return next(iter(sized(high).values()))
+
+
+# Published figures
+
+
+class Comparison(NamedTuple):
+    """One published figure beside the analysis's own."""
+
+    figure: str
+    published: int
+    found: int
+    input: Shape
+    expect: Expect
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the two are equal, to the unit."""
+        return self.published == self.found
+
+
+def compare_expectations(program: Program) -> Iterator[Comparison]:
+    """Compare every published figure of a spec, each at the input that it is published for."""
+    known: dict[tuple[int | str, ...] | None, Analysis] = {}
+    for expect in program.spec.expect:
+        sizes = expect.input.sizes if expect.input else None
+        if sizes not in known:
+            text = "x".join(str(size) for size in sizes) if sizes else None
+            known[sizes] = analyze_program(program, Settings(input=text))
+        analysis = known[sizes]
+        for figure, published in expect.figures.items():
+            found = getattr(analysis.cost, figure)
+            if not isinstance(found, int):
+                raise expect.place.error("published figures need an input without symbols")
+            yield Comparison(figure, published, found, next(iter(analysis.inputs.values())), expect)

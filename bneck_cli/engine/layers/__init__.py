@@ -1,0 +1,10 @@
+"""The layer kinds: each a class with its shape rule, its parameters and its multiply-adds side by side."""
+
+from __future__ import annotations
+
+# isort: off
+# Their order here is their order in the reference.
+from bneck_cli.engine.layers import convolution, reshaping, normalisation, activation, pooling, attention  # noqa: F401
+from bneck_cli.engine.layers.kinds import LAYERS, WORDS, Field, Kind, LayerError, Window, make
+
+__all__ = ["LAYERS", "WORDS", "Field", "Kind", "LayerError", "Window", "make"]

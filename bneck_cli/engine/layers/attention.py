@@ -1,0 +1,158 @@
+"""Tokens and attention: the layers of transformers, on sequences and in windows of maps."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from bneck_cli.engine.layers.kinds import (
+    Kind,
+    LayerError,
+    argument,
+    extent,
+    flag,
+    kind,
+    natural,
+    one_of,
+    option,
+    per_axis,
+    positive,
+    share,
+)
+from bneck_cli.sizes.shape import Shape
+
+if TYPE_CHECKING:
+    from bneck_cli.sizes.shape import Size
+
+CONTINUOUS_WIDTH = 512
+"""The hidden width of the small network that gives Swin V2's position bias (arXiv 2111.09883, section 3.3)."""
+
+
+@kind("tokens")
+class Tokens(Kind):
+    """A map as a sequence of its positions, with class tokens before it and a position embedding added."""
+
+    cls: Any = option(natural, 0, "class tokens put before the sequence")
+    pos: str = option(one_of("learned", "none"), "learned", "position embedding: learned, or none")
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×H×W to C×(H·W + cls)."""
+        if not x.spatial:
+            raise LayerError(f"needs a map or a sequence (got a vector of {x})")
+        return Shape(x.channels, (x.positions + self.cls,))
+
+    def params(self, x: Shape) -> Size:
+        """The class tokens, and a learned vector for each position."""
+        length: Size = self.out_shape(x).positions
+        count: Size = self.cls + (length if self.pos == "learned" else 0)
+        return x.channels * count
+
+    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
+        """A vector is added at every position."""
+        return (("addition", y.elements),) if self.pos == "learned" else ()
+
+
+@kind("take")
+class Take(Kind):
+    """One token of a sequence, as a vector."""
+
+    index: Any = argument(natural, "which token, from 0")
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×L to C."""
+        if len(x.spatial) != 1:
+            raise LayerError(f"needs a sequence (got {x})")
+        length = x.spatial[0]
+        if isinstance(length, int) and self.index >= length:
+            raise LayerError(f"index (={self.index}) must be below the sequence's length (={length})", 0)
+        return Shape(x.channels)
+
+
+@kind("attention")
+class Attention(Kind):
+    """Multi-head self-attention over all positions, or within windows (or across a grid of them) of a map.
+
+    Queries, keys, values and the projection are linear layers; the two products of attention count apart. A map is
+    padded to whole windows, as torchvision's Swin does, and the linear layers run on the padded map.
+    """
+
+    heads: Any = option(positive, None, "heads, which divide the channels; or give head_dim")
+    head_dim: Any = option(positive, None, "channels of each head")
+    window: Any = option(extent, None, "side of the windows; all positions attend to each other without it")
+    shift: Any = option(natural, 0, "how far the windows are shifted; costs nothing")
+    grid: bool = flag("attend across the map: the window's positions along each axis, spread evenly (MaxViT)")
+    position: str = option(
+        one_of("none", "relative", "continuous"), "none", "bias for relative positions: a table, or Swin V2's network"
+    )
+    nobias: bool = flag("leave the biases of the linear layers out")
+    part = "attention"
+
+    def out_shape(self, x: Shape) -> Shape:
+        """The shape as it came."""
+        if not x.spatial:
+            raise LayerError(f"needs a sequence or a map (got a vector of {x})")
+        self._heads(x)
+        if self.position != "none" and self.window is None:
+            raise LayerError("a position bias needs a window", "position")
+        if self.window is None and (self.grid or self.shift):
+            raise LayerError("grid and shift need a window", "grid" if self.grid else "shift")
+        if self.position == "continuous" and len(x.spatial) != 2:
+            raise LayerError("position=continuous needs a map", "position")
+        self._side(x)
+        return x
+
+    def _heads(self, x: Shape) -> Size:
+        if (self.heads is None) == (self.head_dim is None):
+            raise LayerError("needs either heads= or head_dim=")
+        if self.heads is None:
+            return share(x.channels, self.head_dim, "channels", "head_dim")
+        share(x.channels, self.heads, "channels", "heads")
+        return self.heads  # type: ignore[no-any-return]
+
+    def _side(self, x: Shape) -> tuple[int, ...] | None:
+        """Give the window's side per axis."""
+        window = self.window
+        return None if window is None else per_axis(window, len(x.spatial), "window")
+
+    def _windows(self, x: Shape) -> tuple[Size, Size]:
+        """Count the windows, and the positions in each."""
+        side = self._side(x)
+        if side is None:
+            return 1, x.positions
+        count: Size = 1
+        for n, w in zip(x.spatial, side, strict=True):
+            count = count * ((n + w - 1) // w)
+        return count, prod(side)
+
+    def params(self, x: Shape) -> Size:
+        """4·C·C of queries, keys, values and projection, their biases, and those of the position bias."""
+        c, heads = x.channels, self._heads(x)
+        total = 4 * c * c + (0 if self.nobias else 4 * c)
+        if self.position == "relative":
+            total = total + self._offsets(x) * heads
+        if self.position == "continuous":  # two inputs, bias, a factor per head, and no bias at the end
+            total = total + (2 + 1) * CONTINUOUS_WIDTH + CONTINUOUS_WIDTH * heads + heads
+        return total
+
+    def _offsets(self, x: Shape) -> int:
+        """Count the relative positions in a window: (2w-1) along each axis."""
+        return prod(2 * w - 1 for w in self._side(x) or ())
+
+    def macs(self, x: Shape, y: Shape) -> Size:
+        """The linear layers and both products."""
+        count, length = self._windows(x)
+        total = 4 * count * length * x.channels * x.channels + self.attention_macs(x, y)
+        if self.position == "continuous":
+            total = total + self._offsets(x) * CONTINUOUS_WIDTH * (2 + self._heads(x))
+        return total
+
+    def attention_macs(self, x: Shape, y: Shape) -> Size:
+        """Scores and weighted sum: 2 · windows · L² · C."""
+        count, length = self._windows(x)
+        return 2 * count * length * length * x.channels
+
+    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
+        """Biases of the linear layers, and the softmax over the scores."""
+        count, length = self._windows(x)
+        scores = ("softmax", count * length * length * self._heads(x))
+        return (scores,) if self.nobias else (("bias additions", 4 * count * length * x.channels), scores)

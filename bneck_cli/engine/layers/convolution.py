@@ -1,0 +1,201 @@
+"""Convolutions: plain, depthwise and transposed."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from bneck_cli.engine.layers.kinds import (
+    Kind,
+    LayerError,
+    Window,
+    argument,
+    extent,
+    flag,
+    kind,
+    natural_extent,
+    option,
+    padding,
+    per_axis,
+    positive,
+    share,
+    size,
+)
+from bneck_cli.sizes.shape import Shape
+
+if TYPE_CHECKING:
+    from bneck_cli.sizes.shape import Size
+
+
+def window_over(x: Shape, layer: Any, groups: Size = 1) -> Window:
+    """Normalise a layer's kernel, stride, padding and dilation to the input's axes.
+
+    Padding that is not written is ``dilation·(k-1)/2`` for an odd kernel and 0 for an even one.
+    """
+    rank = len(x.spatial)
+    if rank == 0:
+        raise LayerError(f"needs a map or a sequence (got a vector of {x})")
+    kernel = per_axis(layer.kernel, rank, "kernel")
+    stride = per_axis(layer.stride, rank, "stride")
+    dilation = per_axis(getattr(layer, "dilation", 1), rank, "dilation")
+    pad = layer.pad
+    sides: tuple[Any, ...]
+    if pad is None:
+        sides = tuple((d * (k - 1) // 2,) * 2 if k % 2 else (0, 0) for k, d in zip(kernel, dilation, strict=True))
+    elif pad == "tf_same":
+        sides = tuple(map(tf_same_sides, x.spatial, kernel, stride, dilation))
+    elif isinstance(pad, tuple) and len(pad) == 4:
+        if rank != 2:
+            raise LayerError("pad=(top,bottom,left,right) needs a map", "pad")
+        sides = (pad[:2], pad[2:])
+    else:
+        sides = tuple((side, side) for side in per_axis(pad, rank, "pad"))
+    return Window(kernel, stride, sides, dilation, groups, getattr(layer, "ceil", False))
+
+
+def tf_same_sides(n: Size, k: int, s: int, d: int) -> Any:
+    """Give TensorFlow's padding of an axis, the smaller half before; the word itself where the size is symbolic."""
+    if not isinstance(n, int):
+        return "tf_same"
+    missing = max(((n + s - 1) // s - 1) * s + d * (k - 1) + 1 - n, 0)
+    return missing // 2, missing - missing // 2
+
+
+def windows_along(n: Size, k: int, s: int, pad: Any, d: int) -> Any:
+    """Count the windows of ``k`` taps, ``d`` apart, that fit in ``n`` elements and their padding at steps of ``s``."""
+    if pad == "tf_same":
+        return (n + s - 1) // s
+    before, after = pad
+    return (n + before + after - d * (k - 1) - 1) // s + 1
+
+
+def windows_over(x: Shape, window: Window) -> tuple[Size, ...]:
+    """Count the windows along each axis."""
+    axes = zip(x.spatial, window.kernel, window.stride, window.padding, window.dilation, strict=True)
+    return tuple(windows_along(n, k, s, pad, d) for n, k, s, pad, d in axes)
+
+
+def taps(window: Window) -> int:
+    """Count the positions in a window, and so the weights of a filter for each channel that it sees."""
+    return prod(window.kernel)
+
+
+@kind("conv")
+class Conv(Kind):
+    """Cross-correlation over the spatial axes; a multiply-add counts once and bias is not counted."""
+
+    kernel: Any = argument(extent, "the window: 3x3, or 3 for square, 1x7")
+    channels: Any = argument(size, "filters, and so the channels that leave")
+    stride: Any = option(extent, 1, "step of the window")
+    pad: Any = option(padding, None, "padding; dilation*(k-1)/2 for an odd kernel, 0 for an even one")
+    dilation: Any = option(extent, 1, "distance between the taps of the window")
+    groups: Any = option(size, 1, "groups of channels that do not see each other")
+    bias: bool = flag("add a bias to each filter")
+    part = "conv"
+
+    def window_over(self, x: Shape) -> Window:
+        """Give the window per axis."""
+        return window_over(x, self, self.groups)
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×H×W to channels×H'×W'."""
+        share(self.channels, self.groups, "out_channels", "groups")
+        share(x.channels, self.groups, "in_channels", "groups")
+        return Shape(self.channels, windows_over(x, self.geometry(x)))
+
+    def params(self, x: Shape) -> Size:
+        """Filters · C/groups · k·k, and the bias."""
+        weight: Size = self.channels * share(x.channels, self.groups, "in_channels", "groups") * taps(self.geometry(x))
+        return weight + self.channels if self.bias else weight
+
+    def macs(self, x: Shape, y: Shape) -> Size:
+        """H'·W' · channels · C/groups · k·k."""
+        filter_size = share(x.channels, self.groups, "in_channels", "groups") * taps(self.geometry(x))
+        return y.elements * filter_size
+
+    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
+        """Bias is added to every element that leaves."""
+        return (("bias additions", y.elements),) if self.bias else ()
+
+
+@kind("dwconv")
+class DepthwiseConv(Kind):
+    """Depthwise convolution: a filter (or ``multiplier`` of them) for each channel by itself."""
+
+    kernel: Any = argument(extent, "the window: 3x3, or 3 for square")
+    multiplier: Any = option(positive, 1, "filters for each channel")
+    stride: Any = option(extent, 1, "step of the window")
+    pad: Any = option(padding, None, "padding; dilation*(k-1)/2 for an odd kernel, 0 for an even one")
+    dilation: Any = option(extent, 1, "distance between the taps of the window")
+    bias: bool = flag("add a bias to each filter")
+    part = "conv"
+
+    def window_over(self, x: Shape) -> Window:
+        """Give the window per axis; there are as many groups as channels."""
+        return window_over(x, self, x.channels)
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×H×W to multiplier·C×H'×W'."""
+        return Shape(x.channels * self.multiplier, windows_over(x, self.geometry(x)))
+
+    def params(self, x: Shape) -> Size:
+        """multiplier·C · k·k, and the bias."""
+        filters: Size = x.channels * self.multiplier
+        return filters * taps(self.geometry(x)) + (filters if self.bias else 0)
+
+    def macs(self, x: Shape, y: Shape) -> Size:
+        """H'·W' · multiplier·C · k·k."""
+        return y.elements * taps(self.geometry(x))
+
+    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
+        """Bias is added to every element that leaves."""
+        return (("bias additions", y.elements),) if self.bias else ()
+
+
+@kind("upconv")
+class TransposedConv(Kind):
+    """Transposed convolution: every input element spreads a window over the output."""
+
+    kernel: Any = argument(extent, "the window: 2x2, or 2 for square")
+    channels: Any = argument(size, "filters, and so the channels that leave")
+    stride: Any = option(extent, 1, "step of the window over the output")
+    pad: Any = option(padding, None, "rows and columns cut from the output's edge; (k-1)/2 for an odd kernel, else 0")
+    output_pad: Any = option(natural_extent, 0, "rows and columns added at the output's end")
+    dilation: Any = option(extent, 1, "distance between the taps of the window")
+    groups: Any = option(size, 1, "groups of channels that do not see each other")
+    bias: bool = flag("add a bias to each filter")
+    part = "conv"
+
+    def window_over(self, x: Shape) -> Window:
+        """Give the window per axis."""
+        window = window_over(x, self, self.groups)
+        extra = per_axis(self.output_pad, len(x.spatial), "output_pad")
+        if self.pad == "tf_same":
+            raise LayerError("pad=tf_same is not for a transposed convolution", "pad")
+        for more, s, d in zip(extra, window.stride, window.dilation, strict=True):
+            if more and more >= max(s, d):
+                raise LayerError(f"output_pad (={more}) must be smaller than stride or dilation", "output_pad")
+        return window._replace(transposed=True, output_padding=extra)
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×H×W to channels×H'×W' with H' = (H-1)·s - 2p + d·(k-1) + output_pad + 1."""
+        share(self.channels, self.groups, "out_channels", "groups")
+        share(x.channels, self.groups, "in_channels", "groups")
+        w = self.geometry(x)
+        axes = zip(x.spatial, w.kernel, w.stride, w.padding, w.dilation, w.output_padding, strict=True)
+        sizes = tuple((n - 1) * s - p[0] - p[1] + d * (k - 1) + more + 1 for n, k, s, p, d, more in axes)
+        return Shape(self.channels, sizes)
+
+    def params(self, x: Shape) -> Size:
+        """C · channels/groups · k·k, and the bias."""
+        weight: Size = x.channels * share(self.channels, self.groups, "out_channels", "groups") * taps(self.geometry(x))
+        return weight + self.channels if self.bias else weight
+
+    def macs(self, x: Shape, y: Shape) -> Size:
+        """H·W · C · channels/groups · k·k, over the *input's* positions."""
+        filter_size = share(self.channels, self.groups, "out_channels", "groups") * taps(self.geometry(x))
+        return x.elements * filter_size
+
+    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
+        """Bias is added to every element that leaves."""
+        return (("bias additions", y.elements),) if self.bias else ()

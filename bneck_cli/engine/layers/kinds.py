@@ -1,0 +1,294 @@
+"""How a layer kind is declared: a class whose fields are the arguments and options that a spec may give it.
+
+The parser, the reference page and "did you mean" all read the same fields. The decorator is lighter than a dataclass:
+thirty of those would cost more at start-up than a whole analysis.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, dataclass_transform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bneck_cli.sizes.shape import Shape, Size
+
+    Convert = Callable[[Any], Any]
+
+
+class LayerError(Exception):
+    """A layer that cannot be: the bare fact. ``culprit`` is the position or the name of the argument at fault."""
+
+    def __init__(self, message: str, culprit: int | str | None = None, word: str = "") -> None:
+        super().__init__(message)
+        self.culprit = culprit
+        self.word = word
+        self.got = ""
+
+
+class Field(NamedTuple):
+    """An argument (``positional``), an option with its default, or a flag: a word that is there or not."""
+
+    name: str
+    convert: Convert
+    help: str
+    positional: bool = False
+    default: Any = None
+    is_flag: bool = False
+
+
+class Window(NamedTuple):
+    """A window over the spatial axes, each field per axis; ``padding`` is (before, after), or the word ``tf_same``."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[Any, ...]
+    dilation: tuple[int, ...]
+    groups: Size = 1
+    ceil: bool = False
+    transposed: bool = False
+    output_padding: tuple[int, ...] = ()
+
+
+def argument(convert: Convert, help: str) -> Any:
+    """Declare an argument that must be given, in its place."""
+    return Field("", convert, help, positional=True)
+
+
+def option(convert: Convert, default: Any, help: str) -> Any:
+    """Declare an option ``name=value``."""
+    return Field("", convert, help, default=default)
+
+
+def flag(help: str) -> Any:
+    """Declare a word that turns something on."""
+    return Field("", boolean, help, default=False, is_flag=True)
+
+
+class Kind:
+    """What every layer has unless it says otherwise: the shape as it came, no parameters, no multiply-adds.
+
+    A kind that costs something states it; ``part`` says under which head its multiply-adds count.
+    """
+
+    name: str
+    summary: str
+    fields: tuple[Field, ...] = ()
+    part = "other"
+    _last: tuple[Shape, Window | None] | None = None
+
+    def __init__(self, **values: Any) -> None:
+        self.__dict__.update(values)
+
+    def out_shape(self, x: Shape) -> Shape:
+        """Give the shape that leaves."""
+        return x
+
+    def params(self, x: Shape) -> Size:
+        """Count the learned parameters."""
+        return 0
+
+    def buffers(self, x: Shape) -> Size:
+        """Count what is stored but not learned (running statistics)."""
+        return 0
+
+    def macs(self, x: Shape, y: Shape) -> Size:
+        """Count multiply-adds: one per product of a weight, or of attention, with an element."""
+        return 0
+
+    def attention_macs(self, x: Shape, y: Shape) -> Size:
+        """Count those of ``macs`` that are products of attention."""
+        return 0
+
+    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
+        """Say what the layer does that is no multiply-add, and to how many elements."""
+        return ()
+
+    def geometry(self, x: Shape) -> Any:
+        """Give the Window that moves over the input, or None; the rules of one layer all ask for the same one."""
+        last = self._last
+        if last is None or last[0] is not x:
+            last = self.__dict__["_last"] = (x, self.window_over(x))
+        return last[1]
+
+    def window_over(self, x: Shape) -> Window | None:
+        """Work the window out for the input's axes."""
+        return None
+
+
+LAYERS: dict[str, type[Kind]] = {}
+T = TypeVar("T", bound=Kind)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(argument, option, flag))
+def kind(*names: str) -> Callable[[type[T]], type[T]]:
+    """Register a class as the layer kind (or kinds) of these names; its fields keep their order."""
+
+    def register(cls: type[T]) -> type[T]:
+        cls.fields = tuple(value._replace(name=name) for name, value in vars(cls).items() if isinstance(value, Field))
+        cls.summary = (cls.__doc__ or "").split("\n")[0]
+        for name in names:
+            LAYERS[name] = cls if len(names) == 1 else type(cls.__name__, (cls,), {"__doc__": cls.__doc__})
+            LAYERS[name].name = name
+        return cls
+
+    return register
+
+
+def make(name: str, positional: list[Any], options: dict[str, Any]) -> Kind:
+    """Make a layer from evaluated arguments; bare words that are flags turn them on.
+
+    Raises LayerError for a missing, extra, repeated, unknown or unfit argument.
+    """
+    cls = LAYERS[name]
+    values: dict[str, Any] = {}
+    places: dict[str, int | str] = {}
+    given = dict(options)
+    flags = [field.name for field in cls.fields if field.is_flag]
+    ordered = [field for field in cls.fields if field.positional]
+    count = 0
+    for index, value in enumerate(positional):
+        if isinstance(value, str) and value in flags:
+            if value in given:
+                raise LayerError(f"'{value}' is given twice", index)
+            given[value] = True
+            continue
+        if count == len(ordered):
+            takes = f"{len(ordered)} argument{'s' * (len(ordered) != 1)}"
+            word = value if isinstance(value, str) else ""
+            raise LayerError(f"takes {takes}, and '{show(value)}' is one too many", index, word)
+        field = ordered[count]
+        if field.name in given:
+            raise LayerError(f"'{field.name}' is given twice", field.name)
+        given[field.name], places[field.name] = value, index
+        count += 1
+    for field in cls.fields:
+        if field.name in given:
+            try:
+                value = given.pop(field.name)
+                values[field.name] = field.convert(value)
+            except LayerError as error:
+                complaint = LayerError(f"{field.name} must be {error}", places.get(field.name, field.name))
+                complaint.got = type(value).__name__
+                raise complaint from None
+        elif field.positional:
+            raise LayerError(f"'{field.name}' is missing")
+        else:
+            values[field.name] = field.default
+    for stranger in given:
+        raise LayerError(f"no option '{stranger}'", stranger, stranger)
+    return cls(**values)
+
+
+def show(value: Any) -> str:
+    """Write a value as a spec would."""
+    if type(value) is tuple:
+        return f"({', '.join(show(item) for item in value)})"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if type(value).__name__ == "Fraction":
+        return f"{float(value):g}"
+    return getattr(value, "name", None) or str(value)
+
+
+# Converters: an evaluated value to a field's, or a LayerError that completes "... must be"
+
+
+def _integer(value: Any, least: int, what: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise LayerError(f"{what} (got {show(value)})")
+    return value
+
+
+def positive(value: Any) -> int:
+    """Take a whole number from 1."""
+    return _integer(value, 1, "a positive whole number")
+
+
+def natural(value: Any) -> int:
+    """Take a whole number from 0."""
+    return _integer(value, 0, "a whole number, 0 or more")
+
+
+def size(value: Any) -> Any:
+    """Take a size: a whole number from 1, or a symbolic one."""
+    if type(value).__name__ == "Dim":
+        return value
+    return positive(value)
+
+
+def extent(value: Any) -> Any:
+    """Take a size per axis: ``3`` for all of them, ``1x7``."""
+    if type(value) is tuple and 1 <= len(value) <= 2:
+        return tuple(positive(item) for item in value)
+    if isinstance(value, (tuple, str)):
+        raise LayerError(f"a size such as 3 or 3x3 (got {show(value)})")
+    return positive(value)
+
+
+def natural_extent(value: Any) -> Any:
+    """Take a number from 0, or one per axis."""
+    if type(value) is tuple and 1 <= len(value) <= 2:
+        return tuple(natural(item) for item in value)
+    return natural(value)
+
+
+def padding(value: Any) -> Any:
+    """Take padding: a number, ``1x2`` per axis, ``(top,bottom,left,right)``, ``valid`` or ``tf_same``."""
+    if value in ("valid", "tf_same"):
+        return 0 if value == "valid" else value
+    if type(value) is tuple and len(value) in (2, 4):
+        return tuple(natural(item) for item in value)
+    if isinstance(value, (tuple, str)):
+        raise LayerError(f"a number, 1x2, (top,bottom,left,right), valid or tf_same (got {show(value)})")
+    return natural(value)
+
+
+def boolean(value: Any) -> bool:
+    """Take a truth value: true or false, 1 or 0."""
+    if value in (0, 1) and isinstance(value, int):
+        return bool(value)
+    raise LayerError(f"true or false (got {show(value)})")
+
+
+WORDS: dict[Convert, tuple[str, ...]] = {padding: ("valid", "tf_same"), boolean: ("true", "false")}
+"""The words that a converter takes, for hints."""
+
+
+def one_of(*words: str) -> Convert:
+    """Make a converter that takes one of these words."""
+
+    def convert(value: Any) -> str:
+        if value not in words:
+            raise LayerError(f"one of {', '.join(words)} (got {show(value)})")
+        return str(value)
+
+    WORDS[convert] = words
+    return convert
+
+
+# Arithmetic that layers share
+
+
+def per_axis(value: Any, rank: int, what: str) -> tuple[int, ...]:
+    """Give a field's value for each spatial axis; a number stands for all of them."""
+    if not isinstance(value, tuple):
+        return (value,) * rank
+    if len(value) != rank:
+        raise LayerError(f"{what} has {len(value)} sizes, and the input {rank} spatial axes")
+    return value
+
+
+def share(total: Size, parts: Size, whole: str, by: str) -> Size:
+    """Divide exactly; where a symbol decides, that it divides becomes a stated requirement."""
+    if isinstance(total, int) and isinstance(parts, int):
+        if total % parts:
+            raise LayerError(f"{whole} (={total}) must be divisible by {by} (={parts})", by)
+        return total // parts
+    if not isinstance(parts, int):
+        if total == parts:
+            return 1
+        raise LayerError(f"{by} (={parts}) must be a number to divide {whole} (={total})", by)
+    from bneck_cli.sizes.dim import exact_quotient
+
+    return exact_quotient(total, parts)

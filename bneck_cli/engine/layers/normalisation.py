@@ -1,0 +1,111 @@
+"""Normalisation: a scale and a shift for each channel, around statistics that are computed or remembered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bneck_cli.engine.layers.kinds import Kind, argument, flag, kind, option, positive, share, size
+
+if TYPE_CHECKING:
+    from bneck_cli.sizes.shape import Shape, Size
+
+
+@kind("bn")
+class BatchNorm(Kind):
+    """Batch normalisation: at inference a scale and a shift per channel, which fold into the layer before."""
+
+    noaffine: bool = flag("leave the learned scale and shift out")
+    part = "norm"
+
+    def params(self, x: Shape) -> Size:
+        """A scale and a shift per channel."""
+        return 0 if self.noaffine else 2 * x.channels
+
+    def buffers(self, x: Shape) -> Size:
+        """Running mean and variance per channel, and the count of batches."""
+        return 2 * x.channels + 1
+
+    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
+        """Every element is scaled and shifted."""
+        return (("batch norm", y.elements),)
+
+
+@kind("ln")
+class LayerNorm(Kind):
+    """Layer normalisation over the channels of each position."""
+
+    noaffine: bool = flag("leave the learned scale and shift out")
+    part = "norm"
+
+    def params(self, x: Shape) -> Size:
+        """A scale and a shift per channel."""
+        return 0 if self.noaffine else 2 * x.channels
+
+    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
+        """Every element is normalised."""
+        return (("layer norm", y.elements),)
+
+
+@kind("gn")
+class GroupNorm(Kind):
+    """Group normalisation: statistics over groups of channels."""
+
+    groups: Any = argument(size, "groups of channels, which must divide them")
+    noaffine: bool = flag("leave the learned scale and shift out")
+    part = "norm"
+
+    def out_shape(self, x: Shape) -> Shape:
+        """The shape as it came."""
+        share(x.channels, self.groups, "channels", "groups")
+        return x
+
+    def params(self, x: Shape) -> Size:
+        """A scale and a shift per channel."""
+        return 0 if self.noaffine else 2 * x.channels
+
+    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
+        """Every element is normalised."""
+        return (("group norm", y.elements),)
+
+
+@kind("in")
+class InstanceNorm(Kind):
+    """Instance normalisation: statistics over each channel's map."""
+
+    noaffine: bool = flag("leave the learned scale and shift out")
+    part = "norm"
+
+    def params(self, x: Shape) -> Size:
+        """A scale and a shift per channel."""
+        return 0 if self.noaffine else 2 * x.channels
+
+    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
+        """Every element is normalised."""
+        return (("instance norm", y.elements),)
+
+
+@kind("rmsnorm")
+class RMSNorm(Kind):
+    """Root-mean-square normalisation over the channels of each position."""
+
+    part = "norm"
+
+    def params(self, x: Shape) -> Size:
+        """A scale per channel."""
+        return x.channels
+
+    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
+        """Every element is normalised."""
+        return (("rms norm", y.elements),)
+
+
+@kind("lrn")
+class LocalResponseNorm(Kind):
+    """Local response normalisation over neighbouring channels (AlexNet); nothing is learned."""
+
+    size: Any = option(positive, 5, "neighbouring channels that are summed")
+    part = "norm"
+
+    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
+        """Every element is normalised."""
+        return (("local response norm", y.elements),)

@@ -1,0 +1,139 @@
+"""Pooling: maxima and means over windows, or over the whole map. Nothing multiplies and nothing is learned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bneck_cli.engine.layers.convolution import window_over, windows_over
+from bneck_cli.engine.layers.kinds import (
+    Kind,
+    LayerError,
+    Window,
+    argument,
+    extent,
+    flag,
+    kind,
+    option,
+    padding,
+    per_axis,
+)
+from bneck_cli.sizes.shape import Shape
+
+if TYPE_CHECKING:
+    from bneck_cli.sizes.shape import Size
+
+
+def stride_written(value: Any) -> Any:
+    """Take a stride, which a pooling layer must be given."""
+    return extent(value)
+
+
+def pooled(x: Shape, window: Window) -> tuple[Size, ...]:
+    """Count windows along each axis; with ``ceil`` a last one counts if it does not start in the padding after the end.
+
+    PyTorch's ceil_mode as one floor: (n + p + s - 1 + min(p - e + s, 0)) // s, where e = d·(k-1) + 1.
+    """
+    if not window.ceil:
+        return windows_over(x, window)
+    sizes: list[Size] = []
+    for n, k, s, pad, d in zip(x.spatial, window.kernel, window.stride, window.padding, window.dilation, strict=True):
+        before, after = pad
+        slack = min(after - d * (k - 1) - 1 + s, 0)
+        sizes.append((n + before + s - 1 + slack) // s)
+    return tuple(sizes)
+
+
+def pool_window(x: Shape, layer: Any) -> Window:
+    """Give a pooling layer's window; padding is at most half of its reach (PyTorch: of its kernel, undilated)."""
+    if layer.stride is None:
+        raise LayerError("the stride must be written: `maxpool 3x3 stride=2`")
+    if layer.pad == "tf_same" and getattr(layer, "ceil", False):
+        raise LayerError("pad=tf_same and ceil do not go together", "pad")
+    window = window_over(x, layer)
+    for k, d, pad in zip(window.kernel, window.dilation, window.padding, strict=True):
+        reach = d * (k - 1) + 1
+        if pad != "tf_same" and max(pad) > reach // 2:
+            raise LayerError(f"pad (={max(pad)}) must be at most half of the window's reach (={reach})", "pad")
+    return window
+
+
+@kind("maxpool")
+class MaxPool(Kind):
+    """The largest value in each window."""
+
+    kernel: Any = argument(extent, "the window: 3x3, or 3 for square")
+    stride: Any = option(stride_written, None, "step of the window; must be written")
+    pad: Any = option(padding, None, "padding; dilation*(k-1)/2 for an odd kernel, 0 for an even one")
+    dilation: Any = option(extent, 1, "distance between the taps of the window")
+    ceil: bool = flag("let a last window reach beyond the edge (PyTorch's ceil_mode)")
+    part = "pooling"
+
+    def window_over(self, x: Shape) -> Window:
+        """Give the window per axis."""
+        return pool_window(x, self)
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×H×W to C×H'×W'."""
+        return Shape(x.channels, pooled(x, self.geometry(x)))
+
+    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
+        """Each element that leaves is the maximum of a window."""
+        return (("pooling", y.elements),)
+
+
+@kind("avgpool")
+class AvgPool(Kind):
+    """The mean of each window."""
+
+    kernel: Any = argument(extent, "the window: 2x2, or 2 for square")
+    stride: Any = option(stride_written, None, "step of the window; must be written")
+    pad: Any = option(padding, None, "padding; (k-1)/2 for an odd kernel, 0 for an even one")
+    ceil: bool = flag("let a last window reach beyond the edge (PyTorch's ceil_mode)")
+    part = "pooling"
+
+    def window_over(self, x: Shape) -> Window:
+        """Give the window per axis."""
+        return pool_window(x, self)
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×H×W to C×H'×W'."""
+        return Shape(x.channels, pooled(x, self.geometry(x)))
+
+    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
+        """Each element that leaves is the mean of a window."""
+        return (("pooling", y.elements),)
+
+
+@kind("global_avgpool", "global_maxpool")
+class GlobalPool(Kind):
+    """One value per channel: the mean (or the maximum) of the whole map."""
+
+    part = "pooling"
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×H×W to C×1×1."""
+        if not x.spatial:
+            raise LayerError(f"needs a map or a sequence (got a vector of {x})")
+        return Shape(x.channels, (1,) * len(x.spatial))
+
+    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
+        """Every element that arrives goes into a mean or a maximum."""
+        return (("global pooling", x.elements),)
+
+
+@kind("adaptive_avgpool", "adaptive_maxpool")
+class AdaptivePool(Kind):
+    """A map of a given size, whatever arrives: windows are chosen to cover the input evenly."""
+
+    output: Any = argument(extent, "the size that leaves: 7x7, or 7 for square")
+    part = "pooling"
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×H×W to C×output."""
+        if not x.spatial:
+            raise LayerError(f"needs a map or a sequence (got a vector of {x})")
+        return Shape(x.channels, per_axis(self.output, len(x.spatial), "output"))
+
+    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
+        """Every element that arrives goes into a mean or a maximum."""
+        return (("global pooling", x.elements),)

@@ -1,0 +1,126 @@
+"""Layers that move elements about, or copy them; and the linear layer, which mixes channels at every position."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bneck_cli.engine.layers.kinds import (
+    Kind,
+    LayerError,
+    argument,
+    extent,
+    flag,
+    kind,
+    one_of,
+    option,
+    per_axis,
+    positive,
+    share,
+    size,
+)
+from bneck_cli.sizes.shape import Shape
+
+if TYPE_CHECKING:
+    from bneck_cli.sizes.shape import Size
+
+
+@kind("linear")
+class Linear(Kind):
+    """A matrix over the channels, applied at every position; bias is added unless ``nobias``."""
+
+    channels: Any = argument(size, "the channels that leave")
+    nobias: bool = flag("leave the bias out")
+    part = "linear"
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×… to channels×…."""
+        return Shape(self.channels, x.spatial)
+
+    def params(self, x: Shape) -> Size:
+        """C · channels, and the bias."""
+        weight: Size = x.channels * self.channels
+        return weight if self.nobias else weight + self.channels
+
+    def macs(self, x: Shape, y: Shape) -> Size:
+        """Positions · C · channels."""
+        return y.elements * x.channels
+
+    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
+        """Bias is added to every element that leaves."""
+        return () if self.nobias else (("bias additions", y.elements),)
+
+
+@kind("flatten")
+class Flatten(Kind):
+    """All values as one vector."""
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×H×W to C·H·W."""
+        return Shape(x.elements)
+
+
+@kind("upsample")
+class Upsample(Kind):
+    """A finer map, by repetition or interpolation."""
+
+    factor: Any = argument(extent, "how many times as high and as wide")
+    mode: str = option(one_of("nearest", "bilinear", "bicubic"), "nearest", "how new values are found")
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×H×W to C×factor·H×factor·W."""
+        factors = per_axis(self.factor, _map(x), "factor")
+        return Shape(x.channels, tuple(n * factor for n, factor in zip(x.spatial, factors, strict=True)))
+
+    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
+        """Every element that leaves is interpolated."""
+        return (("interpolation", y.elements),)
+
+
+@kind("pixel_shuffle")
+class PixelShuffle(Kind):
+    """Channels to a finer map: every factor² channels become one."""
+
+    factor: Any = argument(positive, "how many times as high and as wide")
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×H×W to C/factor²×factor·H×factor·W."""
+        rank = _map(x)
+        if isinstance(x.channels, int) and x.channels % self.factor**rank:
+            raise LayerError(f"channels (={x.channels}) must be divisible by factor**{rank} (={self.factor**rank})", 0)
+        channels = share(x.channels, self.factor**rank, "channels", "factor")
+        return Shape(channels, tuple(n * self.factor for n in x.spatial))
+
+
+@kind("pixel_unshuffle")
+class PixelUnshuffle(Kind):
+    """A map to more channels: every factor×factor square becomes one position (Swin's patch merging)."""
+
+    factor: Any = argument(positive, "the side of the squares")
+    ceil: bool = flag("pad the map to whole squares")
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×H×W to factor²·C×H/factor×W/factor."""
+        rank = _map(x)
+        if self.ceil:
+            sizes = tuple((n + self.factor - 1) // self.factor for n in x.spatial)
+        else:
+            sizes = tuple(share(n, self.factor, "the map's side", "factor") for n in x.spatial)
+        return Shape(x.channels * self.factor**rank, sizes)
+
+
+@kind("shuffle")
+class ChannelShuffle(Kind):
+    """Channels reordered across groups (ShuffleNet)."""
+
+    groups: Any = argument(size, "groups of channels, which must divide them")
+
+    def out_shape(self, x: Shape) -> Shape:
+        """The shape as it came."""
+        share(x.channels, self.groups, "channels", "groups")
+        return x
+
+
+def _map(x: Shape) -> int:
+    if not x.spatial:
+        raise LayerError(f"needs a map or a sequence (got a vector of {x})")
+    return len(x.spatial)

@@ -1,0 +1,77 @@
+"""Names in bodies that no walk came to: those of a block that is not used, or of a branch that is not taken."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bneck_cli.engine.layers import LAYERS
+from bneck_cli.errors import BneckError, nearest
+from bneck_cli.language.document import Place
+from bneck_cli.language.syntax import Aside, Branch, Chain, Join, Repeat, Residual, Scale, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from bneck_cli.language.library import Program
+    from bneck_cli.language.spec import Definition
+    from bneck_cli.language.syntax import Option
+
+
+def require_known_names(program: Program) -> None:
+    """Require that every step of a file's own definitions names a layer, a block or a parameter, with known options.
+
+    Raises BneckError at the first word that does not.
+    """
+    own = [*program.spec.blocks.values(), *([program.spec.net] if program.spec.net else [])]
+    for definition in own:
+        parameters = {parameter.name for parameter in definition.parameters}
+        for step, first in _steps(definition.body):
+            if step.name not in parameters:
+                _require_known(step, (*step.options, *first), program)
+
+
+def unknown_step(name: str, place: Place, known: Iterable[str]) -> BneckError:
+    """Make the error for a step that is neither a layer nor a block."""
+    hint = nearest(name, known) or "`bneck layers` lists the layer kinds"
+    return Place(place.node, place.offset, len(name)).error(f"unknown layer or block '{name}'", hint)
+
+
+def _require_known(step: Step, options: tuple[Option, ...], program: Program) -> None:
+    definition: Definition | Any = program.blocks.get(step.name) or program.formulas.get(step.name)
+    if definition is not None:
+        names = [parameter.name for parameter in definition.parameters]
+        kind = "parameter"
+    elif step.name in LAYERS:
+        names = [field.name for field in LAYERS[step.name].fields]
+        kind = "option"
+    else:
+        raise unknown_step(step.name, step.place, [*LAYERS, *program.blocks, *program.formulas])
+    for option in options:
+        if option.name not in names:
+            raise option.place.error(f"{step.name} has no {kind} '{option.name}'", nearest(option.name, names))
+
+
+def _steps(body: Any, first: tuple[Option, ...] = ()) -> Iterator[tuple[Step, tuple[Option, ...]]]:
+    """Yield every step of a body, with the options that ``first(...)`` adds to it."""
+    if isinstance(body, Step):
+        yield body, first
+    elif isinstance(body, Repeat):
+        yield from _steps(body.body, body.first)
+    else:
+        for inside in _inside(body):
+            yield from _steps(inside)
+
+
+def _inside(body: Any) -> tuple[Any, ...]:
+    """Give the bodies that a structure holds."""
+    if isinstance(body, Chain):
+        return body.steps
+    if isinstance(body, Join):
+        return body.branches
+    if isinstance(body, Residual):
+        return (body.body,) if isinstance(body.shortcut, str) else (body.body, body.shortcut)
+    if isinstance(body, Branch):
+        return (body.then,) if body.otherwise is None else (body.then, body.otherwise)
+    if isinstance(body, Aside):
+        return (body.body,)
+    return (body.gate,) if isinstance(body, Scale) else ()

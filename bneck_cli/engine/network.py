@@ -1,0 +1,261 @@
+"""An analysed network: a tree that keeps the structure of the spec, with sizes and costs on every node.
+
+Copies of a block that are the same are one node with a count, so a repeat of a million costs what one of two costs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bneck_cli.language.document import Place
+    from bneck_cli.sizes.dim import Dim
+    from bneck_cli.sizes.shape import Shape
+
+    Size = int | Dim
+
+
+class Cost(NamedTuple):
+    """What a part of a network costs: parameters, and multiply-adds of one input in their three parts.
+
+    ``idle_params`` are those of ``params`` that belong to heads which do not run at inference; ``activations`` are the
+    elements that leave convolutions, linear layers and attention; ``other`` is what a counting rule adds beside them.
+    """
+
+    params: Size = 0
+    idle_params: Size = 0
+    conv_macs: Size = 0
+    linear_macs: Size = 0
+    attention_macs: Size = 0
+    activations: Size = 0
+    other: Size = 0
+
+    @property
+    def macs(self) -> Size:
+        """Multiply-adds of all parts; under another rule, whatever it counts."""
+        return self.conv_macs + self.linear_macs + self.attention_macs + self.other
+
+    @property
+    def inference_params(self) -> Size:
+        """Parameters without those of heads that do not run."""
+        return self.params - self.idle_params
+
+    def plus(self, other: Cost, times: int = 1) -> Cost:
+        """Add ``times`` copies of another cost."""
+        return Cost(*[mine + theirs * times if theirs != 0 else mine for mine, theirs in zip(self, other, strict=True)])
+
+
+class Layer(NamedTuple):
+    """One executed operation. ``rule`` is the layer kind's object, None for a join (``add``, ``concat``, ``scale``)."""
+
+    op: str
+    text: str
+    rule: Any
+    inputs: tuple[Shape, ...]
+    out: Shape
+    cost: Cost
+    place: Place
+
+    @property
+    def shape(self) -> Shape:
+        """The shape that arrives (the first, at a join)."""
+        return self.inputs[0]
+
+
+class Run(NamedTuple):
+    """Identical copies of a node in a row."""
+
+    node: Node
+    copies: int
+
+
+class Series(NamedTuple):
+    """Nodes one after the other: a block, the copies of a repeat, a pipeline or the whole net.
+
+    ``kind`` is ``block``, ``repeat`` or ``chain``; ``name`` is the block's; ``label`` is given by ``as``.
+    """
+
+    kind: str
+    name: str
+    text: str
+    runs: tuple[Run, ...]
+    shape: Shape
+    out: Shape
+    cost: Cost
+    place: Place
+    label: str = ""
+
+
+class Fork(NamedTuple):
+    """Branches from one tensor and the layer that joins them.
+
+    ``kind`` is ``residual`` (the body, then the shortcut), ``add``, ``concat``, ``split``, ``scale`` (the gate) or
+    ``aside`` (a head that does not run; nothing joins).
+    """
+
+    kind: str
+    branches: tuple[Node, ...]
+    join: Layer | None
+    shape: Shape
+    out: Shape
+    cost: Cost
+    place: Place
+
+
+class Wire(NamedTuple):
+    """``as NAME`` (``kind`` is ``as``) or ``from NAME``: costs nothing, and says where a tensor is kept or taken.
+
+    Inside a block ``../name`` is the tensor that its caller calls so.
+    """
+
+    kind: str
+    name: str
+    shape: Shape
+    out: Shape
+    place: Place
+
+    @property
+    def cost(self) -> Cost:
+        """Nothing."""
+        return NOTHING
+
+
+Node = Layer | Series | Fork | Wire
+NOTHING = Cost()
+
+
+class Entry(NamedTuple):
+    """A layer in execution order: where it stands in the network, and how many identical copies stand there."""
+
+    path: str
+    layer: Layer
+    copies: int
+    idle: bool
+
+
+class Child(NamedTuple):
+    """What a node holds: identical copies of one node, called ``stem`` and numbered from ``first`` among others."""
+
+    stem: str
+    node: Node
+    copies: int
+    first: int | None
+
+    @property
+    def label(self) -> str:
+        """The name of one copy (``conv2``), or of several (``1-4``)."""
+        if self.first is None:
+            return self.stem
+        apart = "_" if self.stem[-1:].isdigit() else ""  # relu6_1
+        last = f"-{self.first + self.copies - 1}" if self.copies > 1 else ""
+        return f"{self.stem}{apart}{self.first}{last}"
+
+    @property
+    def idle(self) -> bool:
+        """Whether it is a head that does not run."""
+        return self.stem == "aside"
+
+    def opened(self) -> Iterator[Child]:
+        """Yield each copy by itself."""
+        for index in range(self.copies):
+            yield Child(self.stem, self.node, 1, None if self.first is None else self.first + index)
+
+
+def entries(root: Node, folded: bool = True) -> Iterator[Entry]:
+    """Yield every layer in execution order; unfolded, each copy by itself."""
+    return _entries(root, "", 1, folded, False)
+
+
+def _entries(node: Node, path: str, copies: int, folded: bool, idle: bool) -> Iterator[Entry]:
+    if isinstance(node, Layer):
+        yield Entry(path, node, copies, idle)
+        return
+    for held in children(node):
+        for child in (held,) if folded else held.opened():
+            name = f"{path}.{child.label}" if path else child.label
+            yield from _entries(child.node, name, copies * child.copies, folded, idle or child.idle)
+
+
+def children(node: Node) -> list[Child]:
+    """Name what a node holds.
+
+    Copies of a repeat are numbered from 0; others bear their label or their kind, numbered from 1 where it occurs more
+    than once.
+    """
+    if isinstance(node, Series):
+        node = inner(node)
+        if node.kind == "repeat":
+            numbered, first = [], 0
+            for run in node.runs:
+                numbered.append(Child("", run.node, run.copies, first))
+                first += run.copies
+            return numbered
+        return _named([(name_of(run.node), run.node, run.copies) for run in node.runs])
+    return _named(_branches(node)) if isinstance(node, Fork) else []
+
+
+def inner(series: Series) -> Series:
+    """Look through a stage that holds one repeat or one block and no more."""
+    while series.kind == "chain":
+        held = [run for run in series.runs if not isinstance(run.node, Wire)]
+        if len(held) != 1 or held[0].copies != 1 or not isinstance(held[0].node, Series):
+            break
+        series = held[0].node
+    return series
+
+
+def _branches(fork: Fork) -> list[tuple[str, Node, int]]:
+    """List a fork's branches by name; the body of a residual stands without one."""
+    listed = [(branch_name(fork, index), branch, 1) for index, branch in enumerate(fork.branches)]
+    return [*listed, (fork.join.op, fork.join, 1)] if fork.join else listed
+
+
+def branch_name(fork: Fork, index: int) -> str:
+    """Say what a branch is called in a path; the body of a residual stands in its parent, copies of it in a row."""
+    match fork.kind:
+        case "residual":
+            body = fork.branches[0]
+            repeats = isinstance(body, Series) and body.kind == "repeat" and not body.name
+            return "shortcut" if index else "repeat" if repeats else ""
+        case "scale":
+            return "gate"
+        case "aside":
+            return "aside"
+    return "branch"
+
+
+def name_of(node: Node) -> str:
+    """Say what a node is called in a path; a pipeline without a label has no name of its own, nor has a fork."""
+    if isinstance(node, Layer):
+        return node.op
+    if not isinstance(node, Series):
+        return ""
+    return node.label or node.name or ("repeat" if node.kind == "repeat" else "")
+
+
+def _named(nodes: list[tuple[str, Node, int]]) -> list[Child]:
+    """Number the names that occur more than once."""
+    flat = list(_flat(nodes))
+    total: dict[str, int] = {}
+    for name, _, copies in flat:
+        total[name] = total.get(name, 0) + copies
+    seen: dict[str, int] = {}
+    named = []
+    for name, node, copies in flat:
+        first = seen.get(name, 0) + 1
+        seen[name] = first + copies - 1
+        named.append(Child(name, node, copies, first if total[name] > 1 else None))
+    return named
+
+
+def _flat(nodes: list[tuple[str, Node, int]]) -> Iterator[tuple[str, Node, int]]:
+    """Let what has no name of its own (a pipeline, the body of a residual) stand in its parent."""
+    for name, node, copies in nodes:
+        if isinstance(node, Series) and not name:
+            yield from _flat([(name_of(run.node), run.node, run.copies) for run in node.runs])
+        elif isinstance(node, Fork) and not name:
+            yield from _flat(_branches(node))
+        elif isinstance(node, Layer) or (not isinstance(node, Wire) and children(node)):
+            yield name, node, copies

@@ -1,0 +1,142 @@
+"""What flows through a walk: a tensor with its shape and stride, the names in reach, and the node that gave it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bneck_cli.engine.network import NOTHING, Node, Run, Series, Wire
+from bneck_cli.errors import BneckError
+
+if TYPE_CHECKING:
+    from bneck_cli.engine.network import Size
+    from bneck_cli.language.document import Place
+    from bneck_cli.sizes.shape import Shape
+
+
+class TooSmallError(BneckError):
+    """The input is too small: some layer would give a map without a single element."""
+
+
+class Flow(NamedTuple):
+    """The tensor that flows: its shape, its stride since the block began (None where there is no such number)."""
+
+    shape: Shape
+    stride: tuple[int, ...] | None
+    origin: Place | None = None
+    """The layer it comes from, for messages; two flows that differ in it alone are the same to a block."""
+
+
+class Tap(NamedTuple):
+    """A named tensor, passed to a block as an argument."""
+
+    name: str
+    shape: Shape
+    stride: tuple[int, ...] | None
+    origin: Place | None
+
+
+class Frame(NamedTuple):
+    """One use of a definition: its parameters' values, and the tensors named inside it."""
+
+    name: str
+    scope: dict[str, Any]
+    wires: dict[str, Flow]
+
+
+class Result(NamedTuple):
+    """A node, and the tensor that leaves it."""
+
+    node: Node
+    flow: Flow
+
+
+def fresh(shape: Shape) -> Flow:
+    """Begin a flow: strides count from here."""
+    return Flow(shape, (1,) * len(shape.spatial))
+
+
+def arrive(scope: dict[str, Any], shape: Shape) -> None:
+    """Let expressions see the sizes that arrive: ``c``, and ``h`` and ``w`` where it is a map."""
+    scope["c"] = shape.channels
+    if len(shape.spatial) == 2:
+        scope["h"], scope["w"] = shape.spatial
+    else:
+        scope.pop("h", None)
+        scope.pop("w", None)
+
+
+def series(kind: str, name: str, nodes: list[Node], shape: Shape, out: Shape, place: Place) -> Series:
+    """Make a series of nodes; equal ones in a row are one run, and an ``as`` at the end labels what it follows."""
+    runs: list[Run] = []
+    cost = NOTHING
+    for node in nodes:
+        cost = cost.plus(node.cost)
+        if runs and isinstance(node, Series) and node.kind == "block" and runs[-1].node == node:
+            runs[-1] = Run(node, runs[-1].copies + 1)
+        else:
+            runs.append(Run(node, 1))
+    label = nodes[-1].name if nodes and isinstance(nodes[-1], Wire) and nodes[-1].kind == "as" else ""
+    return Series(kind, name, place.text(), tuple(runs), shape, out, cost, place, label)
+
+
+def identity(flow: Flow, place: Place) -> Result:
+    """Let the tensor pass: a series of nothing."""
+    return Result(series("chain", "", [], flow.shape, flow.shape, place), flow)
+
+
+def times(left: tuple[int, ...] | None, right: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    """Multiply strides axis by axis."""
+    if left is None or right is None or len(left) != len(right):
+        return None
+    return tuple(one * two for one, two in zip(left, right, strict=True))
+
+
+def rebased(value: Any, flow: Flow) -> Any:
+    """Count a passed tensor's stride from where the block begins; inside, it bears its caller's name as ``../name``."""
+    if not isinstance(value, Tap):
+        return value
+    stride = None
+    if value.stride and flow.stride and len(value.stride) == len(flow.stride):
+        pairs = list(zip(value.stride, flow.stride, strict=True))
+        stride = tuple(one // two for one, two in pairs) if all(one % two == 0 for one, two in pairs) else None
+    return value._replace(name=f"../{value.name}", stride=stride)
+
+
+def stride_after(rule: Any, flow: Flow, out: Shape) -> tuple[int, ...] | None:
+    """Multiply in a layer's stride; None where it does not step over its input (upsampling, tokens, global pools)."""
+    if len(out.spatial) != len(flow.shape.spatial):
+        return None
+    window = rule.geometry(flow.shape)
+    if window is not None:
+        return None if window.transposed else times(flow.stride, window.stride)
+    return flow.stride if out.spatial == flow.shape.spatial else None
+
+
+def share_evenly(channels: Size, parts: int, place: Place) -> Size:
+    """Divide channels into equal slices."""
+    if isinstance(channels, int):
+        if channels % parts:
+            raise place.error(f"{channels} channels do not split into {parts} equal parts")
+        return channels // parts
+    from bneck_cli.sizes.dim import exact_quotient
+
+    return exact_quotient(channels, parts)
+
+
+def rank_words(shape: Shape) -> str:
+    """Say how many spatial axes a shape has."""
+    return ("no spatial axis", "one spatial axis", "two spatial axes")[len(shape.spatial)]
+
+
+def came_from(flow: Flow) -> str:
+    """Say where a tensor comes from."""
+    if flow.origin is None:
+        return " (the input)"
+    text = flow.origin.text()
+    return f" (from `{text}`, line {flow.origin.location().line})"
+
+
+def too_small(place: Place, name: str, shape: Shape, out: Shape) -> TooSmallError:
+    """Make the error for an input that leaves a layer nothing to give."""
+    error = place.error(f"{name}: the input {shape} is too small: the result would be {out}")
+    return TooSmallError(error.message, error.location)

@@ -1,0 +1,1 @@
+"""Text to a program: documents, expressions, steps, definitions, and the library of specs."""

@@ -1,0 +1,470 @@
+"""Arithmetic inside a spec: ``channels/4``, ``(depths[0])``, ``round8(24*width)``; parsed here, never ``eval``-ed.
+
+Values are exact: integers, fractions (a decimal such as ``1.4`` is 7/5), symbolic sizes, lists, and bare words. Length,
+depth and magnitude are bounded, so no expression is slow.
+"""
+
+from __future__ import annotations
+
+import re
+from operator import add, eq, floordiv, ge, gt, le, lt, mod, ne, sub
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bneck_cli.errors import BneckError, nearest
+from bneck_cli.language.document import Place, Scalar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    Scope = Mapping[str, Any]
+
+MAX_LENGTH = 1_000
+MAX_EXPONENT = 64
+MAX_VALUE = 2**256
+MAX_NESTING = 40
+
+EXTENT = re.compile(r"\d+x\d+")
+TOKEN = re.compile(
+    r"\s*(?:(?P<extent>\d+(?:x\d+)+)(?!\w)|(?P<number>\d+\.\d+|\d+)(?![\w.])|(?P<name>[A-Za-z_]\w*)"
+    r"|(?P<operator>\*\*|//|==|!=|<=|>=|[-+*/%<>()\[\],]))"
+)
+
+
+class Number(NamedTuple):
+    """A literal: an integer, a fraction, or an extent such as ``3x3`` (a tuple)."""
+
+    value: Any
+    place: Place
+
+    def evaluate(self, _scope: Scope) -> Any:
+        """Give the literal's value."""
+        return self.value
+
+
+class Name(NamedTuple):
+    """A parameter, or one of ``c h w cin``."""
+
+    name: str
+    place: Place
+
+    def evaluate(self, scope: Scope) -> Any:
+        """Look the name up; an unknown one is an error with the nearest known."""
+        try:
+            return scope[self.name]
+        except KeyError:
+            raise self.unknown(scope) from None
+
+    def unknown(self, scope: Scope) -> BneckError:
+        """Make the error for a name that the scope does not hold."""
+        known = f"here are {', '.join(sorted(scope))}" if scope else ""
+        return self.place.error(f"unknown name '{self.name}'", nearest(self.name, scope) or known)
+
+
+class Items(NamedTuple):
+    """A list ``[3, 4, 6, 3]``, or a tuple ``(0, 1, 0, 1)``."""
+
+    items: tuple[Expression, ...]
+    place: Place
+
+    def evaluate(self, scope: Scope) -> Any:
+        """Evaluate every item."""
+        return tuple(item.evaluate(scope) for item in self.items)
+
+
+class Index(NamedTuple):
+    """``depths[2]``, counting from 0."""
+
+    sequence: Expression
+    position: Expression
+    place: Place
+
+    def evaluate(self, scope: Scope) -> Any:
+        """Pick one item of a list."""
+        items, index = self.sequence.evaluate(scope), self.position.evaluate(scope)
+        if not isinstance(items, tuple):
+            raise self.place.error(f"only a list has items (got {show(items)})")
+        if not isinstance(index, int) or not -len(items) <= index < len(items):
+            raise self.place.error(f"the list has {len(items)} items, 0 to {len(items) - 1} (got index {show(index)})")
+        return items[index]
+
+
+class Call(NamedTuple):
+    """One of the functions ``min max ceil floor round round8 len``."""
+
+    name: str
+    arguments: tuple[Expression, ...]
+    place: Place
+
+    def evaluate(self, scope: Scope) -> Any:
+        """Apply the function to its evaluated arguments."""
+        arguments = [argument.evaluate(scope) for argument in self.arguments]
+        try:
+            return FUNCTIONS[self.name](*arguments)
+        except (TypeError, ValueError, ArithmeticError):
+            got = ", ".join(show(argument) for argument in arguments)
+            raise self.place.error(f"{self.name}() does not take these values (got {got})") from None
+
+
+class Operation(NamedTuple):
+    """Two operands and an operator, ``and``, ``or`` and comparisons included; a unary minus has a left operand of 0."""
+
+    operator: str
+    left: Expression
+    right: Expression
+    place: Place
+
+    def evaluate(self, scope: Scope) -> Any:
+        """Combine the operands exactly."""
+        left = self.left.evaluate(scope)
+        if self.operator in ("and", "or"):
+            return self.right.evaluate(scope) if truth(left, self.place) == (self.operator == "and") else left
+        right = self.right.evaluate(scope)
+        try:
+            if self.operator in COMPARISONS:
+                return _compare(self.operator, left, right)
+            if isinstance(left, (str, tuple)) or isinstance(right, (str, tuple)):
+                raise TypeError("needs numbers")
+            value = OPERATIONS[self.operator](left, right)
+        except ZeroDivisionError:
+            raise self.place.error("division by zero") from None
+        except (TypeError, ValueError, ArithmeticError) as error:
+            sides = f"{show(left)} {self.operator} {show(right)}"
+            raise self.place.error(f"cannot work out {sides}: {error}") from None
+        if isinstance(value, int) and not -MAX_VALUE < value < MAX_VALUE:
+            raise self.place.error("the value is out of all proportion (over 2**256)")
+        return value
+
+
+class Negation(NamedTuple):
+    """``not condition``."""
+
+    operand: Expression
+    place: Place
+
+    def evaluate(self, scope: Scope) -> bool:
+        """Negate the truth of the operand."""
+        return not truth(self.operand.evaluate(scope), self.place)
+
+
+class Choice(NamedTuple):
+    """``a if condition else b``."""
+
+    condition: Expression
+    chosen: Expression
+    otherwise: Expression
+    place: Place
+
+    def evaluate(self, scope: Scope) -> Any:
+        """Evaluate one of the two branches."""
+        taken = truth(self.condition.evaluate(scope), self.place)
+        return (self.chosen if taken else self.otherwise).evaluate(scope)
+
+
+Expression = Number | Name | Items | Index | Call | Operation | Negation | Choice
+
+
+def truth(value: Any, place: Place) -> bool:
+    """Tell whether a value counts as true: a number that is not 0, a list that is not empty."""
+    if isinstance(value, (bool, int, tuple)) or (not isinstance(value, str) and isinstance(value, _fraction())):
+        return bool(value)
+    raise place.error(f"a condition needs a number (got {show(value)})")
+
+
+def show(value: Any) -> str:
+    """Write a value as a spec would."""
+    if isinstance(value, tuple) and not hasattr(value, "_fields"):
+        return f"[{', '.join(show(item) for item in value)}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f"'{value}'"
+    if type(value).__name__ == "Fraction":
+        decimal = f"{value.numerator / value.denominator:.6g}"
+        return decimal if float(decimal) * value.denominator == value.numerator else str(value)
+    return getattr(value, "name", None) or str(value)
+
+
+def _fraction() -> Any:
+    from fractions import Fraction
+
+    return Fraction
+
+
+def _divide(left: Any, right: Any) -> Any:
+    """Divide exactly: an integer where it is one, a fraction otherwise; a symbolic size by a number."""
+    if isinstance(left, int) and isinstance(right, int):
+        quotient, rest = divmod(left, right)
+        return quotient if rest == 0 else _fraction()(left, right)
+    if isinstance(right, (int, _fraction())):
+        if isinstance(left, _fraction()):
+            return _whole(left / right)
+        return _multiply(left, _fraction()(1) / right)
+    raise TypeError("only a number divides")
+
+
+def _multiply(left: Any, right: Any) -> Any:
+    """Multiply exactly; a symbolic size times a fraction stays a size, with its denominator as a requirement."""
+    if isinstance(left, int) and isinstance(right, int):
+        return left * right
+    fraction = _fraction()
+    for size, factor in ((left, right), (right, left)):
+        if isinstance(factor, fraction) and not isinstance(size, (int, fraction)):
+            from bneck_cli.sizes.dim import exact_quotient
+
+            return exact_quotient(size * factor.numerator, factor.denominator)
+    return _whole(left * right)
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    """Raise to a small non-negative power."""
+    if not isinstance(exponent, int) or not 0 <= exponent <= MAX_EXPONENT:
+        raise ValueError(f"an exponent is a whole number from 0 to {MAX_EXPONENT}")
+    if isinstance(base, int) and base.bit_length() * exponent > MAX_VALUE.bit_length():
+        return MAX_VALUE
+    return _whole(base**exponent)
+
+
+def _whole(value: Any) -> Any:
+    """Give an integer where a fraction is one."""
+    return value.numerator if type(value).__name__ == "Fraction" and value.denominator == 1 else value
+
+
+def _linear(operation: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    return lambda left, right: _whole(operation(left, right))
+
+
+def _compare(operator: str, left: Any, right: Any) -> bool:
+    """Compare two values; sizes that are still symbolic compare only where the answer is the same for every value."""
+    if isinstance(left, str) or isinstance(right, str) or isinstance(left, tuple) or isinstance(right, tuple):
+        if operator in ("==", "!="):
+            return bool((left == right) == (operator == "=="))
+        raise TypeError("only numbers have an order")
+    difference = left - right
+    if not isinstance(difference, (int, _fraction())):
+        from bneck_cli.sizes.dim import sign
+
+        difference = sign(difference)
+        if difference is None:
+            raise ValueError("the answer depends on the symbol's value; give it one, or use `--assume`")
+    return COMPARISONS[operator](difference, 0)
+
+
+def round8(value: Any, divisor: int = 8) -> int:
+    """Round to a multiple of 8 as MobileNet's code does: never below 90 % of the value (``_make_divisible``)."""
+    rounded = max(divisor, (2 * value + divisor) // (2 * divisor) * divisor)
+    return int(rounded + divisor if 10 * rounded < 9 * value else rounded)
+
+
+COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {"==": eq, "!=": ne, "<": lt, ">": gt, "<=": le, ">=": ge}
+OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": _linear(add),
+    "-": _linear(sub),
+    "*": _multiply,
+    "/": _divide,
+    "//": floordiv,
+    "%": _linear(mod),
+    "**": _power,
+}
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "min": min,
+    "max": max,
+    "ceil": lambda value: -(-value // 1),
+    "floor": lambda value: value // 1,
+    "round": round,
+    "round8": round8,
+    "len": len,
+}
+TRUTHS = ("true", "false")
+LEVELS = (("or",), ("and",), tuple(COMPARISONS), ("+", "-"), ("*", "/", "//", "%"))
+
+
+def parse_expression(scalar: Scalar, start: int = 0, end: int | None = None) -> Expression:
+    """Parse the characters ``start`` to ``end`` of a scalar.
+
+    Raises BneckError where they are not one expression of the language.
+    """
+    text = scalar.text[start:end]
+    place = Place(scalar, start, len(text))
+    if text.isdigit():  # the commonest forms, at once
+        return Number(_integer(text, place), place)
+    if EXTENT.fullmatch(text):
+        return Number(tuple(_integer(part, place) for part in text.split("x")), place)
+    if text.isidentifier() and text not in ("not", "and", "or", "if", "else"):
+        return Number(text == "true", place) if text in TRUTHS else Name(text, place)
+    if len(text) > MAX_LENGTH:
+        raise place.error(f"an expression has at most {MAX_LENGTH} characters (got {len(text)})")
+    return _Parser(scalar, start, start + len(text)).whole()
+
+
+def _integer(text: str, place: Place) -> int:
+    if len(text) > 1 and text[0] == "0":
+        raise place.error(f"a number does not begin with 0 (got {text}; YAML would read it as octal)")
+    if len(text) > 30:
+        raise place.error("a number has at most 30 digits")
+    return int(text)
+
+
+class _Parser:
+    """A precedence climber over the tokens of one stretch of text."""
+
+    def __init__(self, scalar: Scalar, start: int, end: int) -> None:
+        self.scalar, self.start, self.end = scalar, start, end
+        self.position, self.nesting = start, 0
+        self.advance()
+
+    def advance(self) -> None:
+        """Move on to the next token."""
+        text = self.scalar.text
+        rest = text[self.position : self.end]
+        if not rest.strip():
+            self.kind, self.token, self.at = "end", "", self.end
+            return
+        match = TOKEN.match(text, self.position, self.end)
+        if match is None:
+            self.at = self.position + len(rest) - len(rest.lstrip())
+            raise self.error(f"not an expression: '{text[self.start : self.end].strip()}'")
+        self.kind = match.lastgroup or "end"
+        self.token = match.group(self.kind)
+        self.at = match.start(self.kind)
+        self.position = match.end()
+
+    def place(self, at: int | None = None, width: int | None = None) -> Place:
+        """Point at the current token, or at ``at``."""
+        return Place(self.scalar, self.at if at is None else at, width or max(1, len(self.token)))
+
+    def error(self, message: str, hint: str = "") -> BneckError:
+        """Make the error that points at the current token."""
+        return self.place(width=1 if self.kind == "end" else None).error(message, hint)
+
+    kind = "end"
+    token: str = ""
+    at = 0
+
+    def take(self, token: str) -> bool:
+        """Step over ``token`` where it comes next."""
+        if self.token == token and self.kind != "end":
+            self.advance()
+            return True
+        return False
+
+    def expect(self, token: str) -> None:
+        """Step over ``token``, which must come next."""
+        if not self.take(token):
+            raise self.error(f"expected '{token}' ({self.got()})")
+
+    def got(self) -> str:
+        """Say what stands here instead."""
+        return f"got '{self.token}'" if self.kind != "end" else "the expression ends here"
+
+    def whole(self) -> Expression:
+        """Parse everything as one expression."""
+        expression = self.choice()
+        if self.kind != "end":
+            raise self.error(f"the expression should end here ({self.got()})")
+        return expression
+
+    def choice(self) -> Expression:
+        """``a if p else b``, the loosest binding."""
+        self.nesting += 1
+        if self.nesting > MAX_NESTING:
+            raise self.error(f"an expression nests at most {MAX_NESTING} deep")
+        place = self.place()
+        chosen = self.binary(0)
+        if self.take("if"):
+            condition = self.binary(0)
+            self.expect("else")
+            chosen = Choice(condition, chosen, self.choice(), place)
+        self.nesting -= 1
+        return chosen
+
+    def binary(self, level: int) -> Expression:
+        """Operators of one level, from left to right."""
+        if level == len(LEVELS):
+            return self.unary()
+        compares = LEVELS[level] == tuple(COMPARISONS)
+        if compares and self.kind == "name" and self.token == "not":
+            return self.negation(level)
+        left, compared = self.binary(level + 1), False
+        while self.kind in ("operator", "name") and self.token in LEVELS[level]:
+            if compares and compared:
+                raise self.error("comparisons do not chain", "write `a < b and b < c`")
+            operator, place = self.token, self.place()
+            self.advance()
+            left = Operation(operator, left, self.binary(level + 1), place)
+            compared = True
+        return left
+
+    def negation(self, level: int) -> Expression:
+        """``not a == b``, which is ``not (a == b)``."""
+        self.nesting += 1
+        if self.nesting > MAX_NESTING:
+            raise self.error(f"an expression nests at most {MAX_NESTING} deep")
+        place = self.place()
+        self.advance()
+        negation = Negation(self.binary(level), place)
+        self.nesting -= 1
+        return negation
+
+    def unary(self) -> Expression:
+        """``-a``, ``a**b``."""
+        place = self.place()
+        if self.kind == "operator" and self.take("-"):
+            return Operation("-", Number(0, place), self.deeper(), place)
+        base = self.postfix()
+        place = self.place()
+        return Operation("**", base, self.deeper(), place) if self.take("**") else base
+
+    def deeper(self) -> Expression:
+        """An operand of a prefix operator or a power."""
+        self.nesting += 1
+        if self.nesting > MAX_NESTING:
+            raise self.error(f"an expression nests at most {MAX_NESTING} deep")
+        operand = self.unary()
+        self.nesting -= 1
+        return operand
+
+    def postfix(self) -> Expression:
+        """An atom and its indices."""
+        value = self.atom()
+        while self.token == "[" and self.kind == "operator":
+            place = self.place()
+            self.advance()
+            value = Index(value, self.choice(), place)
+            self.expect("]")
+        return value
+
+    def atom(self) -> Expression:
+        """A number, a name, a call, a list, or something in parentheses."""
+        kind, token, place = self.kind, self.token, self.place()
+        if kind in ("number", "extent"):
+            self.advance()
+            if kind == "extent":
+                return Number(tuple(_integer(part, place) for part in token.split("x")), place)
+            return Number(_integer(token, place) if "." not in token else _whole(_fraction()(token)), place)
+        if kind == "name" and token not in ("and", "or", "not", "if", "else"):
+            self.advance()
+            if not self.take("("):
+                return Number(token == "true", place) if token in TRUTHS else Name(token, place)
+            if token not in FUNCTIONS:
+                raise place.error(f"unknown function '{token}'", nearest(token, FUNCTIONS) or _functions())
+            return Call(token, self.items(")"), place)
+        if kind == "operator" and self.take("("):
+            items = self.items(")")
+            return items[0] if len(items) == 1 else Items(items, place)
+        if kind == "operator" and self.take("["):
+            return Items(self.items("]"), place)
+        raise self.error(f"expected a number or a name ({self.got()})")
+
+    def items(self, closing: str) -> tuple[Expression, ...]:
+        """Expressions between commas, up to the closing bracket."""
+        items = []
+        while not self.take(closing):
+            items.append(self.choice())
+            if not self.take(","):
+                self.expect(closing)
+                break
+        return tuple(items)
+
+
+def _functions() -> str:
+    return f"the functions are {', '.join(FUNCTIONS)}"

@@ -1,0 +1,211 @@
+"""Where specs come from: files, standard input, the bundled library; includes and bases brought in."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from bneck_cli.errors import BneckError, nearest
+from bneck_cli.language.collector import collector_paused
+from bneck_cli.language.document import MAX_CHARACTERS, Place, Scalar, Source
+from bneck_cli.language.expression import Name
+from bneck_cli.language.spec import Definition, Formula, Spec, parse_spec, with_settings
+from bneck_cli.language.syntax import Option, Step
+
+DEFINITION = re.compile(r"^  ([A-Za-z_]\w*)\(", re.MULTILINE)
+
+
+class Program(NamedTuple):
+    """A spec made whole: its own definitions, those it includes, and those of the spec that it extends."""
+
+    spec: Spec
+    blocks: dict[str, Definition]
+    formulas: dict[str, Formula]
+    net: Definition | None
+    block: str | None = None
+    """The block that is analysed by itself, where it is one and not the net."""
+
+
+def specs_folder() -> Path:
+    """Find the bundled specs: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "specs"
+    return inside if inside.is_dir() else package.parent / "specs"
+
+
+@cache
+def network_names() -> tuple[str, ...]:
+    """Name the bundled networks, in alphabetical order."""
+    return tuple(sorted(entry.name[:-5] for entry in os.scandir(specs_folder()) if entry.name.endswith(".yaml")))
+
+
+@cache
+def block_files() -> dict[str, Path]:
+    """Name the bundled blocks, each with the file that defines it."""
+    found = {}
+    for path in sorted((specs_folder() / "blocks").glob("*.yaml")):
+        for name in DEFINITION.findall(path.read_text(encoding="utf-8")):
+            found[name] = path
+    return found
+
+
+def read_source(path: str | os.PathLike[str], shown: str | None = None) -> Source:
+    """Read a file as UTF-8, at most as much of it as a spec may hold.
+
+    Raises BneckError for a file that is missing, a folder, unreadable, too long or not text.
+    """
+    shown = shown or os.fspath(path)
+    try:
+        with open(path, "rb") as file:
+            data = file.read(4 * MAX_CHARACTERS + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise BneckError(f"{shown}: cannot be read: {reason[:1].lower()}{reason[1:]}") from None
+    return decode(data, shown)
+
+
+def decode(data: bytes, shown: str) -> Source:
+    """Take bytes as the text of a spec."""
+    if len(data) > MAX_CHARACTERS:
+        raise BneckError(f"{shown}: a spec has at most {MAX_CHARACTERS:,} bytes; this one is larger")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise BneckError(f"{shown}: not a text file: byte {error.start} (line {line}) is not UTF-8") from None
+    return Source(shown, text)
+
+
+def find(name: str) -> tuple[Source, str | None]:
+    """Find what a name on the command line stands for: the source, and the block in it where it is a block.
+
+    ``name`` is a file, ``-``, ``FILE:BLOCK``, a bundled network or a bundled block, tried in that order.
+    """
+    if name == "-":
+        import sys
+
+        return decode(sys.stdin.buffer.read(4 * MAX_CHARACTERS + 1), "<stdin>"), None
+    path, colon, block = name.rpartition(":")
+    if colon and block.isidentifier() and (_is_file(path) or path in network_names()):
+        return find(path)[0], block
+    if _is_file(name):
+        return read_source(name), None
+    bundled = specs_folder() / f"{name}.yaml"
+    if "/" not in name and bundled.is_file():
+        return read_source(bundled, f"{name}.yaml"), None
+    if name in block_files():
+        file = block_files()[name]
+        return read_source(file, f"blocks/{file.name}"), name
+    if os.sep in name or name.endswith((".yaml", ".yml")):
+        return read_source(name), None
+    known = [*network_names(), *block_files()]
+    hint = nearest(name, known) or "`bneck list` shows what is bundled"
+    raise BneckError(f"no file, network or block is called '{name}'", hint=hint)
+
+
+def split_name(name: str) -> tuple[str, list[str]]:
+    """Take ``basic 64 stride=2`` apart: what to load, and the words behind it; a file's name may have spaces."""
+    words = name.split()
+    return (name, []) if _is_file(name) or not words else (words[0], words[1:])
+
+
+def _is_file(name: str) -> bool:
+    """Tell whether ``name`` is there as a file, or as anything that a file's error should be told of."""
+    try:
+        return os.path.exists(name) and ("/" in name or name.endswith((".yaml", ".yml")) or os.path.isfile(name))
+    except ValueError:
+        return False
+
+
+def load(name: str) -> Program:
+    """Load what a name stands for, as ``find`` finds it."""
+    source, block = find(name)
+    program = resolve(source)
+    if block is None:
+        return program
+    if block not in program.blocks:
+        hint = nearest(block, program.blocks) or f"its blocks are {', '.join(program.blocks) or 'none'}"
+        raise BneckError(f"{source.file} has no block '{block}'", hint=hint)
+    return program._replace(block=block, net=None)
+
+
+def resolve(source: Source) -> Program:
+    """Parse a text and bring in its includes and the spec that it extends."""
+    with collector_paused():
+        return _resolve(source, ())
+
+
+def _resolve(source: Source, through: tuple[str, ...]) -> Program:
+    spec = parse_spec(source)
+    blocks: dict[str, Definition] = {}
+    formulas: dict[str, Formula] = {}
+    net = spec.net
+    if spec.extends:
+        base = _resolve(_other(spec.extends, source, (*through, source.file)), (*through, source.file))
+        blocks.update(base.blocks)
+        formulas.update(base.formulas)
+        net = net or base.net
+        spec = _inherit(spec, base.spec)
+    for word in spec.include:
+        other = _resolve(_other(word, source, (*through, source.file)), (*through, source.file))
+        for name, definition in other.blocks.items():
+            if name in blocks and blocks[name] != definition and not spec.extends:
+                raise Place(word, 0, len(word.text)).error(f"the block '{name}' is included twice")
+            blocks[name] = definition
+        formulas.update(other.formulas)
+    blocks.update(spec.blocks)
+    formulas.update(spec.formulas)
+    if spec.settings:
+        settings = {name: (Place(key, 0, len(name)), value) for name, (key, value) in spec.settings.items()}
+        if net is None:
+            raise next(iter(settings.values()))[0].error("`set` needs a net with parameters")
+        net = with_settings(net, settings)
+    return Program(spec, blocks, formulas, net)
+
+
+def _inherit(spec: Spec, base: Spec) -> Spec:
+    """Fill what a spec leaves out from its base; published figures are never inherited."""
+    filled = {
+        field: getattr(base, field)
+        for field in ("family", "year", "idea", "source", "inputs", "outputs")
+        if not getattr(spec, field)
+    }
+    return spec._replace(**filled)
+
+
+def _other(word: Scalar, source: Source, through: tuple[str, ...]) -> Source:
+    """Find the file that an ``include`` or ``extends`` names: beside the one that names it, else in the library."""
+    name = word.text if word.text.endswith((".yaml", ".yml")) else f"{word.text}.yaml"
+    place = Place(word, 0, len(word.text))
+    beside = Path(source.file).parent / name
+    path = beside if os.path.isfile(beside) else specs_folder() / name
+    if not os.path.isfile(path):  # which takes any text for a name, where pathlib raises
+        raise place.error(f"'{word.text}' is neither beside {source.file} nor in the library", _near(word.text))
+    shown = str(path) if path == beside else name
+    if shown in through:
+        raise place.error(f"'{word.text}' comes back to itself: {' -> '.join((*through, shown))}")
+    return read_source(path, shown)
+
+
+def _near(name: str) -> str:
+    folder = specs_folder()
+    blocks = (f"blocks/{path.stem}" for path in (folder / "blocks").glob("*.yaml"))
+    return nearest(name, [*network_names(), *blocks])
+
+
+def as_network(program: Program) -> Definition:
+    """Give the body to analyse: the net, or a net that is the one block, whose parameters become the net's."""
+    if program.block is None:
+        if program.net is None:
+            names = ", ".join(program.blocks) or "none"
+            raise BneckError(
+                f"{program.spec.file} has no `net:` to analyse", hint=f"name one of its blocks (FILE:BLOCK): {names}"
+            )
+        return program.net
+    definition = program.blocks[program.block]
+    options = tuple(Option(name, Name(name, place), place) for name, _, place in definition.parameters)
+    step = Step(definition.name, (), options, definition.place)
+    return Definition(definition.name, definition.parameters, step, definition.place)

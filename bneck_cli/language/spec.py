@@ -1,0 +1,308 @@
+"""A file's keys to a Spec: definitions, the net, inputs and published figures. Nothing here reads another file."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bneck_cli.errors import listed, nearest
+from bneck_cli.language.document import Mapping, Node, Place, Scalar, Sequence, Source, parse_document
+from bneck_cli.language.expression import Expression, Number, parse_expression, show
+from bneck_cli.language.syntax import RESERVED, WORD, Body, commas, entries, parse_body, unknown_key, value_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bneck_cli.errors import BneckError
+
+
+class Parameter(NamedTuple):
+    """A name in a signature, with its default."""
+
+    name: str
+    default: Expression | None
+    place: Place
+
+
+class Definition(NamedTuple):
+    """``bottleneck(channels, stride=1, width=channels/4)`` and its body; the net is one too."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    body: Body
+    place: Place
+
+    def parameter(self, name: str) -> Parameter | None:
+        """Find a parameter by name."""
+        return next((parameter for parameter in self.parameters if parameter.name == name), None)
+
+
+class Formula(NamedTuple):
+    """A layer kind of the file's own: its shape (``c h w`` are what arrives), params and macs as expressions."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    out: tuple[Expression, ...]
+    params: Expression
+    macs: Expression
+    place: Place
+
+
+class Input(NamedTuple):
+    """A named input; ``sizes`` are channels, then height and width (or a length), each a number or a symbol's name."""
+
+    name: str
+    sizes: tuple[int | str, ...]
+    place: Place
+
+
+class Expect(NamedTuple):
+    """Published figures and their origin, for the input given here or else the spec's own."""
+
+    figures: dict[str, int]
+    origin: str
+    input: Input | None
+    top1: str
+    place: Place
+
+
+class Spec(NamedTuple):
+    """What a file says, its includes and its base not yet brought in."""
+
+    file: str
+    name: str
+    source: str
+    family: str
+    year: str
+    idea: str
+    inputs: tuple[Input, ...]
+    include: tuple[Scalar, ...]
+    extends: Scalar | None
+    settings: dict[str, tuple[Scalar, Expression]]
+    blocks: dict[str, Definition]
+    formulas: dict[str, Formula]
+    net: Definition | None
+    outputs: tuple[Scalar, ...]
+    expect: tuple[Expect, ...]
+
+
+TEXTS = ("name", "family", "year", "idea", "source")
+KEYS = (*TEXTS, "input", "include", "extends", "set", "blocks", "ops", "net", "outputs", "expect")
+FIGURES = ("params", "inference_params", "macs", "conv_macs", "linear_macs", "attention_macs", "activations")
+
+
+def parse_spec(source: Source) -> Spec:
+    """Read one file's text.
+
+    Raises BneckError at the word that is wrong: an unknown key, a malformed signature, pipeline or figure.
+    """
+    node = parse_document(source)
+    if not isinstance(node, Mapping):
+        raise Place(node).error("a spec is a mapping with keys such as `input:` and `net:`")
+    found: dict[str, Node] = {}
+    net_key = None
+    for key, value in node.entries:
+        name = "net" if key.text.startswith("net(") else key.text
+        if name not in KEYS:
+            raise unknown_key(key, KEYS, "the spec")
+        if name == "net":
+            net_key = key
+        found[name] = value
+    texts = {name: _text(found[name], name) if name in found else "" for name in TEXTS}
+    return Spec(
+        source.file,
+        **texts,
+        inputs=tuple(_inputs(found["input"])) if "input" in found else (),
+        include=tuple(_words(found["include"], "include")) if "include" in found else (),
+        extends=_scalar(found["extends"], "extends") if "extends" in found else None,
+        settings=_settings(found["set"]) if "set" in found else {},
+        blocks=_definitions(found["blocks"]) if "blocks" in found else {},
+        formulas=_formulas(found["ops"]) if "ops" in found else {},
+        net=_net(net_key, found["net"]) if net_key else None,
+        outputs=tuple(_words(found["outputs"], "outputs")) if "outputs" in found else (),
+        expect=tuple(_expectations(found["expect"])) if "expect" in found else (),
+    )
+
+
+def _scalar(node: Node, what: str) -> Scalar:
+    """Take a node that must be a word or a line of text."""
+    if not isinstance(node, Scalar) or not node.text.strip():
+        got = "nothing" if isinstance(node, Scalar) else "a list" if isinstance(node, Sequence) else "a mapping"
+        raise Place(node).error(f"`{what}` is a line of text (got {got})")
+    return node
+
+
+def _text(node: Node, what: str) -> str:
+    return " ".join(_scalar(node, what).text.split())
+
+
+def _words(node: Node, what: str) -> Iterator[Scalar]:
+    """Take one word, or a list of words."""
+    for item in node.items if isinstance(node, Sequence) else (node,):
+        yield _scalar(item, what)
+
+
+def _settings(node: Node) -> dict[str, tuple[Scalar, Expression]]:
+    return {name: (key, value_of(value)) for name, (key, value) in entries(node, "`set`").items()}
+
+
+# Inputs and figures
+
+
+def parse_input(scalar: Scalar, name: str = "input") -> Input:
+    """Read ``3 x 224 x 224`` or ``3xHxW``; a size is a positive number or a symbol."""
+    place = Place(scalar, 0, len(scalar.text))
+    sizes: list[int | str] = []
+    for part in re.split(r"\s*[x\u00d7]\s*", scalar.text.strip()):
+        if part.isascii() and part.isdigit():
+            if part[0] == "0" or len(part) > 18:
+                raise place.error(f"an input's sizes are numbers from 1 to 18 digits (got '{part}')")
+            sizes.append(int(part))
+        elif WORD.fullmatch(part):
+            sizes.append(part)
+        else:
+            raise place.error(f"an input reads `3 x 224 x 224` or `3 x H x W` (got '{scalar.text}')")
+    if len(sizes) > 3:
+        raise place.error(f"an input is C x H x W, C x L or C; the batch is kept apart (got {len(sizes)} sizes)")
+    return Input(name, tuple(sizes), place)
+
+
+def _inputs(node: Node) -> Iterator[Input]:
+    if isinstance(node, Mapping):
+        for key, value in node.entries:
+            if not WORD.fullmatch(key.text):
+                raise Place(key, 0, len(key.text)).error(f"an input's name is a word (got '{key.text}')")
+            yield parse_input(_scalar(value, key.text), key.text)
+    else:
+        yield parse_input(_scalar(node, "input"))
+
+
+def _expectations(node: Node) -> Iterator[Expect]:
+    """Read one set of figures, or a list of them."""
+    for item in node.items if isinstance(node, Sequence) else (node,):
+        figures: dict[str, int] = {}
+        found = entries(item, "`expect`")
+        for name, (key, value) in found.items():
+            if name in FIGURES:
+                text = _scalar(value, name).text
+                if not re.fullmatch(r"0|[1-9]\d*(_\d+)*", text):
+                    place = Place(value, 0, len(text))
+                    raise place.error(f"a published figure is a whole number (got '{text}')")
+                figures[name] = int(text)
+            elif name not in ("origin", "input", "top1"):
+                raise unknown_key(key, (*FIGURES, "origin", "input", "top1"), "`expect`")
+        origin = _text(found["origin"][1], "origin") if "origin" in found else ""
+        top1 = _text(found["top1"][1], "top1") if "top1" in found else ""
+        shape = parse_input(_scalar(found["input"][1], "input")) if "input" in found else None
+        yield Expect(figures, origin, shape, top1, Place(item))
+
+
+# Definitions
+
+
+def _definitions(node: Node) -> dict[str, Definition]:
+    blocks = {}
+    for key, value in entries(node, "`blocks`").values():
+        name, parameters = _signature(key)
+        if name in blocks:
+            raise Place(key, 0, len(name)).error(f"the block '{name}' is defined twice")
+        blocks[name] = Definition(name, parameters, parse_body(value), Place(key, 0, len(name)))
+    return blocks
+
+
+def _net(key: Scalar, value: Node) -> Definition:
+    _, parameters = _signature(key)
+    return Definition("net", parameters, parse_body(value), Place(key, 0, 3))
+
+
+def _signature(key: Scalar) -> tuple[str, tuple[Parameter, ...]]:
+    """Read ``name(parameter, parameter=default, ...)``; without parameters the parentheses may be left out."""
+    match = re.fullmatch(r"([A-Za-z_]\w*)\s*(?:\((.*)\))?\s*", key.text, re.DOTALL)
+    place = Place(key, 0, len(key.text))
+    if match is None:
+        raise place.error(f"a signature reads `name(channels, stride=1)` (got '{key.text}')")
+    name = match.group(1)
+    if name in RESERVED:
+        raise place.error(f"'{name}' is a word of the language and cannot be a name")
+    parameters: list[Parameter] = []
+    if match.group(2) is not None:
+        for start, end in commas(key.text, match.start(2), match.end(2)):
+            parameters.append(_parameter(key, start, end, parameters))
+    return name, tuple(parameters)
+
+
+def _parameter(key: Scalar, start: int, end: int, before: list[Parameter]) -> Parameter:
+    """Read ``name`` or ``name=default``."""
+    text = key.text[start:end]
+    name, equals, default = text.partition("=")
+    name = name.strip()
+    place = Place(key, start, max(1, len(name)))
+    if not WORD.fullmatch(name) or name in RESERVED:
+        why = "is a word of the language" if name in RESERVED else "is not a name"
+        raise place.error(f"a parameter reads `name` or `name=default` ('{text}' {why})")
+    if any(name == other.name for other in before):
+        raise place.error(f"the parameter '{name}' is here twice")
+    if equals:
+        begin = start + text.index("=") + 1
+        begin += len(default) - len(default.lstrip())
+        return Parameter(name, parse_expression(key, begin, end), place)
+    if before and before[-1].default is not None:
+        raise place.error(f"the parameter '{name}' needs a default, as the one before it has one")
+    return Parameter(name, None, place)
+
+
+def _formulas(node: Node) -> dict[str, Formula]:
+    """Read the file's own layer kinds; all three formulas are needed, so nothing counts as zero in silence."""
+    formulas = {}
+    for key, value in entries(node, "`ops`").values():
+        name, parameters = _signature(key)
+        found = entries(value, f"the op '{name}'")
+        for word, (stranger, _) in found.items():
+            if word not in ("out", "params", "macs"):
+                raise unknown_key(stranger, ("out", "params", "macs"), f"the op '{name}'")
+        missing = [word for word in ("out", "params", "macs") if word not in found]
+        if missing:
+            raise Place(key, 0, len(name)).error(f"the op '{name}' needs {listed(missing, 'and')}")
+        out = found["out"][1]
+        if not isinstance(out, Sequence):
+            raise Place(out).error("`out` is a list of sizes: [c, h, w]")
+        formulas[name] = Formula(
+            name,
+            parameters,
+            tuple(value_of(item) for item in out.items),
+            value_of(found["params"][1]),
+            value_of(found["macs"][1]),
+            Place(key, 0, len(name)),
+        )
+    return formulas
+
+
+def with_settings(definition: Definition, settings: dict[str, tuple[Place, Expression]]) -> Definition:
+    """Change defaults of a signature.
+
+    Raises BneckError for a name that is not in it.
+    """
+    for name, (place, _) in settings.items():
+        if definition.parameter(name) is None:
+            known = [parameter.name for parameter in definition.parameters]
+            has = f"it has {listed(known, 'and')}" if known else "it has no parameters"
+            raise place.error(
+                f"{definition.name} has no parameter '{name}'", nearest(name, known) or f"{definition.name}: {has}"
+            )
+    parameters = tuple(
+        parameter._replace(default=settings[parameter.name][1]) if parameter.name in settings else parameter
+        for parameter in definition.parameters
+    )
+    return definition._replace(parameters=parameters)
+
+
+def constant(value: Any, source: str) -> tuple[Place, Expression]:
+    """Make an expression of a value given from outside, such as ``--channels 256``."""
+    scalar = Scalar(Source(source, show(value)), 0, 0, show(value))
+    place = Place(scalar, 0, len(scalar.text))
+    return place, Number(value, place)
+
+
+def error_in(text: str, source: str, message: str, hint: str = "") -> BneckError:
+    """Make an error that quotes a text given on the command line."""
+    return Place(Scalar(Source(source, text), 0, 0, text), 0, len(text)).error(message, hint)

@@ -1,0 +1,411 @@
+"""The bodies of a spec: pipelines such as ``3x bottleneck 256 first(stride=2) -> as layer1``, and their mapping form.
+
+Both ways of writing a step give the same node. Nothing here knows what a layer or a size is.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple, Protocol
+
+from bneck_cli.errors import BneckError, listed, nearest
+from bneck_cli.language.document import Mapping, Node, Place, Scalar, Sequence
+from bneck_cli.language.expression import Expression, Items, parse_expression
+
+WORD = re.compile(r"[A-Za-z_]\w*")
+PLAIN = re.compile(r"->|(?:(?!->)\S)+")
+REPEAT = re.compile(r"(\d+)x")
+RESERVED = frozenset(
+    {"as", "from", "first", "if", "then", "else", "and", "or", "not", "true", "false", "x", "c", "h", "w", "cin"}
+)
+
+
+class Body(Protocol):
+    """A node of a body: a step, a structure of steps, or the name of a tensor; a union of them would be recursive."""
+
+    @property
+    def place(self) -> Place:
+        """Where it stands in the spec."""
+
+
+class Option(NamedTuple):
+    """``stride=2``; a flag such as ``bias`` is a positional word until the layer tells it is one."""
+
+    name: str
+    value: Expression
+    place: Place
+
+
+class Step(NamedTuple):
+    """A layer or a block by name, with its arguments in order and its options."""
+
+    name: str
+    arguments: tuple[Expression, ...]
+    options: tuple[Option, ...]
+    place: Place
+
+
+class Repeat(NamedTuple):
+    """Copies of a body in a row, ``times`` of them; ``first`` changes options of the first copy alone."""
+
+    times: Expression
+    body: Body
+    first: tuple[Option, ...]
+    place: Place
+
+
+class Chain(NamedTuple):
+    """Bodies one after the other."""
+
+    steps: tuple[Body, ...]
+    place: Place
+
+
+class Residual(NamedTuple):
+    """The body's result added to a shortcut: ``auto``, ``identity``, ``if_same``, or a body of its own."""
+
+    body: Body
+    shortcut: str | Body
+    place: Place
+
+
+class Join(NamedTuple):
+    """Branches whose results are joined: ``add`` and ``concat`` give each the whole tensor, ``split`` equal slices."""
+
+    kind: str
+    branches: tuple[Body, ...]
+    place: Place
+
+
+class Scale(NamedTuple):
+    """The tensor times a gate computed from it."""
+
+    gate: Body
+    place: Place
+
+
+class Aside(NamedTuple):
+    """A head that has parameters but does not run at inference; the tensor passes by."""
+
+    body: Body
+    place: Place
+
+
+class Branch(NamedTuple):
+    """One of two bodies, chosen by a condition on the parameters."""
+
+    condition: Expression
+    then: Body
+    otherwise: Body | None
+    place: Place
+
+
+class Label(NamedTuple):
+    """``as NAME``: name this tensor."""
+
+    name: str
+    place: Place
+
+
+class Resume(NamedTuple):
+    """``from NAME``: go on from a named tensor."""
+
+    name: str
+    place: Place
+
+
+STRUCTURES = {
+    "residual": ("shortcut",),
+    "add": (),
+    "concat": (),
+    "split": (),
+    "scale": (),
+    "aside": (),
+    "if": ("then", "else"),
+    "repeat": ("body", "first"),
+    "as": (),
+    "from": (),
+}
+SHORTCUTS = ("auto", "identity", "if_same")
+
+
+def parse_body(node: Node) -> Body:
+    """Read a body: a pipeline, a list of bodies, or one step as a mapping.
+
+    Raises BneckError, at the word, for what is none of these.
+    """
+    if isinstance(node, Scalar):
+        return _pipeline(node)
+    if isinstance(node, Sequence):
+        if not node.items:
+            raise Place(node).error("an empty list has no steps")
+        return _chain([parse_body(item) for item in node.items], Place(node))
+    return _mapping(node)
+
+
+def _chain(steps: list[Body], place: Place) -> Body:
+    return steps[0] if len(steps) == 1 else Chain(tuple(steps), place)
+
+
+# Pipelines
+
+
+class Word(NamedTuple):
+    """A stretch of a pipeline without spaces outside parentheses."""
+
+    text: str
+    start: int
+
+
+def _pipeline(scalar: Scalar) -> Body:
+    """Read ``a -> b -> c``."""
+    place = Place(scalar, 0, len(scalar.text))
+    segments: list[list[Word]] = [[]]
+    for word in _words(scalar):
+        if word.text == "->":
+            segments.append([])
+        else:
+            segments[-1].append(word)
+    steps = []
+    for index, words in enumerate(segments):
+        if not words:
+            if len(segments) == 1:
+                raise place.error("expected a step (got nothing)")
+            raise place.error(f"a step is missing {'before' if index == 0 else 'after'} an arrow")
+        steps.append(_step(scalar, words))
+    return _chain(steps, place)
+
+
+def _words(scalar: Scalar) -> list[Word]:
+    """Split at spaces and arrows that stand outside parentheses."""
+    if "(" not in scalar.text and "[" not in scalar.text:
+        return [Word(match.group(), match.start()) for match in PLAIN.finditer(scalar.text)]
+    text, words, depth, start = scalar.text, [], 0, -1
+    position = 0
+    while position < len(text):
+        character = text[position]
+        if character in "([":
+            depth += 1
+        elif character in ")]":
+            depth -= 1
+        arrow = depth == 0 and text.startswith("->", position)
+        if depth <= 0 and (character.isspace() or arrow):
+            if start >= 0:
+                words.append(Word(text[start:position], start))
+            start = -1
+            if arrow:
+                words.append(Word("->", position))
+                position += 1
+        elif start < 0:
+            start = position
+        position += 1
+    if depth > 0:
+        lines = scalar.source.text.split("\n", scalar.line + 1)
+        cut = lines[scalar.line][scalar.column + len(text) :].lstrip().startswith(",")
+        hint = "inside [...] a comma ends the item: put quotes around the pipeline" if cut else ""
+        raise Place(scalar, start, len(text) - start).error("a parenthesis is not closed", hint)
+    if start >= 0:
+        words.append(Word(text[start:], start))
+    return words
+
+
+def _step(scalar: Scalar, words: list[Word]) -> Body:
+    """Read one step of a pipeline: an optional repeat, a name, arguments and options."""
+    head = words[0]
+    place = Place(scalar, head.start, words[-1].start + len(words[-1].text) - head.start)
+    if head.text in ("as", "from"):
+        return _wire(scalar, words, place)
+    repeated = REPEAT.fullmatch(head.text)
+    if repeated or head.text.startswith("("):
+        if not head.text.endswith("x") or len(words) == 1:
+            raise place.error("a repeat reads `3x bottleneck 256` or `(depth)x bottleneck 256`")
+        count = parse_expression(scalar, head.start, head.start + len(head.text) - 1)
+        return _repeat(scalar, words, count, place)
+    return _call(scalar, words, place)
+
+
+def _wire(scalar: Scalar, words: list[Word], place: Place) -> Label | Resume:
+    """Read ``as NAME`` or ``from NAME``."""
+    kind = words[0].text
+    if len(words) != 2 or not WORD.fullmatch(words[1].text):
+        raise place.error(f"`{kind}` takes one name (got '{scalar.text[place.offset :][: place.width]}')")
+    name = words[1].text
+    return (Label if kind == "as" else Resume)(name, Place(scalar, words[1].start, len(name)))
+
+
+def _repeat(scalar: Scalar, words: list[Word], count: Expression, place: Place) -> Repeat:
+    """Read what follows ``3x``; a ``first(...)`` at its end belongs to the repeat."""
+    first: tuple[Option, ...] = ()
+    if words[-1].text.startswith("first(") and words[-1].text.endswith(")"):
+        last = words.pop()
+        first = tuple(
+            _option(scalar, Word(scalar.text[start:end], start))
+            for start, end in commas(scalar.text, last.start + len("first("), last.start + len(last.text) - 1)
+        )
+    if len(words) == 1:
+        raise place.error("a repeat needs a step to repeat")
+    inside = Place(scalar, words[1].start, words[-1].start + len(words[-1].text) - words[1].start)
+    return Repeat(count, _call(scalar, words[1:], inside), first, place)
+
+
+def commas(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """Split ``text[start:end]`` at the commas outside parentheses; spaces around the parts are left out."""
+    parts, depth, begin = [], 0, start
+    for position in range(start, end + 1):
+        if position == end or (depth == 0 and text[position] == ","):
+            part = text[begin:position]
+            if part.strip() or position < end:
+                left = begin + len(part) - len(part.lstrip())
+                parts.append((left, left + len(part.strip())))
+            begin = position + 1
+        elif text[position] in "([":
+            depth += 1
+        elif text[position] in ")]":
+            depth -= 1
+    return parts
+
+
+def _call(scalar: Scalar, words: list[Word], place: Place) -> Step:
+    """Read a layer or a block with its arguments."""
+    head = words[0]
+    if not WORD.fullmatch(head.text):
+        hint = "is a `->` missing before it?" if head.text[:1].isalpha() else ""
+        raise Place(scalar, head.start, len(head.text)).error(
+            f"expected the name of a layer or a block (got '{head.text}')", hint
+        )
+    arguments: list[Expression] = []
+    options: list[Option] = []
+    for word in words[1:]:
+        name, equals, rest = word.text.partition("=")
+        if equals and not rest.startswith("=") and WORD.fullmatch(name):
+            option = _option(scalar, word)
+            if any(option.name == other.name for other in options):
+                raise option.place.error(f"the option '{option.name}' is here twice")
+            options.append(option)
+        elif word.text.startswith("first("):
+            raise Place(scalar, word.start, len(word.text)).error("`first(...)` belongs at the end of a repeat")
+        else:
+            arguments.append(parse_expression(scalar, word.start, word.start + len(word.text)))
+    return Step(head.text, tuple(arguments), tuple(options), Place(scalar, place.offset, place.width))
+
+
+def _option(scalar: Scalar, word: Word) -> Option:
+    """Read ``name=value``."""
+    name, equals, value = word.text.partition("=")
+    place = Place(scalar, word.start, max(1, len(name)))
+    if not equals or not WORD.fullmatch(name.strip()) or not value.strip():
+        raise place.error(f"an option reads `name=value` (got '{word.text}')")
+    start = word.start + len(name) + 1
+    return Option(name.strip(), parse_expression(scalar, start, word.start + len(word.text)), place)
+
+
+# The mapping form
+
+
+def entries(node: Node, what: str) -> dict[str, tuple[Scalar, Node]]:
+    """Give a mapping's entries by key; anything else is an error that says what was expected."""
+    if not isinstance(node, Mapping):
+        got = "a list" if isinstance(node, Sequence) else f"'{node.text[:40]}'" if node.text else "nothing"
+        raise Place(node, 0, _width(node)).error(f"{what} is a mapping (got {got})")
+    return {key.text: (key, value) for key, value in node.entries}
+
+
+def unknown_key(key: Scalar, known: tuple[str, ...] | list[str], what: str) -> BneckError:
+    """Make the error for a key that does not belong."""
+    hint = nearest(key.text, known) or (f"expected {listed(known)}" if known else "")
+    return Place(key, 0, len(key.text)).error(f"unknown key '{key.text}' in {what}", hint)
+
+
+def _width(node: Node) -> int:
+    return max(1, len(node.text.split("\n")[0])) if isinstance(node, Scalar) else 1
+
+
+def _mapping(node: Mapping) -> Body:
+    """Read a structure (``residual: ...``) or a step (``{conv: {kernel: 3, channels: 64}}``)."""
+    if not node.entries:
+        raise Place(node).error("an empty mapping has no step")
+    keys = {key.text: (key, value) for key, value in node.entries}
+    name = next((word for word in STRUCTURES if word in keys), None)
+    if name is None:
+        if len(keys) > 1:
+            known = [*STRUCTURES, *(word for words in STRUCTURES.values() for word in words)]
+            stranger = next((key for key, _ in keys.values() if nearest(key.text, known, 0.85)), node.entries[0][0])
+            raise Place(stranger, 0, len(stranger.text)).error(
+                f"a step is one name with its arguments (got {listed(list(keys), 'and')})",
+                nearest(stranger.text, known, closeness=0.85) or "write each step as an item of a list",
+            )
+        key, value = node.entries[0]
+        return _long_step(key, value)
+    key, value = keys[name]
+    place = Place(key, 0, len(key.text))
+    for other, (stranger, _) in keys.items():
+        if other != name and other not in STRUCTURES[name]:
+            raise unknown_key(stranger, STRUCTURES[name], f"`{name}`")
+    beside = {word: keys[word][1] for word in STRUCTURES[name] if word in keys}
+    return _structure(name, value, beside, place)
+
+
+def _structure(name: str, value: Node, beside: dict[str, Node], place: Place) -> Body:
+    """Build the structure called ``name`` from its value and the keys beside it."""
+    match name:
+        case "residual":
+            return Residual(parse_body(value), _shortcut(beside.get("shortcut")), place)
+        case "scale":
+            return Scale(parse_body(value), place)
+        case "aside":
+            return Aside(parse_body(value), place)
+        case "if":
+            if "then" not in beside:
+                raise place.error("`if` needs a `then`")
+            otherwise = parse_body(beside["else"]) if "else" in beside else None
+            return Branch(value_of(value), parse_body(beside["then"]), otherwise, place)
+        case "repeat":
+            if "body" not in beside:
+                raise place.error("`repeat` needs a `body`")
+            first = _long_options(beside["first"], "`first`") if "first" in beside else ()
+            return Repeat(value_of(value), parse_body(beside["body"]), first, place)
+        case "as" | "from":
+            if not isinstance(value, Scalar) or not WORD.fullmatch(value.text):
+                raise Place(value, 0, _width(value)).error(f"`{name}` takes one name")
+            return (Label if name == "as" else Resume)(value.text, Place(value, 0, len(value.text)))
+    if not isinstance(value, Sequence) or len(value.items) < 2:
+        raise Place(value, 0, _width(value)).error(f"`{name}` takes a list of two or more branches")
+    return Join(name, tuple(parse_body(item) for item in value.items), place)
+
+
+def _shortcut(node: Node | None) -> str | Body:
+    """Read what stands beside a residual; identity where nothing does."""
+    if node is None:
+        return "identity"
+    if isinstance(node, Scalar) and node.text in SHORTCUTS:
+        return node.text
+    return parse_body(node)
+
+
+def _long_step(key: Scalar, value: Node) -> Step:
+    """Read ``{conv: {kernel: 3, channels: 64}}``; its arguments are options until the layer orders them."""
+    if not WORD.fullmatch(key.text):
+        raise Place(key, 0, len(key.text)).error(f"expected the name of a layer or a block (got '{key.text}')")
+    return Step(key.text, (), _long_options(value, f"`{key.text}`"), Place(key, 0, len(key.text)))
+
+
+def _long_options(node: Node, what: str) -> tuple[Option, ...]:
+    """Read a mapping of options; a bare scalar or a list is no mapping."""
+    found = entries(node, what)
+    return tuple(Option(name, value_of(value), Place(key, 0, len(name))) for name, (key, value) in found.items())
+
+
+def value_of(node: Node) -> Expression:
+    """Read a value in the mapping form: an expression, ``true`` or ``false``, or a list of values."""
+    if isinstance(node, Sequence):
+        return Items(tuple(value_of(item) for item in node.items), Place(node))
+    if isinstance(node, Mapping):
+        raise Place(node).error("expected a value (got a mapping)")
+    place = Place(node, 0, _width(node))
+    if node.text.lower() in ("on", "off", "yes", "no"):
+        raise place.error(f"write true or false (got '{node.text}', which YAML reads as a truth value)")
+    if re.fullmatch(r"\d+(:\d+)+", node.text):
+        raise place.error(f"not a number: '{node.text}' (YAML would read it in base 60)")
+    if not node.text.strip():
+        raise place.error("expected a value (got nothing)")
+    return parse_expression(node)

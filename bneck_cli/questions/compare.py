@@ -1,0 +1,212 @@
+"""Blocks or networks side by side: their layers, their totals as ratios to the first, and what that comes to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bneck_cli.engine.analysis import Analysis, analyze_program
+from bneck_cli.engine.network import Fork, Layer, Node, Series, entries
+from bneck_cli.errors import BneckError, listed
+from bneck_cli.language.library import split_name
+from bneck_cli.questions.analyze import describe_input, grouped, requirements
+
+if TYPE_CHECKING:
+    from bneck_cli.engine.analysis import Settings
+    from bneck_cli.engine.network import Size
+    from bneck_cli.language.library import Program
+
+
+class Metric(NamedTuple):
+    """A total that is compared: the same figure of every candidate."""
+
+    key: str
+    title: str
+    values: tuple[Size, ...]
+
+    def ratio(self, index: int) -> Any:
+        """Give a value over the first one: a float, 1 for equal formulas, None where there is no such number."""
+        first, value = self.values[0], self.values[index]
+        if first == value:
+            return 1.0
+        if isinstance(first, int) and isinstance(value, int):
+            return value / first if first else None
+        from bneck_cli.sizes.dim import proportion
+
+        return proportion(value, first)
+
+
+class Candidate(NamedTuple):
+    """One of those compared, by the name it was asked for."""
+
+    name: str
+    analysis: Analysis
+
+
+class Comparison(NamedTuple):
+    """Candidates, their totals, and the sentences that conclude."""
+
+    title: str
+    candidates: tuple[Candidate, ...]
+    metrics: tuple[Metric, ...]
+    conclusion: tuple[str, ...]
+    blocks: bool
+    notes: tuple[str, ...]
+
+
+def compare_programs(programs: list[tuple[str, Program]], settings: Settings) -> Comparison:
+    """Analyse each program under the same settings and compare the totals.
+
+    Raises BneckError for a mixture of blocks and networks, and for whatever an analysis raises.
+    """
+    blocks = [program.block is not None for _, program in programs]
+    if any(blocks) and not all(blocks):
+        names: dict[bool, list[str]] = {True: [], False: []}
+        for (name, _), block in zip(programs, blocks, strict=True):
+            names[block].append(name)
+        raise BneckError(
+            f"cannot compare a block with a network ({names[True][0]} is a block, {names[False][0]} a network)"
+        )
+    return compared([analyzed(name, program, settings) for name, program in programs])
+
+
+def analyzed(name: str, program: Program, settings: Settings) -> Candidate:
+    """Analyse one of those compared, ``basic 64 stride=2`` with its own channels and options; an error says which."""
+    try:
+        return Candidate(name, analyze_program(program, with_words(settings, split_name(name)[1])))
+    except BneckError as error:
+        if error.location is None and not error.message.startswith(name):
+            raise BneckError(f"{name}: {error.message}", hint=error.hint) from None
+        raise
+
+
+def with_words(settings: Settings, words: list[str]) -> Settings:
+    """Add what stands behind a block's name, as a step of a spec has it: its channels, then options."""
+    for index, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        if equals:
+            settings = settings._replace(values=(*settings.values, (option, value)))
+        elif index == 0:
+            settings = settings._replace(channels=word)
+        else:
+            raise BneckError(f"'{word}' is one word too many", hint="a block reads `basic 64 stride=2`")
+    return settings
+
+
+def compared(candidates: list[Candidate]) -> Comparison:
+    """Compare the totals of what has been analysed."""
+    names_seen = [candidate.name for candidate in candidates]
+    candidates = [
+        candidate._replace(name=f"{candidate.name} ({index + 1})")
+        if names_seen.count(candidate.name) > 1
+        else candidate
+        for index, candidate in enumerate(candidates)
+    ]
+    metrics = tuple(_metrics(candidates))
+    inputs = {describe_input(candidate.analysis) for candidate in candidates}
+    title = " and ".join(candidate.name for candidate in candidates)
+    if len(inputs) == 1:
+        title += f" · {inputs.pop()}"
+    notes = sorted({note for candidate in candidates for note in requirements(candidate.analysis)})
+    conclusion = tuple(_conclusion(candidates, metrics))
+    blocks = all(candidate.analysis.program.block is not None for candidate in candidates)
+    return Comparison(title, tuple(candidates), metrics, conclusion, blocks, tuple(notes))
+
+
+def _metrics(candidates: list[Candidate]) -> list[Metric]:
+    """Gather every total; one that is 0 for all is left out."""
+    rows: list[tuple[str, str, list[Any]]] = [
+        ("conv_params", "params in convolutions", [part_params(c.analysis, "conv") for c in candidates]),
+        ("linear_params", "params in linear layers", [part_params(c.analysis, "linear") for c in candidates]),
+        ("attention_params", "params in attention", [part_params(c.analysis, "attention") for c in candidates]),
+        ("norm_params", "params in normalisation", [part_params(c.analysis, "norm") for c in candidates]),
+        ("params", "params", [c.analysis.cost.params for c in candidates]),
+        ("macs", "MACs", [c.analysis.cost.macs * c.analysis.batch for c in candidates]),
+        ("activations", "activations", [c.analysis.cost.activations * c.analysis.batch for c in candidates]),
+        ("depth", "depth", [depth(c.analysis.root) for c in candidates]),
+    ]
+    return [Metric(key, title, tuple(values)) for key, title, values in rows if any(value != 0 for value in values)]
+
+
+def weights(analysis: Analysis) -> Size:
+    """Count the parameters without those of normalisation."""
+    return analysis.cost.params - part_params(analysis, "norm")
+
+
+def part_params(analysis: Analysis, part: str) -> Size:
+    """Add up the parameters of all layers of a part: conv, linear, attention or norm."""
+    total: Size = 0
+    for entry in entries(analysis.root):
+        if entry.layer.rule is not None and entry.layer.rule.part == part:
+            total = total + entry.layer.cost.params * entry.copies
+    return total
+
+
+def depth(root: Series) -> int:
+    """Count the layers with multiply-adds on the longest path from an input to the end."""
+    return _longest(root, 0, {})
+
+
+def _longest(node: Node, start: int, wires: dict[str, int]) -> int:
+    """Follow a node from a depth of ``start``; named tensors remember theirs."""
+    if isinstance(node, Layer):
+        return start + (node.cost.macs != 0)
+    if isinstance(node, Series):
+        scope = wires if node.kind != "block" else {f"../{name}": depth for name, depth in wires.items()}
+        for run in node.runs:
+            after = _longest(run.node, start, scope)
+            start = start + (after - start) * run.copies
+        return start
+    if isinstance(node, Fork):
+        if node.kind == "aside":
+            return start
+        return max(start, *(_longest(branch, start, wires) for branch in node.branches))
+    if node.kind == "as":
+        wires[node.name] = start
+        return start
+    return wires.get(node.name, 0)
+
+
+# The conclusion in words
+
+
+NOUNS = {
+    "conv_params": "weights in convolutions",
+    "params": "parameters",
+    "macs": "multiply-adds",
+    "activations": "activations",
+}
+
+
+def times(ratio: float) -> str:
+    """Write a ratio above 1 in words: ``16.9 times``."""
+    return f"{ratio:.3g} times" if ratio < 100 else f"{ratio:,.0f} times"
+
+
+def _conclusion(candidates: list[Candidate], metrics: tuple[Metric, ...]) -> list[str]:
+    """Say, for each candidate after the first, how its weights, multiply-adds and activations compare."""
+    by_key = {metric.key: metric for metric in metrics}
+    weights = "conv_params" if "conv_params" in by_key and "linear_params" not in by_key else "params"
+    nouns = {weights: NOUNS[weights], "macs": NOUNS["macs"], "activations": NOUNS["activations"]}
+    sentences = []
+    for index in range(1, len(candidates)):
+        parts = [_said(by_key[key], index, noun) for key, noun in nouns.items() if key in by_key]
+        if parts:
+            sentences.append(f"Beside {candidates[0].name}, {candidates[index].name} has {listed(parts, 'and')}.")
+    return sentences
+
+
+def _said(metric: Metric, index: int, noun: str) -> str:
+    """Say how one value compares with the first, with both numbers."""
+    ratio = metric.ratio(index)
+    value, first = grouped(metric.values[index]), grouped(metric.values[0])
+    if metric.values[index] == metric.values[0]:
+        return f"just as many {noun} ({value})"
+    if ratio is None:
+        return f"{value} {noun} against {first}"
+    if ratio == 0:
+        return f"no {noun} against {first}"
+    if 2 / 3 < ratio < 3 / 2:
+        return f"{abs(ratio - 1):.1%} {'fewer' if ratio < 1 else 'more'} {noun} ({value} against {first})"
+    if ratio < 1:
+        return f"{times(1 / ratio)} fewer {noun} ({value} against {first})"
+    return f"{times(ratio)} as many {noun} ({value} against {first})"

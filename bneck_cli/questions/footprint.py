@@ -1,0 +1,266 @@
+"""What a design costs beyond weights and multiply-adds: memory at inference and in training, bytes moved, and time.
+
+Every figure follows a stated rule.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from bneck_cli.data.devices import DTYPES, Device, load_device
+from bneck_cli.engine.network import Layer
+from bneck_cli.engine.network import entries as executed
+from bneck_cli.errors import BneckError, listed, nearest
+from bneck_cli.flow.liveness import NEEDS_NUMBERS, VIEWS, Peak, peak
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from bneck_cli.engine.analysis import Analysis
+    from bneck_cli.engine.network import Entry, Size
+    from bneck_cli.sizes.shape import Shape
+
+OPTIMIZERS = {"sgd": 0, "momentum": 1, "adam": 2}
+"""Values that an optimizer remembers for each parameter."""
+TRAINING_VIEWS = VIEWS - {"dropout", "droppath"}
+STATE_BYTES = 4
+SUMMED = ("params", "buffers", "macs", "activations", "weights", "moved")
+
+RULES = {
+    "memory": (
+        "a tensor is alive from the layer that writes it to the last layer that reads it, and an output of the network "
+        "to the end; every layer writes a new tensor (none works in place, none is fused with another), but flatten "
+        "and dropout, which are views, and the slices of a split; what a layer needs inside itself is not counted"
+    ),
+    "training": (
+        "weights, gradients as wide as they are, the optimizer's state in fp32 (fp64 for fp64), and once each the "
+        "input and every tensor that a layer writes (dropout's too, and those of heads that run in training alone)"
+    ),
+    "moved": (
+        "each layer reads its inputs and its weights once and writes its output once; "
+        "2 operations per multiply-add, and nothing else is an operation"
+    ),
+    "estimate": (
+        "for each layer the longer of its operations at the device's peak and its bytes at the bandwidth, "
+        "one layer after the other: an estimate, not a measurement"
+    ),
+}
+"""How each figure is worked out, in words."""
+
+
+# The result
+
+
+class Item(NamedTuple):
+    """One executed layer: what it holds, writes and moves, each figure for one of its ``copies`` and for the batch.
+
+    ``params`` and ``buffers`` are elements, ``activations`` those that are written; ``weights`` and ``moved`` are
+    bytes. ``seconds`` is an estimate, None without a device; ``bound`` says what takes the longer.
+    """
+
+    path: str
+    op: str
+    text: str
+    copies: int
+    out: Shape
+    params: Size
+    buffers: Size
+    macs: Size
+    activations: Size
+    weights: Size
+    moved: Size
+    seconds: float | None
+    bound: str
+
+    @property
+    def intensity(self) -> float | None:
+        """Operations per byte moved."""
+        return intensity(self.macs, self.moved)
+
+
+class Totals(NamedTuple):
+    """Sums over layers; ``compute_seconds`` is the part of ``seconds`` in layers that are bound by compute."""
+
+    params: Size = 0
+    buffers: Size = 0
+    macs: Size = 0
+    activations: Size = 0
+    weights: Size = 0
+    moved: Size = 0
+    seconds: float | None = None
+    compute_seconds: float = 0.0
+
+    @property
+    def intensity(self) -> float | None:
+        """Operations per byte moved."""
+        return intensity(self.macs, self.moved)
+
+    @property
+    def bound(self) -> str:
+        """What most of the time goes into."""
+        if not self.seconds:
+            return ""
+        return "compute" if 2 * self.compute_seconds > self.seconds else "memory"
+
+
+class Training(NamedTuple):
+    """Memory of training in bytes, by what it is for."""
+
+    weights: Size
+    buffers: Size
+    gradients: Size
+    state: Size
+    activations: Size
+
+    @property
+    def total(self) -> Size:
+        """All of it."""
+        return self.weights + self.buffers + self.gradients + self.state + self.activations
+
+
+class Footprint(NamedTuple):
+    """What a design costs, for a data type, an optimizer and perhaps a device.
+
+    ``peak`` is None where sizes are symbolic, ``training`` for a data type that does not train.
+    """
+
+    analysis: Analysis
+    dtype: str
+    optimizer: str
+    device: Device | None
+    items: tuple[Item, ...]
+    total: Totals
+    peak: Peak | None
+    training: Training | None
+
+    @property
+    def width(self) -> int:
+        """Bytes of an element."""
+        return DTYPES[self.dtype]
+
+    @property
+    def inference(self) -> Size | None:
+        """Bytes at the peak of inference: weights, buffers and the tensors alive."""
+        return None if self.peak is None else self.total.weights + self.peak.bytes
+
+
+def intensity(macs: Size, moved: Size) -> float | None:
+    """Divide operations, 2 for each multiply-add, by bytes; None where nothing moves or sizes are symbolic."""
+    if not isinstance(macs, int) or not isinstance(moved, int) or moved == 0:
+        return None
+    return 2 * macs / moved
+
+
+def footprint(
+    analysis: Analysis, dtype: str = "fp32", device: str | Device | None = None, optimizer: str = "adam"
+) -> Footprint:
+    """Work out memory, bytes moved and, on a device, time.
+
+    Raises BneckError for an unknown data type, optimizer or device, for a device without a peak for the data type,
+    and for a device where sizes are symbolic.
+    """
+    for option, word, known in (("--dtype", dtype, DTYPES), ("--optimizer", optimizer, OPTIMIZERS)):
+        if word not in known:
+            hint = nearest(word, known) or f"it is one of {listed(known)}"
+            raise BneckError(f"{option}: unknown '{word}'", hint=hint)
+    if analysis.rule is not None:
+        raise BneckError("a footprint has rules of its own, and no counting rule beside them")
+    if isinstance(device, str):
+        device = load_device(device)
+    width = DTYPES[dtype]
+    run = [entry for entry in executed(analysis.root) if not entry.idle]
+    sizes = [shape.elements for entry in run for shape in (entry.layer.out, *entry.layer.inputs)]
+    numbers = all(isinstance(size, int) for size in (analysis.batch, *sizes))
+    if device is not None:
+        device.peak(dtype)
+        if not numbers:
+            raise BneckError("an estimate of time needs numbers", hint=NEEDS_NUMBERS)
+    items = tuple(_item(entry, analysis.batch, dtype, device) for entry in run)
+    return Footprint(
+        analysis,
+        dtype,
+        optimizer,
+        device,
+        items,
+        added(items),
+        peak(analysis, dtype) if numbers else None,
+        _training(analysis, width, OPTIMIZERS[optimizer]) if dtype != "int8" else None,
+    )
+
+
+def unfolded(found: Footprint) -> Iterator[Item]:
+    """Yield an item for every executed layer, each copy by itself."""
+    known: dict[int, Item] = {}
+    for entry in executed(found.analysis.root, folded=False):
+        if not entry.idle:
+            item = known.get(id(entry.layer))
+            if item is None:
+                item = known[id(entry.layer)] = _item(entry, found.analysis.batch, found.dtype, found.device)
+            yield item._replace(path=entry.path, copies=1)
+
+
+def added(items: Iterable[Item]) -> Totals:
+    """Add items up, each as many times as it has copies."""
+    figures: dict[str, Size] = dict.fromkeys(SUMMED, 0)
+    seconds, compute, timed = 0.0, 0.0, False
+    for item in items:
+        for name, value in figures.items():
+            figures[name] = value + getattr(item, name) * item.copies
+        if item.seconds is not None:
+            timed = True
+            seconds += item.seconds * item.copies
+            compute += item.seconds * item.copies if item.bound == "compute" else 0.0
+    return Totals(**figures, seconds=seconds if timed else None, compute_seconds=compute)
+
+
+def _item(entry: Entry, batch: Size, dtype: str, device: Device | None) -> Item:
+    """Work a layer's figures out; a view holds, reads and writes nothing."""
+    layer, width = entry.layer, DTYPES[dtype]
+    view = layer.rule is not None and layer.op in VIEWS
+    cost = layer.cost
+    stored = _buffers(layer)
+    macs = cost.macs * batch
+    activations: Size = 0 if view else layer.out.elements * batch
+    weights = (cost.params + stored) * width
+    moved: Size = 0
+    if not view:
+        read: Size = 0
+        for tensor in layer.inputs:
+            read = read + tensor.elements * batch
+        moved = (read + activations) * width + weights
+    seconds, bound = None, ""
+    if device is not None:
+        assert isinstance(macs, int)
+        assert isinstance(moved, int)
+        computing, moving = 2 * macs / device.peak(dtype), moved / device.bandwidth
+        seconds = max(computing, moving)
+        bound = "" if not seconds else "compute" if computing > moving else "memory"
+    path, copies, text = entry.path, entry.copies, layer.text
+    return Item(
+        path, layer.op, text, copies, layer.out, cost.params, stored, macs, activations, weights, moved, seconds, bound
+    )
+
+
+def _buffers(layer: Layer) -> Size:
+    return layer.rule.buffers(layer.shape) if layer.rule is not None else 0
+
+
+def _training(analysis: Analysis, width: int, remembered: int) -> Training:
+    """Add up what training holds; heads that run in training alone are part of it."""
+    kept: Size = 0
+    for shape in analysis.inputs.values():
+        kept = kept + shape.elements
+    buffers: Size = 0
+    for entry in executed(analysis.root):
+        layer = entry.layer
+        buffers = buffers + _buffers(layer) * entry.copies
+        if layer.rule is None or layer.op not in TRAINING_VIEWS:
+            kept = kept + layer.out.elements * entry.copies
+    params = analysis.cost.params
+    return Training(
+        params * width,
+        buffers * width,
+        params * width,
+        params * (remembered * max(STATE_BYTES, width)),
+        kept * (width * analysis.batch),
+    )

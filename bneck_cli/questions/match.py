@@ -1,0 +1,234 @@
+"""At which width does another block cost the same? Found exactly, and beside it as the solution of the formula."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from bneck_cli.engine.analysis import Settings, analyze_program
+from bneck_cli.errors import BneckError, listed, nearest
+from bneck_cli.language.library import split_name
+from bneck_cli.questions.analyze import grouped
+from bneck_cli.questions.compare import Candidate, Comparison, analyzed, compared, times, weights, with_words
+from bneck_cli.sizes.dim import Dim, pretty
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bneck_cli.engine.analysis import Analysis
+    from bneck_cli.engine.network import Size
+    from bneck_cli.language.library import Program
+
+WIDEST = 1 << 24
+"""No block of the field is wider; where a block this wide is still cheaper, its cost does not depend on the width."""
+
+
+def _params(analysis: Analysis) -> Size:
+    return analysis.cost.params
+
+
+def _macs(analysis: Analysis) -> Size:
+    return analysis.cost.macs
+
+
+def _activations(analysis: Analysis) -> Size:
+    return analysis.cost.activations
+
+
+def _memory(analysis: Analysis) -> Size:
+    from bneck_cli.flow.liveness import peak_elements
+
+    return peak_elements(analysis)
+
+
+MEASURES: dict[str, tuple[str, Callable[[Analysis], Size]]] = {
+    "weights": ("weights", weights),
+    "params": ("parameters", _params),
+    "macs": ("multiply-adds", _macs),
+    "activations": ("activations", _activations),
+    "memory": ("elements alive at the peak of inference", _memory),
+}
+"""What may be matched: the noun, and the figure of an analysis. Weights are parameters without those of norms."""
+
+
+class Match(NamedTuple):
+    """A block at the largest width, in steps of ``step``, whose ``measure`` does not exceed the first block's."""
+
+    name: str
+    measure: str
+    target: int
+    channels: int
+    value: int
+    step: int
+    formula: Dim | None
+    """The measure over C, where it has a closed form."""
+    solution: float | None
+    """The width, not whole in general, at which the formula equals the target."""
+
+
+def compare_matched(
+    programs: list[tuple[str, Program]], settings: Settings, measure: str, step: int
+) -> tuple[Comparison, tuple[Match, ...]]:
+    """Compare blocks, each but the first at the width at which it costs as much as the first.
+
+    Raises BneckError for an unknown measure, for networks, and where no width will do.
+    """
+    if measure not in MEASURES:
+        raise BneckError(
+            f"--match: unknown measure '{measure}'",
+            hint=nearest(measure, MEASURES) or f"match {listed(MEASURES)}",
+        )
+    if any(program.block is None for _, program in programs):
+        raise BneckError("--match is for blocks, whose channels can be changed")
+    (name, words), *rest = [split_name(name) for name, _ in programs]
+    if any(more for _, more in rest):
+        raise BneckError("--match finds the channels of every block but the first", hint="name the others alone")
+    settings = with_words(settings, words)
+    names = [name, *(other for other, _ in rest)]
+    programs = [(bare, program) for bare, (_, program) in zip(names, programs, strict=True)]
+    if settings.channels is None or not settings.channels.isdigit():
+        raise BneckError("--match needs the first block's channels as a number", hint="give --channels 64")
+    first = analyzed(*programs[0], settings)
+    target = MEASURES[measure][1](first.analysis)
+    if not isinstance(target, int):
+        raise BneckError("--match needs an input of numbers", hint="give --input 56x56")
+    matches = tuple(match(name, program, settings, measure, target, step) for name, program in programs[1:])
+    others = [
+        analyzed(name, program, settings._replace(channels=str(found.channels)))
+        for (name, program), found in zip(programs[1:], matches, strict=True)
+    ]
+    named = [
+        candidate._replace(name=f"{candidate.name} {channels}")
+        for candidate, channels in zip(
+            [first, *others], [int(settings.channels), *(found.channels for found in matches)], strict=True
+        )
+    ]
+    comparison = compared(named)
+    sentences = [sentence for found in matches for sentence in _sentences(found, first, programs, settings)]
+    return comparison._replace(conclusion=(*comparison.conclusion, *sentences)), matches
+
+
+def match(name: str, program: Program, settings: Settings, measure: str, target: int, step: int) -> Match:
+    """Find the largest width, a multiple of ``step``, at which a block's measure is at most ``target``.
+
+    The measure must not fall with the width, as that of every block of convolutions does not. Widths that the block
+    refuses are passed over.
+    """
+    known: dict[int, int | None] = {}
+
+    def cost(index: int) -> int | None:
+        if index not in known:
+            known[index] = _cost(program, settings, measure, index * step)
+        return known[index]
+
+    def legal(index: int, least: int) -> int:
+        """Go down to the next width that the block takes."""
+        while index > least and cost(index) is None:
+            index -= 1
+        return index
+
+    low = next((index for index in range(1, 513) if cost(index) is not None), 0)
+    if not low:
+        raise _refused(name, program, settings, step)
+    noun = MEASURES[measure][0]
+    least = cost(low)
+    assert least is not None
+    if least > target:
+        raise BneckError(
+            f"no width of {name} in steps of {step} has at most {target:,} {noun}",
+            hint=f"the narrowest, {low * step} channels, has {least:,}",
+        )
+    high = low * 2
+    while (value := cost(legal(high, low))) is None or value <= target:
+        low, high = max(low, legal(high, low)), high * 2
+        if high * step > WIDEST:
+            raise BneckError(f"{name} has at most {target:,} {noun} at any width: there is no width to match")
+    while high - low > 1:
+        middle = legal((low + high) // 2, low)
+        if middle == low:
+            above = next((index for index in range((low + high) // 2 + 1, high) if cost(index) is not None), high)
+            if above == high:
+                break
+            middle = above
+        value = cost(middle)
+        assert value is not None
+        low, high = (middle, high) if value <= target else (low, middle)
+    formula = _formula(program, settings, measure)
+    value = cost(low)
+    assert value is not None
+    solution = _solved(formula, target) if formula is not None else None
+    return Match(name, measure, target, low * step, value, step, formula, solution)
+
+
+def _cost(program: Program, settings: Settings, measure: str, channels: int) -> int | None:
+    """Work the measure out at a width; None where the block refuses it."""
+    try:
+        value = MEASURES[measure][1](analyze_program(program, settings._replace(channels=str(channels))))
+    except BneckError:
+        return None
+    return value if isinstance(value, int) else None
+
+
+def _refused(name: str, program: Program, settings: Settings, step: int) -> BneckError:
+    """Make the error for a block that takes no width, with what it says of the first."""
+    try:
+        analyze_program(program, settings._replace(channels=str(step)))
+    except BneckError as error:
+        return BneckError(f"{name} takes no width in steps of {step}: {error.message}", error.location, error.hint)
+    return BneckError(f"{name} takes no width in steps of {step}")
+
+
+def _formula(program: Program, settings: Settings, measure: str) -> Dim | None:
+    """Give the measure as a polynomial in C; None where the block needs numbers, or rounds."""
+    if measure == "memory":  # which of two tensors is larger depends on C
+        return None
+    try:
+        size = MEASURES[measure][1](analyze_program(program, settings._replace(channels="C")))
+    except BneckError:
+        return None
+    plain = isinstance(size, Dim) and all(isinstance(atom, str) for monomial in size.terms for atom, _ in monomial)
+    return size if plain and isinstance(size, Dim) else None
+
+
+def _solved(formula: Dim, target: int) -> float | None:
+    """Solve the polynomial for C by bisection; it grows with C where all its coefficients but the constant do."""
+    if any(value < 0 for monomial, value in formula.terms.items() if monomial):
+        return None
+
+    def value(c: float) -> float:
+        return sum(v * c ** sum(power for _, power in monomial) for monomial, v in formula.terms.items()) / formula.over
+
+    low, high = 0.0, float(WIDEST)
+    if not value(low) <= target <= value(high):
+        return None
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if value(middle) <= target else (low, middle)
+    return low
+
+
+def _sentences(found: Match, first: Candidate, programs: list[tuple[str, Program]], settings: Settings) -> list[str]:
+    """Say at which width a block costs the same, and what follows for whoever compares the two by that cost."""
+    noun = MEASURES[found.measure][0]
+    name, channels = first.name, settings.channels
+    widest = "the widest" if found.step == 1 else f"the widest in steps of {found.step}"
+    said = (
+        f"{found.name} at {found.channels} channels is {widest} with no more {noun} than {name} at {channels}: "
+        f"{found.value:,} against {found.target:,}"
+    )
+    if found.formula is not None and found.solution is not None:
+        said += f"; {pretty(found.formula)} = {grouped(found.target)} at C = {found.solution:.1f}"
+    sentences = [said + "."]
+    program = next(program for other, program in programs[1:] if other == found.name)
+    same = _cost(program, settings, found.measure, int(channels or 0))
+    if same and found.channels < int(channels or 0):
+        sentences.append(
+            f"At the same {channels} channels {found.name} would have {same:,} {noun}, "
+            f"{times(same / found.target)} as many as {name}."
+        )
+    if same and found.channels > int(channels or 0):
+        width = times(found.channels / int(channels or 1))
+        sentences.append(
+            f"So the two have about the same number of {noun} only because {found.name} is {width} as wide; "
+            f"at the same {channels} channels it has {same:,}, {times(found.target / same)} fewer."
+        )
+    return sentences

@@ -1,0 +1,1 @@
+"""Exact sizes: polynomials over symbols, shapes, and figures as people state them."""

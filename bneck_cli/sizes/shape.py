@@ -1,0 +1,41 @@
+"""The shape of one tensor: its channels, then its spatial sizes; the batch is kept apart."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from bneck_cli.sizes.dim import Dim
+
+    Size = int | Dim
+
+
+class Shape(NamedTuple):
+    """Channels first, whatever the rank: a vector has no spatial size, a sequence a length, a map height and width."""
+
+    channels: Size
+    spatial: tuple[Size, ...] = ()
+
+    @property
+    def positions(self) -> Size:
+        """The number of positions at which every channel has a value."""
+        return prod(self.spatial)
+
+    @property
+    def elements(self) -> Size:
+        """The number of values."""
+        return self.channels * self.positions
+
+    def __str__(self) -> str:
+        return "×".join(_written(size) for size in (self.channels, *self.spatial))
+
+
+def _written(size: Size) -> str:
+    """Write a size; a symbolic sum stands in parentheses."""
+    if isinstance(size, int):
+        return str(size)
+    from bneck_cli.sizes.dim import pretty
+
+    text = pretty(size)
+    return f"({text})" if " " in text and not text.startswith("⌊") else text
