@@ -29,13 +29,17 @@ class Location(NamedTuple):
 
 
 class BneckError(Exception):
-    """Bad input, told once: ``message`` is the bare fact, ``location`` the place in a spec, ``hint`` the way out."""
+    """Bad input: ``message`` is the bare fact, ``location`` the place in a spec, ``hint`` the way out.
+
+    ``trail`` says how the place was reached, the nearest step first, where it lies in another file than the spec.
+    """
 
     def __init__(self, message: str, location: Location | None = None, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.location = location
         self.hint = hint
+        self.trail: list[str] = []
 
     def __str__(self) -> str:
         lines = [f"{self.location}: {self.message}" if self.location else self.message]
@@ -43,6 +47,7 @@ class BneckError(Exception):
             lines.append(self.location.excerpt())
         if self.hint:
             lines.append(f"  {self.hint}")
+        lines += [f"  {step}" for step in self.trail]
         return "\n".join(lines)
 
 

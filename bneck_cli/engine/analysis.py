@@ -201,8 +201,9 @@ def _inputs(program: Program, net: Definition, settings: Settings) -> tuple[Inpu
         given = dict(settings.values).get("channels")
         channels = given if given and (given.isdigit() or given.isidentifier()) else None
     if channels is None:
+        example = "x".join(map(str, program.spec.inputs[0].sizes)) if program.spec.inputs else "64x56x56"
         raise BneckError(
-            f"{program.block} needs the channels that enter", hint="give --channels 256, or --input 64x56x56"
+            f"{program.block} needs the channels that enter", hint=f"give --channels 256, or --input {example}"
         )
     whole = f"{channels}x{'x'.join(str(size) for size in sizes)}"
     return (parse_input(Scalar(Source("--channels", whole), 0, 0, whole)),)

@@ -19,8 +19,8 @@ class Joins:
         self.conditions: dict[str, Agreement] = {}
         self.conflict: BneckError | None = None
 
-    def require(self, op: str, one: Flow, other: Flow, place: Place) -> None:
-        """Require equal shapes to add, equal maps to concatenate.
+    def require(self, op: str, one: Flow, other: Flow, place: Place, way_out: str = "") -> None:
+        """Require equal shapes to add, equal maps to concatenate; ``way_out`` is a hint added to what differs.
 
         Symbolic sizes that agree for some values of a symbol are taken to agree; the condition is told at the end,
         together with those of all other joins.
@@ -41,7 +41,7 @@ class Joins:
             if left == right:
                 continue
             if isinstance(left, int) and isinstance(right, int):
-                raise place.error(message, f"{name} {left} and {right} differ")
+                raise place.error(message, f"{name} {left} and {right} differ{way_out}")
             from bneck_cli.sizes.dim import agreement
 
             agreed = agreement(left, right)

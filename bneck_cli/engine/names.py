@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.layers import LAYERS
-from bneck_cli.errors import BneckError, nearest
 from bneck_cli.language.document import Place
 from bneck_cli.language.syntax import Aside, Branch, Chain, Join, Repeat, Residual, Scale, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from bneck_cli.errors import BneckError
     from bneck_cli.language.library import Program
     from bneck_cli.language.spec import Definition
     from bneck_cli.language.syntax import Option
@@ -32,7 +32,11 @@ def require_known_names(program: Program) -> None:
 
 def unknown_step(name: str, place: Place, known: Iterable[str]) -> BneckError:
     """Make the error for a step that is neither a layer nor a block."""
-    hint = nearest(name, known) or "`bneck layers` lists the layer kinds"
+    from bneck_cli.language.library import block_files
+    from bneck_cli.language.vocabulary import layer_hint
+
+    included = {block: f"blocks/{path.stem}" for block, path in block_files().items()}
+    hint = layer_hint(name, known, included) or "`bneck layers` lists the layer kinds"
     return Place(place.node, place.offset, len(name)).error(f"unknown layer or block '{name}'", hint)
 
 
@@ -48,7 +52,9 @@ def _require_known(step: Step, options: tuple[Option, ...], program: Program) ->
         raise unknown_step(step.name, step.place, [*LAYERS, *program.blocks, *program.formulas])
     for option in options:
         if option.name not in names:
-            raise option.place.error(f"{step.name} has no {kind} '{option.name}'", nearest(option.name, names))
+            from bneck_cli.language.vocabulary import option_hint
+
+            raise option.place.error(f"{step.name} has no {kind} '{option.name}'", option_hint(option.name, names))
 
 
 def _steps(body: Any, first: tuple[Option, ...] = ()) -> Iterator[tuple[Step, tuple[Option, ...]]]:

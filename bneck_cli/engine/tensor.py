@@ -36,11 +36,12 @@ class Tap(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """One use of a definition: its parameters' values, and the tensors named inside it."""
+    """One use of a definition: its parameters' values, the tensors named inside it, and where its arguments stand."""
 
     name: str
     scope: dict[str, Any]
     wires: dict[str, Flow]
+    given: dict[str, Place] = {}  # noqa: RUF012  (never changed in place)
 
 
 class Result(NamedTuple):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.joins import Joins
 from bneck_cli.engine.layers import LAYERS, WORDS, LayerError, make
+from bneck_cli.engine.layers.convolution import require_kernel_first
 from bneck_cli.engine.names import unknown_step
 from bneck_cli.engine.network import NOTHING, Cost, Fork, Layer, Node, Run, Series, Wire
 from bneck_cli.engine.tensor import (
@@ -80,6 +81,7 @@ class _Walk:
         self.blocks, self.formulas = blocks, formulas
         self.known: dict[Any, Result] = {}
         self.calls: list[str] = []
+        self.frames: list[Frame] = []
         self.layers = 0
         self.most = 0
         self.idle = False
@@ -110,6 +112,7 @@ class _Walk:
         if len(inputs) > 1 and not _begins_with_resume(net.body):
             raise net.place.error(f"the net has {len(inputs)} inputs and begins with `from` ({listed(inputs)})")
         frame = Frame(net.name, {}, wires)
+        self.frames.append(frame)
         self.bind(net, [], {}, flow, frame, net.place)
         try:
             node, out = self.body(net.body, flow, frame)
@@ -143,6 +146,7 @@ class _Walk:
             raise unknown_step(name, step.place, [*LAYERS, *self.blocks, *self.formulas])
         try:
             rule = make(name, arguments, named)
+            require_kernel_first(rule, arguments, flow.shape)
         except LayerError as error:
             raise self.layer_error(error, name, step, options, frame, usage(name)) from None
         try:
@@ -202,6 +206,8 @@ class _Walk:
                 place = option.place
         if expression is not None and not isinstance(culprit, str):
             place = expression.place
+        if error.hint:
+            return (place if expression is None else expression.place).error(f"{name}: {error}", error.hint)
         fields = LAYERS[name].fields
         if isinstance(expression, Name) and expression.name not in frame.scope:
             word = expression.name
@@ -209,10 +215,15 @@ class _Walk:
                 return expression.place.error(f"{name} {error}", "is a `->` missing before it?")
             words = [*frame.scope, *(field.name for field in fields if not field.positional)]
             field = field_at(name, culprit)
-            words += WORDS.get(field.convert, ()) if field else ()
+            own = WORDS.get(field.convert, ()) if field else ()
+            if word in own:
+                return place.error(f"{name}: {error}", usage)
+            words += own
             return expression.place.error(f"{name}: unknown name '{word}' ({error})", nearest(word, words) or usage)
         if error.word:
-            hint = nearest(error.word, [field.name for field in fields]) or usage
+            from bneck_cli.language.vocabulary import option_hint
+
+            hint = option_hint(error.word, [field.name for field in fields]) or usage
         elif "Fraction" in error.got:
             hint = "`/` is exact; `//` rounds down, round8(...) to a multiple of 8"
         return place.error(f"{name}: {error}", hint)
@@ -288,11 +299,21 @@ class _Walk:
             raise step.place.error(f"blocks nest at most {MAX_CALLS} deep")
         inside = fresh(flow.shape)._replace(origin=flow.origin)
         taps = [value for value in (*arguments, *named.values()) if isinstance(value, Tap)]
-        frame = Frame(block.name, {}, {tap.name: Flow(*tap[1:]) for tap in taps})
-        self.bind(block, arguments, named, inside, frame, step.place, options)
+        names = [parameter.name for parameter in block.parameters]
+        given = {name: argument.place for name, argument in zip(names, step.arguments, strict=False)}
+        given |= {option.name: option.value.place for option in options}
+        frame = Frame(block.name, {}, {tap.name: Flow(*tap[1:]) for tap in taps}, given)
         self.calls.append(block.name)
-        node, out = self.body(block.body, inside, frame)
+        self.frames.append(frame)
+        try:
+            self.bind(block, arguments, named, inside, frame, step.place, options)
+            node, out = self.body(block.body, inside, frame)
+        except BneckError as error:
+            if error.location and error.location.file != step.place.node.source.file:
+                error.trail.append(f"in `{spelled(block.name, arguments, named)}`, {step.place.location()}")
+            raise
         self.calls.pop()
+        self.frames.pop()
         runs = node.runs if isinstance(node, Series) and node.kind == "chain" else (Run(node, 1),)
         text = spelled(block.name, arguments, named)
         used = Series("block", block.name, text, runs, flow.shape, out.shape, node.cost, step.place)
@@ -402,7 +423,12 @@ class _Walk:
             assert not isinstance(shortcut, str)
             self.require_shortcut(shortcut, frame)
             side, across = self.body(shortcut, flow, frame)
-        return self.joined("residual", "add", (body, side), (out, across), flow, residual.place)
+        way_out = ""
+        if residual.shortcut == "identity":
+            way_out = "; `shortcut: auto` projects what enters to the shape of what leaves"
+        elif shortcut == "projection":
+            way_out = "; `shortcut: auto` follows channels and strides, not padding: write the shortcut out"
+        return self.joined("residual", "add", (body, side), (out, across), flow, residual.place, way_out)
 
     def require_shortcut(self, shortcut: Body, frame: Frame) -> None:
         """Require that a shortcut of one word is a layer, a block, or one of the words that stand for one."""
@@ -439,13 +465,20 @@ class _Walk:
         return self.joined(join.kind, op, nodes, tuple(out for _, out in results), flow, join.place)
 
     def joined(
-        self, kind: str, op: str, nodes: tuple[Node, ...], flows: tuple[Flow, ...], flow: Flow, place: Place
+        self,
+        kind: str,
+        op: str,
+        nodes: tuple[Node, ...],
+        flows: tuple[Flow, ...],
+        flow: Flow,
+        place: Place,
+        way_out: str = "",
     ) -> Result:
         """Add or concatenate what the branches give; their shapes must agree."""
         self.count(place)
         first = flows[0]
         for other in flows[1:]:
-            self.joins.require(op, first, other, place)
+            self.joins.require(op, first, other, place, way_out)
         shape = first.shape
         if op == "concat":
             channels: Size = 0
@@ -488,6 +521,11 @@ class _Walk:
         """Walk one of two bodies."""
         arrive(frame.scope, flow.shape)
         value = self.value(branch.condition, frame)
+        if isinstance(value, str):
+            name = branch.condition.name if isinstance(branch.condition, Name) else ""
+            place = frame.given.get(name, branch.condition.place)
+            hint = f"write `{value}=true`" if name in frame.given else ""
+            raise place.error(f"a condition is true or false, or a number (got '{value}')", hint)
         if truth(value, branch.condition.place):
             return self.body(branch.then, flow, frame)
         if branch.otherwise is not None:
@@ -508,17 +546,21 @@ class _Walk:
         value = frame.scope.get(resume.name, resume.name)
         name = value.name if isinstance(value, Tap) else value
         if not isinstance(name, str) or name not in frame.wires:
-            known = listed(frame.wires) if frame.wires else "none"
-            hint = nearest(resume.name, frame.wires) or f"named so far: {known}"
-            raise resume.place.error(f"no tensor is named '{show(value).strip(chr(39))}' here", hint)
+            raise self.no_tensor(show(value).strip("'"), resume, frame)
         wire = frame.wires[name]
         return Result(Wire("from", name, flow.shape, wire.shape, resume.place), wire)
 
-
-# Shapes and strides
-
-
-# Words for messages
+    def no_tensor(self, name: str, resume: Resume, frame: Frame) -> BneckError:
+        """Make the error for a tensor that is not here, at the argument that names it where it came as one."""
+        if resume.name in frame.given and len(self.frames) > 1:
+            place, wires = frame.given[resume.name], self.frames[-2].wires
+        else:
+            place, wires = resume.place, frame.wires
+            if any(name in outer.wires for outer in self.frames[:-1]):
+                hint = f"a block sees only its own names: make it a parameter of {frame.name}, and pass `{name}`"
+                return place.error(f"no tensor is named '{name}' in {frame.name}", hint)
+        known = listed(wires) if wires else "none"
+        return place.error(f"no tensor is named '{name}' here", nearest(name, wires) or f"named so far: {known}")
 
 
 def _begins_with_resume(body: Body) -> bool:

@@ -6,6 +6,7 @@ tags or duplicate keys, which are refused here.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import yaml
@@ -194,6 +195,8 @@ def _syntax_error(source: Source, error: yaml.YAMLError) -> BneckError:
     if opened is not None and ("end of stream" in problem or "did not find expected" in problem):
         problem, mark = "what begins here is not closed", opened
     location = source.location(mark.line, mark.column)
+    if re.search(r"[\[{].*\w\[", location.text[mark.column :]):
+        hint = "inside [...] put quotes around a pipeline that has brackets of its own"
     if location.text[mark.column : mark.column + 1] == "\t":
         hint = "indent with spaces, not tabs"
     return BneckError(f"not YAML: {problem}", location, hint)

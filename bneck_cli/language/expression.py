@@ -82,7 +82,8 @@ class Index(NamedTuple):
         """Pick one item of a list."""
         items, index = self.sequence.evaluate(scope), self.position.evaluate(scope)
         if not isinstance(items, tuple):
-            raise self.place.error(f"only a list has items (got {show(items)})")
+            hint = f"a size per axis is written {items}x{items}" if type(items) is int else ""
+            raise self.place.error(f"only a list has items (got {show(items)})", hint)
         if not isinstance(index, int) or not -len(items) <= index < len(items):
             raise self.place.error(f"the list has {len(items)} items, 0 to {len(items) - 1} (got index {show(index)})")
         return items[index]

@@ -88,6 +88,7 @@ def find(name: str) -> tuple[Source, str | None]:
         import sys
 
         return decode(sys.stdin.buffer.read(4 * MAX_CHARACTERS + 1), "<stdin>"), None
+    _refuse_foreign(name)
     path, colon, block = name.rpartition(":")
     if colon and block.isidentifier() and (_is_file(path) or path in network_names()):
         return find(path)[0], block
@@ -144,13 +145,13 @@ def _resolve(source: Source, through: tuple[str, ...]) -> Program:
     formulas: dict[str, Formula] = {}
     net = spec.net
     if spec.extends:
-        base = _resolve(_other(spec.extends, source, (*through, source.file)), (*through, source.file))
+        base = _brought_in(spec.extends, source, through)
         blocks.update(base.blocks)
         formulas.update(base.formulas)
         net = net or base.net
         spec = _inherit(spec, base.spec)
     for word in spec.include:
-        other = _resolve(_other(word, source, (*through, source.file)), (*through, source.file))
+        other = _brought_in(word, source, through)
         for name, definition in other.blocks.items():
             if name in blocks and blocks[name] != definition and not spec.extends:
                 raise Place(word, 0, len(word.text)).error(f"the block '{name}' is included twice")
@@ -164,6 +165,16 @@ def _resolve(source: Source, through: tuple[str, ...]) -> Program:
             raise next(iter(settings.values()))[0].error("`set` needs a net with parameters")
         net = with_settings(net, settings)
     return Program(spec, blocks, formulas, net)
+
+
+def _brought_in(word: Scalar, source: Source, through: tuple[str, ...]) -> Program:
+    """Resolve the file that a spec includes or extends; an error in it says who brought it in."""
+    other = _other(word, source, (*through, source.file))
+    try:
+        return _resolve(other, (*through, source.file))
+    except BneckError as error:
+        error.trail.append(f"{other.file} is brought in at {Place(word).location()}")
+        raise
 
 
 def _inherit(spec: Spec, base: Spec) -> Spec:
@@ -188,6 +199,14 @@ def _other(word: Scalar, source: Source, through: tuple[str, ...]) -> Source:
     if shown in through:
         raise place.error(f"'{word.text}' comes back to itself: {' -> '.join((*through, shown))}")
     return read_source(path, shown)
+
+
+def _refuse_foreign(name: str) -> None:
+    """Refuse a file that is a model in another tool's format, by its suffix."""
+    from bneck_cli.language.vocabulary import foreign
+
+    if what := foreign(name):
+        raise BneckError(f"{name} is {what}, not a spec", hint="a spec is a YAML file with `input:` and `net:`")
 
 
 def _near(name: str) -> str:

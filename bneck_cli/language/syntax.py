@@ -15,6 +15,8 @@ from bneck_cli.language.expression import Expression, Items, parse_expression
 WORD = re.compile(r"[A-Za-z_]\w*")
 PLAIN = re.compile(r"->|(?:(?!->)\S)+")
 REPEAT = re.compile(r"(\d+)x")
+ARROWS = frozenset({"→", "⟶", "⇒", "=>", "-->", ">", "|"})
+"""What other notations join steps with."""
 RESERVED = frozenset(
     {"as", "from", "first", "if", "then", "else", "and", "or", "not", "true", "false", "x", "c", "h", "w", "cin"}
 )
@@ -269,10 +271,10 @@ def _call(scalar: Scalar, words: list[Word], place: Place) -> Step:
     """Read a layer or a block with its arguments."""
     head = words[0]
     if not WORD.fullmatch(head.text):
-        hint = "is a `->` missing before it?" if head.text[:1].isalpha() else ""
         raise Place(scalar, head.start, len(head.text)).error(
-            f"expected the name of a layer or a block (got '{head.text}')", hint
+            f"expected the name of a layer or a block (got '{head.text}')", _misspelt_step(words)
         )
+    _require_plain_words(scalar, words)
     arguments: list[Expression] = []
     options: list[Option] = []
     for word in words[1:]:
@@ -287,6 +289,41 @@ def _call(scalar: Scalar, words: list[Word], place: Place) -> Step:
         else:
             arguments.append(parse_expression(scalar, word.start, word.start + len(word.text)))
     return Step(head.text, tuple(arguments), tuple(options), Place(scalar, place.offset, place.width))
+
+
+def _misspelt_step(words: list[Word]) -> str:
+    """Say how a step is written whose first word cannot be a name."""
+    head = words[0].text
+    if head.startswith("("):
+        return "a repeat of several steps is a mapping: `repeat: 3`, `body: [conv 3x3 64, relu]`; or make them a block"
+    if head.isdigit() and len(words) > 2 and words[1].text in ("x", "×"):
+        return f"a repeat has no space before its x: `{head}x {words[2].text} ...`"
+    times = re.match(r"(\d+)[*×]\s*([A-Za-z_]\w*)?", head)
+    if times:
+        return f"a repeat reads `{times[1]}x {times[2] or 'conv'} ...`"
+    call = re.fullmatch(r"([A-Za-z_]\w*)\((.*)\)", head)
+    if call:
+        return f"arguments follow without parentheses: `{' '.join([call[1], *call[2].replace(',', ' ').split()])}`"
+    return "is a `->` missing before it?" if head[:1].isalpha() else ""
+
+
+def _require_plain_words(scalar: Scalar, words: list[Word]) -> None:
+    """Refuse what other notations put between a step's words: other arrows, commas, spaces around ``=``."""
+    for index, word in enumerate(words[1:], 1):
+        place = Place(scalar, word.start, len(word.text))
+        after = [other.text for other in words[index + 1 :][:1]]
+        if word.text in ARROWS:
+            raise place.error(f"steps are joined by `->` (got '{word.text}')")
+        if word.text[0] == "=" or (word.text[-1] == "=" and WORD.fullmatch(word.text[:-1])):
+            joined = "".join([words[index - 1].text, word.text] if word.text[0] == "=" else [word.text])
+            value = after if word.text[-1] == "=" else []
+            raise place.error("an option has no spaces around its `=`", f"write `{''.join([joined, *value])}`")
+        if word.text[-1] == ",":
+            plain = " ".join(other.text.rstrip(",") for other in words)
+            comma = Place(scalar, word.start + len(word.text) - 1)
+            raise comma.error("arguments are separated by spaces (got ',')", f"write `{plain}`")
+        if word.text in ("as", "from"):
+            raise place.error(f"`{word.text}` is a step of its own", f"write `-> {' '.join([word.text, *after])}`")
 
 
 def _option(scalar: Scalar, word: Word) -> Option:
@@ -335,6 +372,13 @@ def _mapping(node: Mapping) -> Body:
                 nearest(stranger.text, known, closeness=0.85) or "write each step as an item of a list",
             )
         key, value = node.entries[0]
+        if not isinstance(value, Mapping):
+            from bneck_cli.language.vocabulary import structure_of
+
+            if structure := structure_of(key.text):
+                raise Place(key, 0, len(key.text)).error(
+                    f"unknown structure '{key.text}'", f"here it is written `{structure}: ...`"
+                )
         return _long_step(key, value)
     key, value = keys[name]
     place = Place(key, 0, len(key.text))

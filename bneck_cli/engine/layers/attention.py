@@ -93,7 +93,7 @@ class Attention(Kind):
             raise LayerError(f"needs a sequence or a map (got a vector of {x})")
         self._heads(x)
         if self.position != "none" and self.window is None:
-            raise LayerError("a position bias needs a window", "position")
+            raise LayerError("a position bias needs a window", "position", hint="give the window's side: window=7")
         if self.window is None and (self.grid or self.shift):
             raise LayerError("grid and shift need a window", "grid" if self.grid else "shift")
         if self.position == "continuous" and len(x.spatial) != 2:

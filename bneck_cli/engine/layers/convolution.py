@@ -80,6 +80,24 @@ def taps(window: Window) -> int:
     return prod(window.kernel)
 
 
+def require_kernel_first(layer: Kind, arguments: list[Any], x: Shape) -> None:
+    """Refuse `conv 64 3`, whose words are swapped: a square window of 16 or more, even, and larger than the channels.
+
+    Such a window can still be asked for, as `64x64`.
+    """
+    if layer.part != "conv" or len(arguments) != 2 or len(x.spatial) != 2:
+        return
+    kernel, channels = arguments
+    if type(kernel) is int and type(channels) is int and kernel >= 16 and kernel % 2 == 0 and channels < kernel:
+        name = layer.name
+        raise LayerError(
+            f"a window of {kernel}×{kernel} for {channels} channels?",
+            0,
+            hint=f"the kernel comes first: `{name} {channels}x{channels} {kernel}`; "
+            f"or write the window as `{kernel}x{kernel}`",
+        )
+
+
 @kind("conv")
 class Conv(Kind):
     """Cross-correlation over the spatial axes; a multiply-add counts once and bias is not counted."""

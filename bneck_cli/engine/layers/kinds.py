@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 class LayerError(Exception):
     """A layer that cannot be: the bare fact. ``culprit`` is the position or the name of the argument at fault."""
 
-    def __init__(self, message: str, culprit: int | str | None = None, word: str = "") -> None:
+    def __init__(self, message: str, culprit: int | str | None = None, word: str = "", hint: str = "") -> None:
         super().__init__(message)
         self.culprit = culprit
         self.word = word
+        self.hint = hint
         self.got = ""
 
 
@@ -168,7 +169,8 @@ def make(name: str, positional: list[Any], options: dict[str, Any]) -> Kind:
                 value = given.pop(field.name)
                 values[field.name] = field.convert(value)
             except LayerError as error:
-                complaint = LayerError(f"{field.name} must be {error}", places.get(field.name, field.name))
+                where = places.get(field.name, field.name)
+                complaint = LayerError(f"{field.name} must be {error}", where, hint=error.hint)
                 complaint.got = type(value).__name__
                 raise complaint from None
         elif field.positional:
@@ -214,6 +216,8 @@ def size(value: Any) -> Any:
     """Take a size: a whole number from 1, or a symbolic one."""
     if type(value).__name__ == "Dim":
         return value
+    if type(value) is tuple:
+        raise LayerError(f"a positive whole number (got {show(value)})", hint="the kernel comes first: `conv 3x3 64`")
     return positive(value)
 
 
@@ -240,7 +244,8 @@ def padding(value: Any) -> Any:
     if type(value) is tuple and len(value) in (2, 4):
         return tuple(natural(item) for item in value)
     if isinstance(value, (tuple, str)):
-        raise LayerError(f"a number, 1x2, (top,bottom,left,right), valid or tf_same (got {show(value)})")
+        hint = "an odd kernel keeps the map without `pad=`; TensorFlow's padding is tf_same" if value == "same" else ""
+        raise LayerError(f"a number, 1x2, (top,bottom,left,right), valid or tf_same (got {show(value)})", hint=hint)
     return natural(value)
 
 
