@@ -62,6 +62,7 @@ def run(line: str, folder: Path) -> str:
         "HOME": os.environ.get("HOME", str(folder)),
         "COLUMNS": WIDTH,
         "PYTHONIOENCODING": "utf-8",
+        **{name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ},
     }
     done = subprocess.run(
         line, check=False, shell=True, cwd=folder, env=environment, text=True, timeout=120,
