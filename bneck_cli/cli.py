@@ -261,6 +261,56 @@ def explain(
 
 
 @app.command(
+    epilog="Examples: bneck draw bottleneck --channels 256 --format text · bneck draw resnet50 -o resnet50.svg · "
+    "bneck draw 'basic 64' 'bottleneck 256' -o figure.svg · bneck draw bottleneck --format mermaid"
+)
+def draw(
+    specs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="A ...",
+            help="Blocks or networks, drawn side by side; a block with channels of its own: 'basic 64'.",
+            autocompletion=complete_block,
+        ),
+    ],
+    at: Annotated[str | None, typer.Option(metavar="PATH", help="A stage or a block of a network: layer2.")] = None,
+    input: InputOption = None,
+    channels: ChannelsOption = None,
+    in_channels: InChannelsOption = None,
+    set: SetOption = None,
+    numbers: Annotated[
+        str, typer.Option(metavar="NAME,...", help="What stands beside boxes: params, macs, shapes or none.")
+    ] = "params,macs",
+    theme: Annotated[str, typer.Option(help="Colours of an SVG: light, dark or print.")] = "light",
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format", "-f", metavar="FORMAT", help="svg, text, mermaid, dot or tikz (default: by --output)."
+        ),
+    ] = None,
+    output: OutputOption = None,
+) -> None:
+    """Draw a block as the papers' figures do, or a network as its stages."""
+    from bneck_cli.language.library import load, split_name
+    from bneck_cli.questions.draw import FORMATS as DRAWINGS
+    from bneck_cli.questions.draw import THEMES, render
+    from bneck_cli.questions.draw import draw as drawn
+
+    suffix = os.path.splitext(output)[1] if output else ""
+    usual = "text" if output is None and sys.stdout.isatty() else "svg"
+    chosen = format or {".mmd": "mermaid", ".dot": "dot", ".gv": "dot", ".tex": "tikz", ".txt": "text"}.get(
+        suffix, usual
+    )
+    check_format(chosen, DRAWINGS)
+    if theme not in THEMES:
+        raise typer.BadParameter(f"no theme '{theme}': one of {', '.join(THEMES)}", param_hint="--theme")
+    asked = settings(input, channels, in_channels, set, None, 1)
+    found = drawn([(name, load(split_name(name)[0])) for name in specs], asked, at, words(numbers))
+    ascii_only = output is None and not (sys.stdout.encoding or "").lower().startswith("utf")
+    write(render(found, chosen, theme, ascii_only), output)
+
+
+@app.command(
     epilog="Examples: bneck footprint resnet50 · bneck footprint resnet50 --batch 32 --dtype fp16 --device a100 · "
     "bneck footprint my.yaml --device 100GFLOPS,20GB/s"
 )

@@ -20,6 +20,7 @@ FLOORS = (
     ("data",),
     ("engine",),
     ("flow",),
+    ("pictures",),
     ("questions",),
     ("formats",),
     ("catalog",),

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bneck_cli.errors import BneckError, listed, nearest
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -124,6 +126,8 @@ class Wire(NamedTuple):
 
 Node = Layer | Series | Fork | Wire
 NOTHING = Cost()
+MOST_COPIES = 10_000
+"""Copies in a row that can be named one by one."""
 
 
 class Entry(NamedTuple):
@@ -194,6 +198,26 @@ def children(node: Node) -> list[Child]:
             return numbered
         return _named([(name_of(run.node), run.node, run.copies) for run in node.runs])
     return _named(_branches(node)) if isinstance(node, Fork) else []
+
+
+def at_path(root: Node, path: str, name: str) -> Node:
+    """Return the node at a path such as ``layer2.0.conv1``, as reports print it.
+
+    Raises BneckError, with what is there instead, for a path that is not in the network called ``name``.
+    """
+    node, walked = root, ""
+    for word in path.split("."):
+        held: dict[str, Node] = {}
+        for child in children(node):
+            held |= {child.label: child.node}
+            if word not in held and child.copies <= MOST_COPIES:
+                held |= {copy.label: copy.node for copy in child.opened()}
+        if word not in held:
+            known = f"{walked or name} has {listed(held, 'and') if held else 'nothing more'}"
+            raise BneckError(f"nothing stands at '{path}'", hint=nearest(word, held) or known)
+        node = held[word]
+        walked = f"{walked}.{word}" if walked else word
+    return node
 
 
 def inner(series: Series) -> Series:

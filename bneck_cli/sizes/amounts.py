@@ -29,3 +29,17 @@ def read_figure(text: str) -> Figure | None:
     half = unit // 2
     low, high = -(-(digits * unit - half) // scale), (digits * unit + half) // scale
     return Figure(text.strip(), digits * unit // scale, low, high)
+
+
+def rounded(value: int) -> str:
+    """Write a whole number with three digits and a unit: ``4.09G``, ``25.6M``, ``736k``."""
+    shift = max(0, len(str(value)) - 3)
+    digits = (value + 10**shift // 2) // 10**shift
+    if digits == 1000:
+        digits, shift = 100, shift + 1
+    thousands = min((shift + 2) // 3, 4)
+    if not thousands:
+        return str(value)
+    decimals = max(0, 3 * thousands - shift)
+    whole, part = divmod(digits * 10 ** max(0, shift - 3 * thousands), 10**decimals)
+    return f"{whole:,}" + (f".{part:0{decimals}}" if decimals else "") + " kMGT"[thousands]

@@ -1,0 +1,308 @@
+"""A block as the papers' figures draw one: boxes in a row, shortcuts in a lane beside them, branches side by side.
+
+A network of layers is series and forks, so every size is known before anything is placed: an element is made of its
+parts in one pass up, and nothing can overlap.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from bneck_cli.engine.network import Fork, Layer, Series, Wire
+from bneck_cli.pictures.labels import POINTWISE, Label, flat, holds_something, label, shape_words
+from bneck_cli.pictures.marks import Bar, Box, Element, Joint, Line, Picture, Words, moved
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bneck_cli.engine.network import Node
+    from bneck_cli.pictures.marks import Mark, Measures
+
+SIGNS = {"add": "+", "scale": "×"}
+
+
+class Item(NamedTuple):
+    """A part of a stack, and the shape that is written beside the arrow out of it (nothing where it is plain)."""
+
+    element: Element
+    shape: str
+
+
+def drawn_block(title: str, node: Series, caption: str, m: Measures, shapes: bool = True) -> Element:
+    """Return a block under its title, from the shape that enters to the one that leaves, its caption below."""
+    ends = [text_element(shape_words(shape), "shape", m) for shape in (node.shape, node.out)]
+    inside = items(flat(node), m)
+    if not shapes:
+        inside = [item._replace(shape="") for item in inside]
+    drawn = stack([Item(ends[0], ""), *inside, Item(ends[1], "")], m)
+    return column([text_element(title, "head", m), drawn, text_element(caption, "subtitle", m)], m)
+
+
+def page(title: str, subtitle: str, elements: Sequence[Element], m: Measures, headed: bool = True) -> Picture:
+    """Return elements side by side on a page, its title and subtitle above."""
+    body = row(elements, 2 * m.apart)
+    above = [text_element(title, "title", m), text_element(subtitle, "subtitle", m)] if headed else []
+    whole = column([*above, body], m)
+    margin = m.apart if m.round else 0
+    marks = moved(whole.marks, margin, margin)
+    return Picture(title, whole.width + 2 * margin, whole.height + 2 * margin, marks)
+
+
+def row(elements: Sequence[Element], apart: float) -> Element:
+    """Return elements side by side, their tops in line."""
+    marks: list[Mark] = []
+    x = 0.0 if any(isinstance(one.width, float) for one in elements) else 0
+    for element in elements:
+        marks += moved(element.marks, x, 0)
+        x += element.width + apart
+    width = max(0, x - apart)
+    return Element(width, max(one.height for one in elements), width // 2, tuple(marks))
+
+
+def column(elements: Sequence[Element], m: Measures) -> Element:
+    """Return elements one above the other, their middles in line, without arrows."""
+    shown = [element for element in elements if element.width]
+    width = max(element.width for element in shown)
+    marks: list[Mark] = []
+    y: float = 0
+    for element in shown:
+        marks += moved(element.marks, (width - element.width) // 2, y)
+        y += element.height + m.joint / 3 if m.round else element.height + 1
+    return Element(width, y - (m.joint / 3 if m.round else 1), width // 2, tuple(marks))
+
+
+def text_element(text: str, role: str, m: Measures) -> Element:
+    """Return a line of text by itself."""
+    width, height = (m.wide(text, role) if text else 0), m.high(role)
+    return Element(width, height, width // 2, (Words(width // 2, m.middle(0, height), text, role),))
+
+
+# Stacks
+
+
+def stack(items: Sequence[Item], m: Measures) -> Element:
+    """Return elements one after the other, their spines in line, an arrow and a shape in every gap."""
+    left = max((item.element.spine for item in items), default=0)
+    right = max((item.element.width - item.element.spine for item in items), default=0)
+    noted = [m.beside + m.wide(item.shape, "small") for item in items[:-1] if item.shape]
+    right = max([right, *noted])
+    marks: list[Mark] = []
+    y: float = 0
+    for index, (element, shape) in enumerate(items):
+        marks += moved(element.marks, left - element.spine, y)
+        y += element.height
+        if index + 1 < len(items):
+            after = items[index + 1].element
+            marks.append(Line(((left, y), (left, y + m.gap)), head=not after.bare))
+            if shape:
+                marks.append(Words(left + m.beside, m.middle(y, m.gap), shape, "small", "start"))
+            y += m.gap
+    return Element(left + right, y, left, tuple(marks), bool(items) and items[0].element.bare)
+
+
+def items(nodes: Sequence[Node], m: Measures) -> list[Item]:
+    """Return the elements of nodes in a row; what works point by point stands in the box before it."""
+    found: list[Item] = []
+    final = shape_words(nodes[-1].out) if nodes else ""
+    last = ""
+    index = 0
+    while index < len(nodes):
+        node = nodes[index]
+        index += 1
+        if isinstance(node, Wire):
+            if node.kind == "from":
+                found.append(Item(text_element(f"from {node.name.removeprefix('../')}", "note", m), ""))
+            continue
+        if isinstance(node, Layer):
+            more = []
+            words = label(node)
+            while words.fill != "pill" and index < len(nodes):
+                follower = nodes[index]
+                if not isinstance(follower, Layer) or follower.op not in POINTWISE:
+                    break
+                more.append(POINTWISE[follower.op])
+                index += 1
+            element = box(words, " · ".join(more), m)
+        elif isinstance(node, Fork):
+            element = fork(node, m)
+        else:
+            element = repeated(node, m)
+        shape = shape_words(node.out)
+        found.append(Item(element, "" if shape in (last, final) else shape))
+        last = shape
+    return found
+
+
+def box(words: Label, more: str, m: Measures) -> Element:
+    """Return a box: its first line strong, the others plain, what follows point by point below."""
+    if words.fill == "pill":
+        width = m.wide(words.lines[0], "pill") + 2 * m.inside[0]
+        height = m.high("pill") + (m.inside[1] if m.round else 0)
+        marks = (
+            Box(0, 0, width, height, "pill", height / 2 if m.round else 0),
+            Words(width // 2, m.middle(0, height), words.lines[0], "pill"),
+        )
+        return Element(width, height, width // 2, marks)
+    lines = [(text, "plain" if index else "strong") for index, text in enumerate(words.lines)]
+    lines += [(more, "small")] if more else []
+    return boxed(lines, words.fill, m)
+
+
+def boxed(lines: Sequence[tuple[str, str]], fill: str, m: Measures, least: float = 0, share: float = -1) -> Element:
+    """Return lines of text in a box, with a bar for a share of the whole where one is given."""
+    width = max(m.least, least, *(m.wide(text, role) + 2 * m.inside[0] for text, role in lines))
+    if not m.round and width % 2 == 0:
+        width += 1
+    y = m.inside[1]
+    marks: list[Mark] = []
+    for text, role in lines:
+        marks.append(Words(width // 2, m.middle(y, m.high(role)), text, role))
+        y += m.high(role)
+    if share >= 0 and m.bar:
+        marks.append(Bar(m.inside[0] * 0.7, y + m.bar / 2, width - m.inside[0] * 1.4, share))
+        y += m.bar
+    height = y + m.inside[1]
+    return Element(width, height, width // 2, (Box(0, 0, width, height, fill, m.round), *marks))
+
+
+def repeated(series: Series, m: Measures) -> Element:
+    """Return identical copies as one of them in a dashed frame that says how many."""
+    run = series.runs[0]
+    inside = stack(items(flat(run.node), m), m)
+    words = f"×{run.copies}"
+    edge = m.inside[1] + m.round if m.round else 2
+    top = edge + (m.high("note") if m.round else 0)
+    width = max(inside.width + 2 * edge, m.wide(words, "note") + 3 * edge)
+    height = inside.height + 2 * m.gap + top
+    spine = edge + inside.spine
+    marks: list[Mark] = [Box(0, 0, width, height, "frame", m.round)]
+    marks.append(Words(width - edge, m.middle(0, m.high("note")) + (edge / 3 if m.round else 1), words, "note", "end"))
+    start = top + (m.gap if m.round else 0)
+    marks += [Line(((spine, 0), (spine, start)), head=not inside.bare), *moved(inside.marks, edge, start)]
+    marks.append(Line(((spine, start + inside.height), (spine, height)), head=False))
+    return Element(width, height, spine, tuple(marks), bare=True)
+
+
+# Forks
+
+
+def fork(node: Fork, m: Measures) -> Element:
+    """Return branches from one tensor and what joins them."""
+    if node.kind in ("residual", "scale"):
+        body, side = (node.branches[0], node.branches[1]) if node.kind == "residual" else (None, node.branches[0])
+        return around(body, side, SIGNS["add" if node.kind == "residual" else "scale"], m)
+    if node.kind == "aside":
+        return beside(node.branches[0], m)
+    return fan(node, m)
+
+
+def branch(node: Node | None, m: Measures) -> Element:
+    """Return what a branch holds as one element; nothing where it is the identity."""
+    if node is None or not holds_something(node):
+        return Element(0, 0, 0, (), bare=True)
+    return stack(items(flat(node), m), m)
+
+
+def around(body: Node | None, side: Node, sign: str, m: Measures) -> Element:
+    """Return a body on the spine and a lane beside it, from where the tensor divides to where the two join."""
+    main, other = branch(body, m), branch(side, m)
+    spine = main.spine
+    top = m.turn + m.fall
+    height = max(main.height, other.height, 0 if other.width else m.gap)
+    joint_top = top + height + m.gap
+    level = m.middle(joint_top, m.joint)
+    lane = max(main.width, m.reach) + m.lane + other.spine
+    marks: list[Mark] = []
+    if main.width:
+        marks += moved(main.marks, 0, top)
+        marks.append(Line(((spine, 0), (spine, top)), head=not main.bare))
+        marks.append(Line(((spine, top + main.height), (spine, joint_top))))
+    else:
+        marks.append(Line(((spine, 0), (spine, joint_top))))
+    end = (spine + m.reach, level)
+    if other.width:
+        y = top + (height - other.height) // 2
+        marks.append(Line(((spine, m.turn), (lane, m.turn), (lane, y)), head=not other.bare))
+        marks += moved(other.marks, lane - other.spine, y)
+        marks.append(Line(((lane, y + other.height), (lane, level), end)))
+        right = lane - other.spine + other.width
+    else:
+        marks.append(Line(((spine, m.turn), (lane, m.turn), (lane, level), end)))
+        marks.append(Words(lane + m.beside, m.middle(m.turn, level - m.turn), "identity", "note", "start"))
+        right = lane + m.beside + m.wide("identity", "note")
+    marks.append(Joint(spine, level, sign))
+    left = max(0, m.reach - spine)
+    return Element(right + left, joint_top + m.joint, spine + left, moved(marks, left, 0), bare=True)
+
+
+def beside(head: Node, m: Measures) -> Element:
+    """Return a head that does not run: dashed, and joined to nothing."""
+    other = branch(head, m)
+    words = text_element("does not run", "note", m)
+    top = m.turn + m.fall
+    lane = m.lane + max(other.spine, words.spine)
+    marks: list[Mark] = [Line(((0, m.turn), (lane, m.turn), (lane, top)), head=not other.bare, dashed=True)]
+    marks += moved(other.marks, lane - other.spine, top)
+    marks += moved(words.marks, lane - words.spine, top + other.height)
+    height = top + other.height + words.height
+    marks.append(Line(((0, 0), (0, height)), head=False))
+    right = lane + max(other.width - other.spine, words.width - words.spine)
+    return Element(right, height, 0, tuple(marks), bare=True)
+
+
+def fan(node: Fork, m: Measures) -> Element:
+    """Return branches side by side: a rail above them, and below a bar that concatenates or a joint that adds."""
+    branches = [branch(one, m) for one in node.branches]
+    branches = [one if one.width else _passing(m) for one in branches]
+    names = [m.wide(text, "note") for text in ("split",) if node.kind == "split"]
+    places, x = [], 0.0 if m.round else 0
+    for one in branches:
+        places.append(x)
+        x += one.width + m.apart
+    width = x - m.apart
+    spines = [place + one.spine for place, one in zip(places, branches, strict=True)]
+    concat = node.join is None or node.join.op == "concat"
+    bar = boxed([(f"concatenate · {shape_words(node.out)}", "strong")], "join", m)
+    bar_left, bar_width = spines[0], spines[-1] - spines[0]
+    if bar_width < bar.width:
+        bar_left, bar_width = (spines[0] + spines[-1] - bar.width) // 2, bar.width
+    spine = (spines[0] + spines[-1]) // 2
+    if not concat and len(spines) % 2:
+        spine = spines[len(spines) // 2]
+    top = m.turn + m.fall
+    height = max(one.height for one in branches)
+    marks: list[Mark] = []
+    bottom = top + height + m.gap
+    level = m.middle(bottom, m.joint)
+    for one, place, at in zip(branches, places, spines, strict=True):
+        y = top + (height - one.height) // 2
+        marks += moved(one.marks, place, y)
+        marks.append(Line(((spine, 0), (spine, m.turn), (at, m.turn), (at, y)), head=not one.bare))
+        if concat or at == spine:
+            marks.append(Line(((at, y + one.height), (at, bottom))))
+        else:
+            side = spine - m.reach if at < spine else spine + m.reach
+            marks.append(Line(((at, y + one.height), (at, level), (side, level))))
+    if concat:
+        marks += moved(
+            boxed([(f"concatenate · {shape_words(node.out)}", "strong")], "join", m, least=bar_width).marks,
+            bar_left,
+            bottom,
+        )
+        height = bottom + bar.height
+    else:
+        marks.append(Joint(spine, level, SIGNS["add"]))
+        height = bottom + m.joint
+    if names:
+        marks.append(Words(spine + m.beside, m.middle(0, m.turn), "split", "note", "start"))
+    left = max(0, -bar_left) if concat else 0
+    right = max(width, bar_left + bar_width if concat else 0, spine + m.beside + max(names, default=0))
+    return Element(left + right, height, spine + left, moved(marks, left, 0), bare=True)
+
+
+def _passing(m: Measures) -> Element:
+    """Return a branch that is the identity: a line with its name."""
+    width = m.beside + m.wide("identity", "note")
+    line = Line(((0, 0), (0, m.gap)), head=False)
+    words = Words(m.beside, m.middle(0, m.gap), "identity", "note", "start")
+    return Element(width, m.gap, 0, (line, words), bare=True)

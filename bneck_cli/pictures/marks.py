@@ -1,0 +1,183 @@
+"""What a drawing is made of, and what it is measured with: marks at places, in pixels or in cells of characters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+class Box(NamedTuple):
+    """A rectangle.
+
+    ``fill`` names its kind (``conv``, ``pool`` ...); a ``frame`` is dashed and empty, ``band0`` and ``band1`` lie
+    behind rows.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
+    fill: str
+    round: float = 0
+
+
+class Words(NamedTuple):
+    """A line of text centred on ``y``; ``anchor`` says whether ``x`` is its start, middle or end."""
+
+    x: float
+    y: float
+    text: str
+    role: str
+    anchor: str = "middle"
+
+
+class Line(NamedTuple):
+    """Straight segments through ``points``, across or down, their corners rounded; ``head`` ends in an arrowhead."""
+
+    points: tuple[tuple[float, float], ...]
+    head: bool = True
+    dashed: bool = False
+
+
+class Joint(NamedTuple):
+    """A circle with the sign of what joins there: ``+`` or ``×``."""
+
+    x: float
+    y: float
+    sign: str
+
+
+class Bar(NamedTuple):
+    """A share of a whole, from 0 to 1, as a bar of ``width``."""
+
+    x: float
+    y: float
+    width: float
+    share: float
+
+
+Mark = Box | Words | Line | Joint | Bar
+
+
+class Picture(NamedTuple):
+    """A whole drawing: its size and its marks, those behind first."""
+
+    title: str
+    width: float
+    height: float
+    marks: tuple[Mark, ...]
+
+
+class Element(NamedTuple):
+    """A part of a drawing by itself, its upper left corner at 0, 0.
+
+    ``spine`` is the x at which the tensor enters at the top and leaves at the bottom; a ``bare`` element begins with a
+    line, so the arrow into it has no head.
+    """
+
+    width: float
+    height: float
+    spine: float
+    marks: tuple[Mark, ...]
+    bare: bool = False
+
+
+class Measures(NamedTuple):
+    """The sizes that a layout is made with; ``wide`` and ``high`` measure a line of text in its role."""
+
+    wide: Callable[[str, str], float]
+    high: Callable[[str], float]
+    inside: tuple[float, float]
+    """Between a box and its text, across and down."""
+    least: float
+    """The width of a box at least."""
+    gap: float
+    """Between two elements of a stack, where the arrow is."""
+    turn: float
+    """From where a tensor enters to where a branch leaves it."""
+    fall: float
+    """From where a branch leaves to the top of what stands on it."""
+    lane: float
+    """Between a body and the lane of what goes around it."""
+    apart: float
+    """Between branches side by side."""
+    reach: float
+    """From a joint's middle to where lines from the side end."""
+    joint: float
+    """The height of a joint."""
+    beside: float
+    """Between a line and the words beside it."""
+    round: float
+    bar: float
+    """The height of a bar with the space above it; 0 where there are none."""
+
+    def middle(self, top: float, height: float) -> float:
+        """Return the middle of a stretch: of cells, the upper of two."""
+        return top + (height / 2 if self.round else (height - 1) // 2)
+
+
+def moved(marks: Iterable[Mark], x: float, y: float) -> tuple[Mark, ...]:
+    """Return the marks, each ``x`` to the right and ``y`` further down."""
+    shifted: list[Mark] = []
+    for mark in marks:
+        if isinstance(mark, Line):
+            shifted.append(mark._replace(points=tuple((a + x, b + y) for a, b in mark.points)))
+        else:
+            shifted.append(mark._replace(x=mark.x + x, y=mark.y + y))
+    return tuple(shifted)
+
+
+NARROW = "".join(map(chr, range(32, 127))) + "×·–—→²³⌊⌋…√≈"
+_PLAIN = """
+318 401 460 838 636 950 780 275 390 390 500 838 318 361 318 337 636 636 636 636 636 636 636 636 636 636 337 337 838 838
+838 531 1000 684 686 698 770 632 575 775 752 295 295 656 557 863 748 787 603 787 695 635 611 732 684 989 685 611 685
+390 337 390 838 500 500 613 635 550 635 615 352 635 634 278 278 579 278 974 634 612 635 635 411 521 392 634 592 818 592
+592 525 636 337 636 838 838 318 500 1000 838 401 401 390 390 1000 637 838"""
+_BOLD = """
+348 456 521 838 696 1002 872 306 457 457 523 838 380 415 380 365 696 696 696 696 696 696 696 696 696 696 400 400 838 838
+838 580 1000 774 762 734 830 683 683 821 837 372 372 775 637 995 837 850 733 850 770 720 682 812 774 1103 771 724 725
+457 365 457 838 500 500 675 716 593 716 678 435 716 712 343 343 665 343 1042 712 687 716 716 493 595 478 712 652 924 645
+652 582 712 365 712 838 838 380 500 1000 838 438 438 457 457 1000 667 838"""
+WIDEST = 1100
+
+ROLES = {
+    "title": (22, True, False),
+    "subtitle": (17, False, False),
+    "head": (21, True, False),
+    "strong": (19, True, False),
+    "plain": (18, False, False),
+    "small": (15, False, False),
+    "shape": (17, False, False),
+    "note": (15, False, True),
+    "pill": (15, False, False),
+    "row": (17, True, False),
+}
+"""How each role of text is set: its size in pixels, whether it is bold, whether it is italic."""
+
+
+def advances(bold: bool) -> dict[str, int]:
+    """Return the advance widths of DejaVu Sans in thousandths of its size: the widest of the usual sans serifs."""
+    numbers = (_BOLD if bold else _PLAIN).split()
+    return dict(zip(NARROW, map(int, numbers), strict=True))
+
+
+def pixels() -> Measures:
+    """Measure in pixels, as SVG has them."""
+    tables = {bold: advances(bold) for bold in (False, True)}
+
+    def wide(text: str, role: str) -> float:
+        size, bold, _ = ROLES[role]
+        table = tables[bold]
+        return sum(table.get(character, WIDEST) for character in text) * size / 1000
+
+    def high(role: str) -> float:
+        return float(ROLES[role][0] + 7)
+
+    return Measures(wide, high, (22, 9), 156, 34, 26, 34, 42, 22, 17, 34, 10, 8, 20)
+
+
+def cells() -> Measures:
+    """Measure in cells of a grid of characters."""
+    return Measures(lambda text, _: len(text), lambda _: 1, (2, 1), 5, 1, 0, 2, 3, 2, 2, 1, 2, 0, 0)

@@ -1,0 +1,159 @@
+"""A network as stages: its lines, cut at the names that they give and before a second block."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from bneck_cli.engine.network import Cost, Fork, Layer, Series, Wire
+from bneck_cli.pictures.labels import POINTWISE, SILENT, label, written
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bneck_cli.engine.network import Node
+    from bneck_cli.sizes.shape import Shape
+
+
+class Stage(NamedTuple):
+    """A line of a network: what its box says, the shape that leaves it, what it reads (stages by their index)."""
+
+    lines: tuple[str, ...]
+    fill: str
+    name: str
+    out: Shape
+    cost: Cost
+    reads: tuple[int, ...]
+    blocks: tuple[Series, ...]
+    """The blocks in it, copy by copy up to a hundred."""
+
+
+# From a network to its stages
+
+
+class _Stages:
+    """The stages found so far, and the names of what they made."""
+
+    def __init__(self, inputs: tuple[str, ...]) -> None:
+        self.stages: list[Stage] = []
+        self.names: dict[str, int] = dict.fromkeys(inputs, -1)
+        self.items: list[Node] = []
+        self.reads: list[int] = []
+        self.begins: int = -1
+
+    def add(self, node: Node) -> None:
+        """Take the next node of the net."""
+        if isinstance(node, Wire):
+            if node.kind == "as":
+                self.close(node.name)
+                self.names[node.name] = len(self.stages) - 1
+            else:
+                self.close()
+                self.begins = self.names.get(node.name, -1)
+            return
+        if isinstance(node, Layer) and node.op in SILENT:
+            return
+        if self.items and _is_block(node) and any(map(_is_block, self.items)):
+            self.close()
+        self.items.append(node)
+        self.reads += [self.names[name] for name in taken(node) if name in self.names]
+
+    def close(self, name: str = "") -> None:
+        """End the stage at hand, if there is one."""
+        if not self.items:
+            if name and self.stages and not self.stages[-1].name:
+                self.stages[-1] = self.stages[-1]._replace(name=name)
+            return
+        lines, fill = described(self.items)
+        cost = Cost()
+        for item in self.items:
+            cost = cost.plus(item.cost)
+        reads = tuple(dict.fromkeys(index for index in (self.begins, *self.reads) if index >= 0))
+        blocks = tuple(block for item in self.items for block in _blocks(item))
+        self.stages.append(Stage(lines, fill, name, self.items[-1].out, cost, reads, blocks))
+        self.items, self.reads, self.begins = [], [], len(self.stages) - 1
+
+
+def stages(root: Series, inputs: tuple[str, ...]) -> list[Stage]:
+    """Cut a network into stages: its lines, cut at names, where a named tensor is taken, and before a second block."""
+    found = _Stages(inputs)
+    for run in root.runs:
+        line = isinstance(run.node, Series) and run.node.kind == "chain"
+        if line:
+            found.close()
+        for node in _opened(root._replace(runs=(run,))):
+            found.add(node)
+        if line:
+            found.close()
+    found.close()
+    return found.stages
+
+
+def _opened(series: Series) -> Iterator[Node]:
+    """Yield nodes in a row, their pipelines opened."""
+    for run in series.runs:
+        if isinstance(run.node, Series) and run.node.kind == "chain":
+            yield from _opened(run.node)
+        elif run.copies > 1:
+            yield series._replace(kind="repeat", name="", text="", runs=(run,), label="")
+        else:
+            yield run.node
+
+
+def _is_block(node: Node) -> bool:
+    """Tell whether a node is a block, a repeat or a fork: what a stage has at most one of."""
+    return isinstance(node, (Series, Fork))
+
+
+def _blocks(node: Node) -> list[Series]:
+    """Return a block, or the copies of a repeat that are blocks."""
+    if not isinstance(node, Series):
+        return []
+    if node.kind == "block":
+        return [node]
+    return [block for run in node.runs for block in _blocks(run.node) * min(run.copies, 100)]
+
+
+def taken(node: Node, depth: int = 0) -> Iterator[str]:
+    """Yield the tensors of the net that a node takes by name; inside a block each bears one ``../`` more."""
+    if isinstance(node, Wire):
+        ups = node.name.count("../")
+        if node.kind == "from" and ups == depth:
+            yield node.name[3 * ups :]
+    elif isinstance(node, Series):
+        for run in node.runs:
+            yield from taken(run.node, depth + (node.kind == "block"))
+    elif isinstance(node, Fork):
+        for branch in node.branches:
+            yield from taken(branch, depth)
+
+
+def described(items: list[Node]) -> tuple[tuple[str, ...], str]:
+    """Return the lines of a stage's box, and its fill: that of its first layer, or a block's."""
+    lines: list[str] = []
+    fill = ""
+    for item in items:
+        if isinstance(item, Layer):
+            words = label(item)
+            if item.op in POINTWISE and lines:
+                continue
+            lines.append(words.lines[0])
+            fill = fill or ("other" if words.fill == "pill" else words.fill)
+        else:
+            lines.append(_block_words(item))
+            fill = "block"
+    return tuple(lines[:3] if len(lines) <= 3 else (*lines[:2], f"and {len(lines) - 2} more")), fill or "other"
+
+
+def _block_words(node: Node) -> str:
+    """Say what a block is: ``3 × bottleneck, 256``; a fork by its kind."""
+    if isinstance(node, Fork):
+        return {"add": "sum", "concat": "concatenation", "split": "split", "aside": "does not run"}.get(
+            node.kind, node.kind
+        )
+    assert isinstance(node, Series)
+    copies, name = 1, node.name
+    if node.kind == "repeat":
+        copies = sum(run.copies for run in node.runs)
+        name = node.name or next((run.node.name for run in node.runs if isinstance(run.node, Series)), "")
+    words = f"{name or 'block'}, {written(node.out.channels)}"
+    return f"{copies} × {words}" if copies > 1 else words

@@ -1,0 +1,199 @@
+"""Draw a block, a network, or several blocks side by side; the drawing shows what the analysis says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from bneck_cli.engine.analysis import Settings, analyze_program
+from bneck_cli.engine.network import Layer, Series, at_path, inner
+from bneck_cli.errors import BneckError, listed, nearest
+from bneck_cli.language.library import split_name
+from bneck_cli.pictures.blocks import drawn_block, page
+from bneck_cli.pictures.grid import arranged, draw_grid
+from bneck_cli.pictures.labels import written
+from bneck_cli.pictures.marks import cells, pixels
+from bneck_cli.pictures.stages import stages
+from bneck_cli.sizes.amounts import rounded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bneck_cli.engine.analysis import Analysis
+    from bneck_cli.engine.network import Cost, Size
+    from bneck_cli.language.library import Program
+    from bneck_cli.pictures.marks import Element, Measures, Picture
+    from bneck_cli.pictures.stages import Stage
+
+NUMBERS = ("params", "macs", "shapes", "none")
+"""What may be written beside boxes; ``shapes`` leaves the costs out, ``none`` leaves the shapes out as well."""
+THEMES = ("light", "dark", "print")
+FORMATS = ("svg", "text", "mermaid", "dot", "tikz")
+
+
+class Drawing(NamedTuple):
+    """What is to be drawn: networks or blocks, each analysed, under one title."""
+
+    title: str
+    subjects: tuple[Subject, ...]
+    numbers: tuple[str, ...]
+
+
+class Subject(NamedTuple):
+    """One part of a drawing: a network, where ``node`` is None, or a block of it."""
+
+    name: str
+    analysis: Analysis
+    node: Series | None
+
+
+def draw(
+    programs: Sequence[tuple[str, Program]],
+    settings: Settings = Settings(),
+    at: str | None = None,
+    numbers: tuple[str, ...] = ("params", "macs"),
+) -> Drawing:
+    """Analyse what is to be drawn.
+
+    A block without channels is drawn with its symbols. ``at`` is the path of a block in the network.
+    Raises BneckError for a path that is not there, and for ``numbers`` that are not known.
+    """
+    for word in numbers:
+        if word not in NUMBERS:
+            raise BneckError(f"--numbers: unknown word '{word}'", hint=nearest(word, NUMBERS) or listed(NUMBERS))
+    subjects = []
+    for name, program in programs:
+        own = settings
+        words = split_name(name)[1]
+        if words:
+            own = own._replace(channels=words[0])
+        if program.block is not None and own.channels is None and "channels" not in dict(own.values):
+            own = own._replace(symbolic=True, input=own.input or ("HxW" if own.in_channels else None))
+        analysis = analyze_program(program, own)
+        node = _block_at(analysis, at) if at else analysis.root if program.block is not None else None
+        titled = f"{inner(node).name or at}: {at} of {analysis.name}" if at and node else analysis.name
+        subjects.append(Subject(f"{titled} {words[0]}" if words else titled, analysis, node))
+    return Drawing(" and ".join(subject.name for subject in subjects), tuple(subjects), numbers)
+
+
+def _block_at(analysis: Analysis, path: str) -> Series:
+    """Find the block at a path; of a stage, its first."""
+    node = at_path(analysis.root, path, analysis.name)
+    while isinstance(node, Series) and inner(node).kind == "repeat":
+        node = inner(node).runs[0].node
+    if not isinstance(node, Series):
+        what = "a single layer" if isinstance(node, Layer) else "no block"
+        raise BneckError(f"'{path}' is {what}", hint="name the block or the stage that it is in")
+    return node
+
+
+def caption(cost: Cost, numbers: Sequence[str]) -> str:
+    """Say what a part costs, in the measures asked for."""
+    said = {"params": f"{amount(cost.params)} params", "macs": f"{amount(cost.macs)} MACs"}
+    return " · ".join(said[word] for word in numbers if word in said)
+
+
+def amount(size: Size) -> str:
+    """Write a cost: exactly below a million, else with three digits and a unit; a formula as it is."""
+    if not isinstance(size, int):
+        return written(size)
+    return f"{size:,}" if size < 1_000_000 else rounded(size)
+
+
+def lay_out(drawing: Drawing, m: Measures) -> Picture:
+    """Place everything that is drawn, in pixels or in cells."""
+    elements: list[Element] = []
+    shapes = "none" not in drawing.numbers
+    for name, analysis, node in drawing.subjects:
+        if node is not None:
+            elements.append(drawn_block(name, node, caption(node.cost, drawing.numbers), m, shapes))
+        else:
+            elements += _network(analysis, drawing.numbers, m)
+    alone = len(drawing.subjects) == 1
+    first = drawing.subjects[0]
+    if alone and first.node is None:
+        shape = ", ".join(str(shape) for shape in first.analysis.inputs.values())
+        totals = caption(first.analysis.cost, drawing.numbers)
+        return page(drawing.title, " · ".join(part for part in (shape, totals) if part), elements, m)
+    return page(drawing.title, "", elements, m, headed=False)
+
+
+def _network(analysis: Analysis, numbers: tuple[str, ...], m: Measures) -> Iterator[Element]:
+    """Yield the stages of a network, and beside a plain chain the block that it has most of."""
+    found, outputs = _stages(analysis)
+    whole = analysis.cost.macs
+
+    def share(stage: Stage) -> float:
+        macs = stage.cost.macs
+        return macs / whole if isinstance(macs, int) and isinstance(whole, int) and whole else -1.0
+
+    yield draw_grid(found, outputs, lambda stage: caption(stage.cost, numbers), share, m)
+    if max(arranged(found, outputs).columns, default=0) == 0:
+        for title, block in _commonest(found):
+            yield drawn_block(title, block, caption(block.cost, numbers), m, "none" not in numbers)
+
+
+def _stages(analysis: Analysis) -> tuple[list[Stage], list[int]]:
+    found = stages(analysis.root, tuple(analysis.inputs))
+    if not found:
+        raise BneckError(f"{analysis.name} has no layer to draw")
+    return found, [index for index, stage in enumerate(found) if stage.name in analysis.outputs]
+
+
+def _commonest(found: Sequence[Stage]) -> list[tuple[str, Series]]:
+    """Choose the block that a network has most of: its first copy, and one that is built in another way, if any is."""
+    copies: dict[str, list[Series]] = {}
+    for stage in found:
+        for block in stage.blocks:
+            copies.setdefault(block.name, []).append(block)
+    if not copies:
+        return []
+    name, held = max(copies.items(), key=lambda item: len(item[1]))
+    first = held[0]
+    other = next((block for block in held[1:] if _skeleton(block) != _skeleton(first)), None)
+    if other is None:
+        return [(name, first)]
+    return [(f"{name}: the first", first), (f"{name}: the others", other)]
+
+
+def _skeleton(node: object) -> object:
+    """Reduce a node to how it is built, whatever its sizes."""
+    if isinstance(node, Layer):
+        return node.op
+    if isinstance(node, Series):
+        return tuple((_skeleton(run.node), run.copies) for run in node.runs)
+    branches = getattr(node, "branches", ())
+    return (getattr(node, "kind", ""), tuple(map(_skeleton, branches)))
+
+
+def render(drawing: Drawing, format: str, theme: str = "light", ascii_only: bool = False) -> Iterator[str]:
+    """Write a drawing: as ``svg``, ``text``, ``tikz``, or without places as ``mermaid`` or ``dot``.
+
+    Raises BneckError where a graph of several subjects is asked for.
+    """
+    if format == "text":
+        from bneck_cli.pictures.text import render_text
+
+        return render_text(lay_out(drawing, cells()), ascii_only)
+    if format == "svg":
+        from bneck_cli.pictures.svg import render_svg
+
+        return render_svg(lay_out(drawing, pixels()), theme)
+    if format == "tikz":
+        from bneck_cli.pictures.tikz import render_tikz
+
+        return render_tikz(lay_out(drawing, pixels()))
+    return _graph(drawing, format)
+
+
+def _graph(drawing: Drawing, format: str) -> Iterator[str]:
+    from bneck_cli.pictures.graph import block_graph, render_dot, render_mermaid, stage_graph
+
+    if len(drawing.subjects) > 1:
+        raise BneckError(f"--format {format} draws one block or network", hint="draw each by itself, or as svg or text")
+    _, analysis, node = drawing.subjects[0]
+    if node is not None:
+        graph = block_graph(node)
+    else:
+        found, _ = _stages(analysis)
+        graph = stage_graph(found, [caption(stage.cost, drawing.numbers) for stage in found])
+    return render_mermaid(graph) if format == "mermaid" else render_dot(graph, drawing.title)

@@ -1,0 +1,254 @@
+"""Drawings: nothing overlaps, every line leads from one thing to another, and what they show is the analysis's."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bneck_cli import BneckError
+from bneck_cli.engine.analysis import Settings
+from bneck_cli.engine.layers import LAYERS
+from bneck_cli.language.document import Source
+from bneck_cli.language.library import block_files, load, network_names, resolve
+from bneck_cli.pictures import labels
+from bneck_cli.pictures.marks import NARROW, Box, Joint, Line, Words, advances, cells, pixels
+from bneck_cli.questions.draw import FORMATS, THEMES, draw, lay_out, render
+
+if TYPE_CHECKING:
+    from bneck_cli.pictures.marks import Measures, Picture
+    from bneck_cli.questions.draw import Drawing
+
+GOLDEN = Path(__file__).parent / "golden"
+MEASURES = {"pixels": pixels(), "cells": cells()}
+Rectangle = tuple[float, float, float, float]
+
+
+def drawing(name: str, channels: str | None = None, **settings: str) -> Drawing:
+    """Draw something of the library."""
+    return draw([(name, load(name))], Settings(channels=channels, **settings))  # type: ignore[arg-type]
+
+
+def block(name: str) -> Drawing:
+    """Draw a bundled block at 128 channels, or on what it asks for."""
+    inputs = {"encoder": "128x49", "reduction_a": "128x35x35", "tokens": "128x14x14"}
+    for given_input in (inputs.get(name), "128x56x56", "128x35x35", "128x16x16"):
+        for channels in ("128", None):
+            try:
+                return draw([(name, load(name))], Settings(channels=channels, input=given_input, in_channels=None))
+            except BneckError as error:
+                last = error
+    raise last
+
+
+# Geometry
+
+
+def covered(words: Words, m: Measures) -> Rectangle:
+    """Return the rectangle that a line of text covers."""
+    width, height = m.wide(words.text, words.role), m.high(words.role) * (0.7 if m.round else 1)
+    x = words.x - {"start": 0, "middle": width / 2, "end": width}[words.anchor]
+    return (x, words.y - height / 2, width, height)
+
+
+def overlap(one: Rectangle, other: Rectangle, slack: float) -> bool:
+    """Tell whether two rectangles share more than an edge."""
+    return (
+        one[0] + slack < other[0] + other[2]
+        and other[0] + slack < one[0] + one[2]
+        and one[1] + slack < other[1] + other[3]
+        and other[1] + slack < one[1] + one[3]
+    )
+
+
+def within(one: Rectangle, other: Rectangle, slack: float) -> bool:
+    """Tell whether one rectangle lies inside another."""
+    return (
+        one[0] >= other[0] - slack
+        and one[1] >= other[1] - slack
+        and one[0] + one[2] <= other[0] + other[2] + slack
+        and one[1] + one[3] <= other[1] + other[3] + slack
+    )
+
+
+def require_sound(picture: Picture, m: Measures) -> None:
+    """Require disjoint boxes, texts that are inside or outside of them, and lines that end on something."""
+    slack = 1.0 if m.round else 0.5
+    boxes = [mark for mark in picture.marks if isinstance(mark, Box) and not mark.fill.startswith(("band", "frame"))]
+    areas: list[Rectangle] = [(box.x, box.y, box.width, box.height) for box in boxes]
+    page = (0, 0, picture.width + 1, picture.height + 1)
+    for index, area in enumerate(areas):
+        assert within(area, page, slack), boxes[index]
+        assert area[2] > 0
+        assert area[3] > 0
+        assert not any(overlap(area, other, slack) for other in areas[index + 1 :]), boxes[index]
+    texts = [mark for mark in picture.marks if isinstance(mark, Words)]
+    for words in texts:
+        area = covered(words, m)
+        assert within(area, page, slack), words
+        assert not any(overlap(area, box, slack) and not within(area, box, slack) for box in areas), words
+    joints = [mark for mark in picture.marks if isinstance(mark, Joint)]
+    for line in (mark for mark in picture.marks if isinstance(mark, Line) and mark.head):
+        x, y = line.points[-1]
+        near = m.gap if m.round else 2
+        on_box = any(bx - near <= x <= bx + w + near and by - near <= y <= by + h + near for bx, by, w, h in areas)
+        on_joint = any(abs(joint.x - x) <= m.reach + 1 and abs(joint.y - y) <= m.joint for joint in joints)
+        on_text = any(
+            a - near <= x <= a + w + near and b - near <= y <= b + h + near
+            for a, b, w, h in (covered(words, m) for words in texts)
+        )
+        assert on_box or on_joint or on_text, line
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("name", network_names())
+def test_a_network_is_drawn_without_overlaps(name: str, measure: str) -> None:
+    """Every bundled network is sound in pixels and in cells."""
+    require_sound(lay_out(drawing(name), MEASURES[measure]), MEASURES[measure])
+
+
+@pytest.mark.parametrize("name", block_files())
+def test_a_block_is_drawn_without_overlaps(name: str) -> None:
+    """Every bundled block is sound in pixels and in cells."""
+    found = block(name)
+    for m in MEASURES.values():
+        require_sound(lay_out(found, m), m)
+
+
+LAYER = st.sampled_from(
+    ["conv 3x3 8", "conv 1x1 8 -> bn -> relu", "bn -> relu", "dwconv 5x5", "gelu", "conv 3x3 8 groups=2 dilation=2"]
+)
+
+
+def wrapped(inside: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    """Put bodies into the structures of the language."""
+    several = st.lists(inside, min_size=2, max_size=3)
+    return st.one_of(
+        st.lists(inside, min_size=1, max_size=3),
+        inside.map(lambda body: {"residual": body}),
+        st.tuples(inside, inside).map(lambda pair: {"residual": pair[0], "shortcut": pair[1]}),
+        several.map(lambda bodies: {"add": bodies}),
+        several.map(lambda bodies: [{"concat": bodies}, "conv 1x1 8"]),
+        inside.map(lambda body: {"scale": body}),
+        inside.map(lambda body: {"aside": body}),
+        inside.map(lambda body: {"repeat": 3, "body": body}),
+    )
+
+
+BODIES = st.recursive(LAYER | st.just("identity"), wrapped, max_leaves=8)
+
+
+@given(body=BODIES)
+def test_any_tree_is_drawn_without_overlaps(body: object) -> None:
+    """A random tree of series and forks is sound, in pixels and in cells."""
+    import json
+
+    spec = f"input: 8 x 16 x 16\nblocks:\n  b():\n    - conv 1x1 8\n    - {json.dumps(body)}\nnet: b\n"
+    program = resolve(Source("random.yaml", spec))
+    found = draw([("b", program._replace(block="b", net=None))], Settings(input="8x16x16"))
+    for m in MEASURES.values():
+        require_sound(lay_out(found, m), m)
+
+
+# What is written
+
+
+def test_every_kind_has_words() -> None:
+    """Each kind of layer has a label, and each pointwise name is a kind."""
+    assert set(labels.POINTWISE) <= set(LAYERS)
+    assert set(labels.POINTWISE) >= labels.SILENT
+
+
+@pytest.mark.parametrize(
+    ("arguments", "golden"),
+    [
+        (("basic", "64"), "draw-basic.txt"),
+        (("bottleneck", "256"), "draw-bottleneck.txt"),
+        (("bottleneck", None), "draw-bottleneck-symbols.txt"),
+        (("unet", None), "draw-unet.txt"),
+        (("resnet50", None), "draw-resnet50.txt"),
+    ],
+)
+def test_a_drawing_in_characters(arguments: tuple[str, str | None], golden: str) -> None:
+    """The drawing in characters is the agreed one, and in ASCII nothing but ASCII."""
+    found = drawing(*arguments)
+    assert "".join(render(found, "text")) == (GOLDEN / golden).read_text(encoding="utf-8")
+    assert "".join(render(found, "text", ascii_only=True)).isascii()
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_an_svg_is_xml_and_holds_what_a_viewer_needs(theme: str) -> None:
+    """An SVG parses, has neither styles nor references, and every text of the layout."""
+    found = drawing("resnet50")
+    text = "".join(render(found, "svg", theme))
+    root = ElementTree.fromstring(text)
+    assert not re.search(r"<style|url\(|href", text)
+    written = {element.text for element in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"3 × bottleneck, 256", "layer1", "56×56", "ResNet-50"} <= written
+
+
+def test_names_are_escaped_in_every_format() -> None:
+    """What a spec calls its parts cannot break out of a drawing."""
+    spec = "name: '<b>\"&_{x}'\ninput: 8 x 4 x 4\nnet:\n  - conv 1x1 8\n"
+    found = draw([("x", resolve(Source("x.yaml", spec)))])
+    ElementTree.fromstring("".join(render(found, "svg")))
+    assert "<b>" not in "".join(render(found, "mermaid"))
+    assert '"<b>\\"&_{x}"' in "".join(render(found, "dot"))
+    assert "\\_\\{x\\}" in "".join(render(found, "tikz"))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format_draws(format: str) -> None:
+    """Each format writes a block and a network."""
+    for name, channels in (("se_bottleneck", "64"), ("fpn_resnet50", None)):
+        assert len("".join(render(drawing(name, channels), format)).splitlines()) > 10
+
+
+def test_a_graph_has_the_edges_of_the_block() -> None:
+    """The bottleneck as Mermaid: three boxes, what they are joined to, and the shortcut."""
+    lines = "".join(render(drawing("bottleneck", "64"), "mermaid")).splitlines()
+    assert '  n1["1×1, 16<br/>BN · ReLU"]' in lines
+    edges = [line.strip() for line in lines if "-->" in line]
+    assert edges == [f"n{a} --> n{b}" for a, b in ((0, 1), (1, 2), (2, 3), (3, 4), (0, 4), (4, 5), (5, 6))]
+
+
+def test_a_block_of_a_network_is_drawn_as_it_stands_there() -> None:
+    """``at`` draws the block at a path, a stage's first; a layer and a path that is not there are refused."""
+    program = load("resnet50")
+    text = "".join(render(draw([("resnet50", program)], at="layer2"), "text"))
+    assert "3×3, 128 /2" in text
+    assert "1×1, 512 /2" in text
+    assert "3×3, 128 /2" not in "".join(render(draw([("resnet50", program)], at="layer2.1"), "text"))
+    with pytest.raises(BneckError, match="nothing stands at 'layer5'"):
+        draw([("resnet50", program)], at="layer5")
+    with pytest.raises(BneckError, match="single layer"):
+        draw([("resnet50", program)], at="maxpool")
+
+
+def test_unknown_numbers_are_refused() -> None:
+    """A word that is no number beside a box has a nearest."""
+    with pytest.raises(BneckError, match="unknown word 'parms'"):
+        draw([("resnet18", load("resnet18"))], numbers=("parms",))
+
+
+def test_costs_of_stages_add_up_to_the_network() -> None:
+    """The stages of a drawing hold all parameters and all multiply-adds of their network, once."""
+    from bneck_cli.questions.draw import _stages
+
+    for name in network_names():
+        analysis = drawing(name).subjects[0].analysis
+        found, _ = _stages(analysis)
+        assert sum(stage.cost.params for stage in found) == analysis.cost.params, name
+        assert sum(stage.cost.macs for stage in found) == analysis.cost.macs, name
+
+
+def test_widths_of_text_are_those_of_a_font() -> None:
+    """The table of widths has one for every character, wider in bold."""
+    plain, bold = advances(bold=False), advances(bold=True)
+    assert set(plain) == set(bold) == set(NARROW)
+    assert all(bold[character] >= plain[character] for character in NARROW)
