@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bneck_cli.engine.network import NOTHING, Node, Run, Series, Wire
+from bneck_cli.engine.network import NOTHING, Layer, Node, Run, Series, Wire
 from bneck_cli.errors import BneckError
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def arrive(scope: dict[str, Any], shape: Shape) -> None:
 
 def series(kind: str, name: str, nodes: list[Node], shape: Shape, out: Shape, place: Place) -> Series:
     """Make a series of nodes; equal ones in a row are one run, and an ``as`` at the end labels what it follows."""
+    shape = enters(nodes[0], shape) if nodes else shape
     runs: list[Run] = []
     cost = NOTHING
     for node in nodes:
@@ -78,6 +79,13 @@ def series(kind: str, name: str, nodes: list[Node], shape: Shape, out: Shape, pl
             runs.append(Run(node, 1))
     label = nodes[-1].name if nodes and isinstance(nodes[-1], Wire) and nodes[-1].kind == "as" else ""
     return Series(kind, name, place.text(), tuple(runs), shape, out, cost, place, label)
+
+
+def enters(node: Node, arrives: Shape) -> Shape:
+    """Return the shape of the first tensor that a node works on: one that it takes by name, else what arrives."""
+    if isinstance(node, Wire):
+        return node.out
+    return arrives if isinstance(node, Layer) else node.shape
 
 
 def identity(flow: Flow, place: Place) -> Result:

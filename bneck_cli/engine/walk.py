@@ -20,6 +20,7 @@ from bneck_cli.engine.tensor import (
     Tap,
     arrive,
     came_from,
+    enters,
     fresh,
     identity,
     rebased,
@@ -316,7 +317,8 @@ class _Walk:
         self.frames.pop()
         runs = node.runs if isinstance(node, Series) and node.kind == "chain" else (Run(node, 1),)
         text = spelled(block.name, arguments, named)
-        used = Series("block", block.name, text, runs, flow.shape, out.shape, node.cost, step.place)
+        shape = enters(node, flow.shape)
+        used = Series("block", block.name, text, runs, shape, out.shape, node.cost, step.place)
         return Result(used, out)
 
     def bind(
@@ -403,6 +405,7 @@ class _Walk:
             first = ", ".join(f"{option.name}={written(self.value(option.value, frame))}" for option in repeat.first)
             text = (f"{count}x " if count > 1 else "") + last.text + (f" first({first})" if first else "")
             name = last.name if isinstance(last, Series) else last.op
+        shape = enters(runs[0].node, shape) if runs else shape
         repeated = Series("repeat", name, text, tuple(runs), shape, flow.shape, cost, repeat.place)
         return Result(repeated, flow)
 
@@ -489,7 +492,9 @@ class _Walk:
         cost = NOTHING
         for node in nodes:
             cost = cost.plus(node.cost)
-        return Result(Fork(kind, nodes, layer, flow.shape, shape, cost, place), Flow(shape, first.stride, place))
+        begins = [enters(node, flow.shape) for node in nodes]
+        taken = flow.shape if flow.shape in begins or kind == "split" else begins[0]
+        return Result(Fork(kind, nodes, layer, taken, shape, cost, place), Flow(shape, first.stride, place))
 
     def scale(self, scale: Scale, flow: Flow, frame: Frame) -> Result:
         """Multiply by a gate, which may be one value per channel."""

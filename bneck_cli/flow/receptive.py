@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bneck_cli.engine.network import Fork, Layer, Series, Wire, branch_name, children, inner, name_of
+from bneck_cli.engine.network import Layer
+from bneck_cli.flow.follow import Follow
 
 if TYPE_CHECKING:
     from bneck_cli.engine.analysis import Analysis
-    from bneck_cli.engine.network import Node
     from bneck_cli.sizes.shape import Shape
 
 POINTWISE = frozenset(
     {"bn", "ln", "gn", "in", "rmsnorm", "lrn", "linear", "prelu", "softmax", "layer_scale", "shuffle"}
 )
+JOINS = frozenset({"add", "concat", "scale"})
 WHOLE_MAP = frozenset({"global_avgpool", "global_maxpool", "flatten"})
 
 
@@ -63,17 +64,6 @@ class Reach(NamedTuple):
             return UNKNOWN
         return Reach(tuple(mine.then(theirs) for mine, theirs in zip(self.axes, step.axes, strict=True)))
 
-    def times(self, count: int) -> Reach:
-        """Give what is seen after the same step ``count`` times."""
-        if count == 1 or not self.known:
-            return self
-        if all(axis.jump == 1 for axis in self.axes):
-            return Reach(tuple(Axis(1, axis.low * count, axis.high * count) for axis in self.axes))
-        reach = self
-        for _ in range(count - 1):
-            reach = reach.then(self)
-        return reach
-
 
 WHOLE = Reach(whole=True)
 UNKNOWN = Reach()
@@ -84,142 +74,45 @@ def here(rank: int) -> Reach:
     return Reach((Axis(1, 0, 0),) * rank)
 
 
+class Sight:
+    """What a position sees, as a meaning of the operations."""
+
+    def start(self, shape: Shape) -> Reach:
+        """See oneself."""
+        return here(len(shape.spatial))
+
+    def steps(self, layer: Layer) -> tuple[Reach | None, ...]:
+        """Return the step of a layer; a join sees what its branches see, and a gate is not counted."""
+        if layer.rule is None and layer.op in JOINS:
+            step = here(len(layer.out.spatial))
+            return (step, None) if layer.op == "scale" else (step,) * len(layer.inputs)
+        return (step_of(layer),)
+
+    def then(self, first: Reach, second: Reach) -> Reach:
+        """Compose two steps."""
+        return first.then(second)
+
+    def join(self, values: list[Reach]) -> Reach:
+        """Join what branches see."""
+        return joined(values)
+
+
 def reaches(analysis: Analysis, folded: bool = True) -> dict[str, Reach]:
-    """Give the reach of what leaves every layer and group, by path; of folded copies, that of the last.
+    """Return the reach of what leaves every layer and group, by path; of folded copies, that of the last.
 
     Heads that do not run are left out. A reach is unknown after a layer that makes the map finer, where branches of
     different strides join, and where attention stays within windows.
     """
-    found: dict[str, Reach] = {}
-    wires = {name: here(len(shape.spatial)) for name, shape in analysis.inputs.items()}
-    _Walk(found, folded).groups(analysis.root, "", next(iter(wires.values())), wires)
-    return found
+    return {visit.path: visit.leaving for visit in Follow(analysis, Sight()).visits(folded) if not visit.idle}
 
 
 def receptive_field(analysis: Analysis) -> Reach:
-    """Give the reach of the last feature map: what the pooling of the whole map, or the net's end, is given."""
-    walk = _Walk({}, folded=True)
-    wires = {name: here(len(shape.spatial)) for name, shape in analysis.inputs.items()}
-    visits: list[_Visit] = []
-    reach = walk.series(analysis.root, next(iter(wires.values())), wires, visits)
-    pooled = [visit.before for visit in visits if isinstance(visit.node, Layer) and visit.node.op in WHOLE_MAP]
-    return pooled[0] if pooled else reach
-
-
-class _Visit(NamedTuple):
-    """A named node as the walk met it: what entered it, and the step that one copy makes."""
-
-    node: Node
-    before: Reach
-    step: Reach
-    wires: dict[str, Reach]
-
-
-class _Walk:
-    """A walk that names what it meets as the report does."""
-
-    def __init__(self, found: dict[str, Reach], folded: bool) -> None:
-        self.found, self.folded = found, folded
-        self.steps: dict[int, Reach] = {}
-
-    def groups(self, node: Node, path: str, before: Reach, wires: dict[str, Reach]) -> None:
-        """Record the reach of everything that a node holds."""
-        visits: list[_Visit] = []
-        scope = dict(wires)
-        if isinstance(node, Series):
-            node = inner(node)
-            if node.kind == "block":
-                scope = {f"../{name}": reach for name, reach in wires.items()}
-            self.series(node, before, scope, visits)
-        elif isinstance(node, Fork):
-            self.fork(node, before, scope, visits)
-        held = children(node)
-        for child, visit in zip(held, visits, strict=True):
-            if child.idle:
-                continue
-            entering = visit.before
-            copies = [child] if self.folded else list(child.opened())
-            for copy in copies:
-                name = f"{path}.{copy.label}" if path else copy.label
-                if self.folded and child.copies > 1:
-                    entering = entering.then(visit.step.times(child.copies - 1))
-                self.found[name] = entering.then(visit.step)
-                if not isinstance(child.node, Layer):
-                    self.groups(child.node, name, entering, visit.wires)
-                entering = self.found[name]
-
-    def series(self, series: Series, before: Reach, wires: dict[str, Reach], visits: list[_Visit] | None) -> Reach:
-        """Walk nodes one after the other."""
-        reach = before
-        for run in series.runs:
-            if series.kind == "repeat":
-                reach = self.named(run.node, run.copies, reach, wires, visits)
-            else:
-                reach = self.run(run.node, run.copies, name_of(run.node), reach, wires, visits)
-        return reach
-
-    def run(
-        self,
-        node: Node,
-        copies: int,
-        name: str,
-        before: Reach,
-        wires: dict[str, Reach],
-        visits: list[_Visit] | None,
-    ) -> Reach:
-        """Walk copies of a node; what has no name stands in its parent, as in the report."""
-        if isinstance(node, Wire):
-            if node.kind == "as":
-                wires[node.name] = before
-                return before
-            return wires.get(node.name, UNKNOWN)
-        if isinstance(node, Series) and not name:
-            return self.series(node, before, wires, visits)
-        if isinstance(node, Fork) and not name:
-            return self.fork(node, before, wires, visits)
-        shown = isinstance(node, Layer) or children(node)
-        return self.named(node, copies, before, wires, visits if shown else None)
-
-    def named(
-        self, node: Node, copies: int, before: Reach, wires: dict[str, Reach], visits: list[_Visit] | None
-    ) -> Reach:
-        """Walk copies of a node with a name, and note what entered it."""
-        if visits is not None:
-            visits.append(_Visit(node, before, self.step(node, len(before.axes), wires), dict(wires)))
-        if isinstance(node, (Layer, Fork)) or node.kind == "block":
-            return before.then(self.step(node, len(before.axes), wires).times(copies))
-        assert isinstance(node, Series)
-        reach = self.series(node, before, wires, None)  # it may name tensors that what follows takes
-        return reach if copies == 1 else before.then(self.step(node, len(before.axes), wires).times(copies))
-
-    def fork(self, fork: Fork, before: Reach, wires: dict[str, Reach], visits: list[_Visit] | None) -> Reach:
-        """Walk branches from one tensor and join what they see."""
-        if fork.kind == "aside":
-            if visits is not None and children(fork.branches[0]):
-                visits.append(_Visit(fork.branches[0], before, UNKNOWN, dict(wires)))
-            return before
-        ends = [
-            self.run(branch, 1, branch_name(fork, index), before, wires, visits)
-            for index, branch in enumerate(fork.branches)
-        ]
-        reach = before if fork.kind == "scale" else joined(ends)
-        if visits is not None and fork.join is not None:
-            visits.append(_Visit(fork.join, reach, here(len(reach.axes)), dict(wires)))
-        return reach
-
-    def step(self, node: Node, rank: int, wires: dict[str, Reach]) -> Reach:
-        """Give the step of one copy of a node, from its own input; a block that takes no tensor is walked once."""
-        if isinstance(node, Layer):
-            return step_of(node)
-        key = id(node)
-        if key not in self.steps:
-            scope = {} if isinstance(node, Series) and node.kind == "block" else dict(wires)
-            if isinstance(node, Series):
-                self.steps[key] = self.series(node, here(rank), scope, None)
-            else:
-                assert isinstance(node, Fork)
-                self.steps[key] = self.fork(node, here(rank), scope, None)
-        return self.steps[key]
+    """Return the reach of the last feature map: what the pooling of the whole map, or the net's end, is given."""
+    follow = Follow(analysis, Sight())
+    for operation, entering in follow.held(follow.part, follow.inputs):
+        if isinstance(operation.node, Layer) and operation.node.op in WHOLE_MAP:
+            return follow.value(entering[0])
+    return follow.value(follow.run(follow.part, follow.inputs)[follow.part.outs[0]])
 
 
 def joined(ends: list[Reach]) -> Reach:

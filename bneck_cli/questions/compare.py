@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.engine.analysis import Analysis, analyze_program
-from bneck_cli.engine.network import Fork, Layer, Node, Series, entries
+from bneck_cli.engine.network import entries
 from bneck_cli.errors import BneckError, listed
+from bneck_cli.flow.follow import depth
 from bneck_cli.language.library import split_name
 from bneck_cli.questions.analyze import describe_input, grouped, requirements
 
@@ -122,7 +123,7 @@ def _metrics(candidates: list[Candidate]) -> list[Metric]:
         ("params", "params", [c.analysis.cost.params for c in candidates]),
         ("macs", "MACs", [c.analysis.cost.macs * c.analysis.batch for c in candidates]),
         ("activations", "activations", [c.analysis.cost.activations * c.analysis.batch for c in candidates]),
-        ("depth", "depth", [depth(c.analysis.root) for c in candidates]),
+        ("depth", "depth", [depth(c.analysis) for c in candidates]),
     ]
     return [Metric(key, title, tuple(values)) for key, title, values in rows if any(value != 0 for value in values)]
 
@@ -139,31 +140,6 @@ def part_params(analysis: Analysis, part: str) -> Size:
         if entry.layer.rule is not None and entry.layer.rule.part == part:
             total = total + entry.layer.cost.params * entry.copies
     return total
-
-
-def depth(root: Series) -> int:
-    """Count the layers with multiply-adds on the longest path from an input to the end."""
-    return _longest(root, 0, {})
-
-
-def _longest(node: Node, start: int, wires: dict[str, int]) -> int:
-    """Follow a node from a depth of ``start``; named tensors remember theirs."""
-    if isinstance(node, Layer):
-        return start + (node.cost.macs != 0)
-    if isinstance(node, Series):
-        scope = wires if node.kind != "block" else {f"../{name}": depth for name, depth in wires.items()}
-        for run in node.runs:
-            after = _longest(run.node, start, scope)
-            start = start + (after - start) * run.copies
-        return start
-    if isinstance(node, Fork):
-        if node.kind == "aside":
-            return start
-        return max(start, *(_longest(branch, start, wires) for branch in node.branches))
-    if node.kind == "as":
-        wires[node.name] = start
-        return start
-    return wires.get(node.name, 0)
 
 
 # The conclusion in words

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.engine.network import Cost, Entry, entries
 from bneck_cli.errors import BneckError, listed
+from bneck_cli.flow.follow import depth
 from bneck_cli.flow.receptive import receptive_field
 from bneck_cli.questions.alignment import Alignment, Change, Pair, Part, settings_of, written
 from bneck_cli.questions.analyze import describe_input, grouped, requirements, rule_of
-from bneck_cli.questions.compare import depth, times
+from bneck_cli.questions.compare import times
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -325,7 +326,7 @@ def _totals(one: Analysis, other: Analysis) -> Iterator[Total]:
         ("params", "params", one.cost.params, other.cost.params),
         ("macs", unit, one.cost.macs * one.batch, other.cost.macs * other.batch),
         ("activations", "activations", one.cost.activations * one.batch, other.cost.activations * other.batch),
-        ("depth", "depth", depth(one.root), depth(other.root)),
+        ("depth", "depth", depth(one), depth(other)),
     ]
     for key, title, before, after in rows:
         yield Total(key, title, before, after, after - before)

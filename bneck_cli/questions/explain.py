@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bneck_cli.engine.analysis import Settings, analyze_program
 from bneck_cli.engine.network import Fork, Layer, Series, children, entries, inner
 from bneck_cli.errors import BneckError, listed, nearest
+from bneck_cli.flow.follow import depth
 from bneck_cli.flow.receptive import reaches, receptive_field
 from bneck_cli.language.library import load
 from bneck_cli.questions.analyze import describe_input, grouped
-from bneck_cli.questions.compare import depth, times
+from bneck_cli.questions.compare import times
 from bneck_cli.questions.match import MEASURES, match
 
 if TYPE_CHECKING:
@@ -496,7 +497,7 @@ def _network(analysis: Analysis) -> Explanation:
     """Explain a network: where its map shrinks, where its weights and multiply-adds are, what it sees."""
     cost = analysis.cost
     short = (
-        f"{analysis.name} takes {describe_input(analysis)} to {analysis.root.out}: {depth(analysis.root)} layers with "
+        f"{analysis.name} takes {describe_input(analysis)} to {analysis.root.out}: {depth(analysis)} layers with "
         f"weights deep, {grouped(cost.params)} parameters, {grouped(cost.macs)} multiply-adds."
     )
     steps = [sentence for _, sentence in _shrinking(analysis) if sentence] if _has_one_map(analysis) else []

@@ -1,0 +1,175 @@
+"""One list of operations: what an analysed network does with tensors, each of which is a number.
+
+The tree of a network is for people; whoever follows tensors (depth, receptive fields, liveness, results that nobody
+reads) follows these lists. Names of tensors are resolved here and nowhere else.
+
+A part of the tree has a list of its own, relative to the part: -1 is the tensor that arrives, -2, -3 and so on are
+those that it takes by name from outside, and results are numbered from 0 in execution order. A list of tensors that
+holds the results and then the inputs backwards is therefore indexed by any of these numbers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from bneck_cli.engine.network import Fork, Layer, Series, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bneck_cli.engine.analysis import Analysis
+    from bneck_cli.engine.network import Node
+    from bneck_cli.sizes.shape import Shape
+
+ARRIVES = -1
+"""The tensor that arrives at a part."""
+OUTER = "../"
+"""What a block puts before the name of a tensor of its caller."""
+
+
+class Operation(NamedTuple):
+    """A layer (``part`` is None) or a part, in so many copies one after the other.
+
+    ``inputs`` are the tensors that it takes: what arrives, then others. A later copy takes what the one before it gave
+    for what arrives, and the same others. Results are numbered from ``first``: what leaves, then the tensors that a
+    part names, of the last copy.
+    """
+
+    node: Layer | Series | Fork
+    part: Part | None
+    copies: int
+    inputs: tuple[int, ...]
+    first: int
+
+    @property
+    def results(self) -> range:
+        """The numbers of the tensors that it gives."""
+        return range(self.first, self.first + 1 + (len(self.part.given) if self.part else 0))
+
+
+class Part(NamedTuple):
+    """The operations of a series or a fork, in execution order.
+
+    ``inputs`` are the shapes of what arrives and of the tensors that are ``taken`` by name from outside. ``outs`` are
+    the numbers of what leaves and of the tensors that are ``given`` a name that holds outside. A part that the tree
+    shares is shared.
+    """
+
+    node: Series | Fork
+    inputs: tuple[Shape, ...]
+    taken: tuple[str, ...]
+    operations: tuple[Operation, ...]
+    outs: tuple[int, ...]
+    given: tuple[str, ...]
+    results: int
+    """How many tensors its operations give."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether it does not run at inference."""
+        return isinstance(self.node, Fork) and self.node.kind == "aside"
+
+
+def operations(analysis: Analysis) -> Part:
+    """List what a network does; its first input arrives, and others are taken by name."""
+    scope = _Scope(_Listing(), analysis.root)
+    scope.names[next(iter(analysis.inputs))] = ARRIVES
+    return scope.closed(analysis.root, scope.inside(analysis.root))
+
+
+def network_outputs(analysis: Analysis, part: Part) -> tuple[int, ...]:
+    """Return the tensors that leave a network: those that its spec names, else what leaves its last layer.
+
+    An input that leaves as it is counts where something takes it.
+    """
+    program = analysis.program
+    if not program.spec.outputs or program.block is not None:
+        return part.outs[:1]
+    numbers = {next(iter(analysis.inputs)): ARRIVES}
+    numbers |= {name: ~index for index, name in enumerate(part.taken, 1)}
+    numbers |= zip(part.given, part.outs[1:], strict=True)
+    return tuple(numbers[word.text] for word in program.spec.outputs if word.text in numbers)
+
+
+class _Listing:
+    """The parts listed so far, each by the identity of its node."""
+
+    def __init__(self) -> None:
+        self.known: dict[int, Part] = {}
+
+    def part(self, node: Series | Fork) -> Part:
+        """List a part once, however often it is used."""
+        if id(node) not in self.known:
+            scope = _Scope(self, node)
+            self.known[id(node)] = scope.closed(node, scope.inside(node))
+        return self.known[id(node)]
+
+
+class _Scope:
+    """A part while it is listed: the tensors in reach by name, and those that were taken from outside."""
+
+    def __init__(self, listing: _Listing, node: Series | Fork) -> None:
+        self.listing = listing
+        self.inputs = [node.shape]
+        self.taken: list[str] = []
+        self.names: dict[str, int] = {}
+        self.given: dict[str, int] = {}
+        self.operations: list[Operation] = []
+        self.count = 0
+
+    def closed(self, node: Series | Fork, out: int) -> Part:
+        """Return the part when all is listed; the names that a block gives are its own."""
+        given = {} if isinstance(node, Series) and node.kind == "block" else self.given
+        return Part(
+            node=node,
+            inputs=tuple(self.inputs),
+            taken=tuple(self.taken),
+            operations=tuple(self.operations),
+            outs=(out, *given.values()),
+            given=tuple(given),
+            results=self.count,
+        )
+
+    def inside(self, node: Series | Fork) -> int:
+        """List what a node holds; return the tensor that leaves it."""
+        if isinstance(node, Series):
+            tensor = ARRIVES
+            for run in node.runs:
+                tensor = self.node(run.node, run.copies, tensor)
+            return tensor
+        ends = [ARRIVES] if node.kind == "scale" else []
+        ends += [self.node(branch, 1, ARRIVES) for branch in node.branches]
+        return ARRIVES if node.join is None else self.operation(node.join, None, 1, ends)
+
+    def node(self, node: Node, copies: int, tensor: int) -> int:
+        """List copies of a node to which a tensor arrives; return what leaves the last copy."""
+        if isinstance(node, Wire):
+            if node.kind == "from":
+                return self.named(node.name, node.out)
+            self.names[node.name] = self.given[node.name] = tensor
+            return tensor
+        if isinstance(node, Layer):
+            return self.operation(node, None, copies, (tensor,))
+        part = self.listing.part(node)
+        block = isinstance(node, Series) and node.kind == "block"
+        taken = [name.removeprefix(OUTER) if block else name for name in part.taken]
+        inputs = [tensor, *map(self.named, taken, part.inputs[1:])]
+        out = self.operation(node, part, copies, inputs)
+        for number, name in enumerate(part.given, out + 1):
+            self.names[name] = self.given[name] = number
+        return out
+
+    def named(self, name: str, shape: Shape) -> int:
+        """Return the tensor of a name; one that nothing here gave comes from outside."""
+        if name not in self.names:
+            self.inputs.append(shape)
+            self.taken.append(name)
+            self.names[name] = -len(self.inputs)
+        return self.names[name]
+
+    def operation(self, node: Layer | Series | Fork, part: Part | None, copies: int, inputs: Iterable[int]) -> int:
+        """Add an operation; return its first result."""
+        done = Operation(node, part, copies, tuple(inputs), self.count)
+        self.operations.append(done)
+        self.count = done.results.stop
+        return done.first

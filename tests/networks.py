@@ -1,0 +1,172 @@
+"""Random networks for tests that follow tensors, and their literal expansion: every copy, every name looked up anew."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bneck_cli.engine.network import Layer, Series, Wire
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from bneck_cli.engine.analysis import Analysis
+    from bneck_cli.engine.network import Node
+
+
+class Step(NamedTuple):
+    """One executed layer: the tensors it reads and the one it writes; whether it runs at inference."""
+
+    layer: Layer
+    reads: list[int]
+    writes: int
+    runs: bool
+
+
+class Flat:
+    """A network as steps over numbered tensors; the inputs are the first of them."""
+
+    def __init__(self, analysis: Analysis) -> None:
+        self.steps: list[Step] = []
+        names = {name: index for index, name in enumerate(analysis.inputs)}
+        self.tensors = len(names)
+        self.last = self.expand(analysis.root, 0, names, runs=True)
+        self.outputs = [names[name] for name in analysis.outputs] if analysis.program.spec.outputs else [self.last]
+
+    def run(self, layer: Layer, reads: list[int], runs: bool) -> int:
+        """Add a layer."""
+        self.tensors += 1
+        self.steps.append(Step(layer, reads, self.tensors - 1, runs))
+        return self.tensors - 1
+
+    def expand(self, node: Node, flow: int, names: dict[str, int], runs: bool) -> int:
+        """Add all layers of a node; return the tensor that leaves it."""
+        if isinstance(node, Layer):
+            return self.run(node, [flow], runs)
+        if isinstance(node, Wire):
+            if node.kind == "from":
+                return names[node.name]
+            names[node.name] = flow
+            return flow
+        if isinstance(node, Series):
+            if node.kind == "block":
+                names = {"../" + name: tensor for name, tensor in names.items()}
+            for run in node.runs:
+                for _ in range(run.copies):
+                    flow = self.expand(run.node, flow, names, runs)
+            return flow
+        results = [self.expand(branch, flow, names, runs and node.kind != "aside") for branch in node.branches]
+        if node.join is None:
+            return flow
+        return self.run(node.join, [flow, *results] if node.kind == "scale" else results, runs)
+
+    def depth(self) -> int:
+        """Count the layers with multiply-adds on the longest path to an output."""
+        depths = dict.fromkeys(range(self.tensors - len(self.steps)), 0)
+        for layer, reads, writes, _ in self.steps:
+            depths[writes] = max(depths[one] for one in reads) + (layer.cost.macs != 0)
+        return max(depths[one] for one in self.outputs)
+
+    def needless(self) -> list[Step]:
+        """List the steps that run and from which no output and no head follows."""
+        wanted = set(self.outputs)
+        needless = []
+        for step in reversed(self.steps):
+            if step.writes in wanted or not step.runs:
+                wanted.update(step.reads)
+            else:
+                needless.append(step)
+        return needless[::-1]
+
+    def unread(self) -> list[Step]:
+        """List the steps that run and whose result nobody takes."""
+        taken = {one for step in self.steps for one in step.reads} | set(self.outputs)
+        return [step for step in self.steps if step.runs and step.writes not in taken]
+
+
+class Writer:
+    """Random specs in which names cross every boundary.
+
+    Tensors are named in chains, branches and repeats, taken by inner chains from outer ones, passed to blocks and on to
+    blocks within them, and given anew by each copy. Every tensor is a map of 4 channels, so any two may be added.
+    """
+
+    def __init__(self, random: Random, layers: list[str]) -> None:
+        self.random, self.layers = random, layers
+        self.blocks: dict[str, Any] = {}
+        self.count = 0
+
+    def spec(self, size: int, first: str = "") -> str:
+        """Write a whole spec, with one input or two; with one where a ``first`` layer changes the map."""
+        names: list[str] = []
+        two = {"one": "4 x {0} x {0}", "two": "4 x {0} x {0}"}
+        inputs: Any = "4 x {0} x {0}" if first else self.random.choice(["4 x {0} x {0}", two])
+        start: list[Any] = [first or "conv 1x1 4"]
+        if isinstance(inputs, dict):
+            inputs = {name: text.format(size) for name, text in inputs.items()}
+            names = list(inputs)
+            start = [f"from {self.random.choice(names)}", *start]
+        else:
+            inputs = inputs.format(size)
+        document: dict[str, Any] = {"input": inputs, "net": [*start, *self.body(3, names)]}
+        if self.blocks:
+            document["blocks"] = dict(reversed(self.blocks.items()))
+        if names and self.random.random() < 0.3:
+            document["outputs"] = self.random.sample(names, self.random.randint(1, len(names)))
+        return json.dumps(document, indent=1)
+
+    def name(self) -> str:
+        """Make a name that nothing bears."""
+        self.count += 1
+        return f"t{self.count}"
+
+    def body(self, depth: int, names: list[str]) -> list[Any]:
+        """Write steps; ``names`` are in reach, and those that the steps give are added."""
+        steps: list[Any] = []
+        for _ in range(self.random.randint(1, 3)):
+            if names and self.random.random() < 0.2:
+                steps.append(f"from {self.random.choice(names)}")
+            steps.append(self.step(depth, names))
+            if self.random.random() < 0.3:
+                names.append(self.name())
+                steps.append(f"as {names[-1]}")
+        return steps
+
+    def step(self, depth: int, names: list[str]) -> Any:
+        """Write a layer or a structure."""
+        random = self.random
+        match random.choice(
+            ["layer", *["layer", "residual", "add", "scale", "repeat", "block", "aside"] * (depth > 0)]
+        ):
+            case "residual":
+                return {"residual": self.body(depth - 1, names), "shortcut": self.branch(depth, names)}
+            case "add":
+                return {"add": [self.branch(depth, names) for _ in range(random.randint(2, 3))]}
+            case "scale":
+                return {"scale": [*self.body(depth - 1, names)]}
+            case "repeat":
+                return {"repeat": random.choice([1, 2, 3, 6]), "body": self.body(depth - 1, names)}
+            case "block":
+                return self.block(depth, names)
+            case "aside":
+                return {"aside": self.body(depth - 1, list(names))}
+        return random.choice(self.layers)
+
+    def branch(self, depth: int, names: list[str]) -> Any:
+        """Write a branch: the tensor as it is, another by name, or steps."""
+        if self.random.random() < 0.2:
+            return "identity"
+        if names and self.random.random() < 0.3:
+            return f"from {self.random.choice(names)}"
+        return self.body(depth - 1, names)
+
+    def block(self, depth: int, names: list[str]) -> str:
+        """Use a block of its own, perhaps several times, to which tensors are passed."""
+        taps = [self.random.choice(names) for _ in range(self.random.randint(0, 2))] if names else []
+        own = [f"tap{index}" for index in range(len(taps))]
+        name = f"block{self.count}"
+        self.count += 1
+        body = self.body(depth - 1, list(own))
+        self.blocks[f"{name}({', '.join(own) or 'n=1'})"] = body
+        times = self.random.choice(["", "", "2x ", "5x "])
+        return f"{times}{name} {' '.join(taps)}".strip()

@@ -1,0 +1,154 @@
+"""What follows the list of operations equals what the literal expansion of a network has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import Flat, Writer
+
+import bneck_cli
+from bneck_cli.engine.network import entries
+from bneck_cli.engine.operations import operations
+from bneck_cli.flow.follow import depth
+from bneck_cli.flow.receptive import reaches, receptive_field
+from bneck_cli.language.library import network_names
+from bneck_cli.questions.analyze import View, build_report
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from bneck_cli.engine.analysis import Analysis
+    from bneck_cli.questions.analyze import Row
+
+LAYERS = ["conv 3x3 4", "conv 1x1 4", "bn", "relu", "maxpool 3x3 stride=1 pad=1", "dropout", "conv 5x5 4 dilation=2"]
+"""Each leaves its map as it is."""
+
+
+def written(text: str) -> Analysis:
+    return bneck_cli.analyze(text)
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(st.randoms(use_true_random=False))
+def test_depth_is_that_of_the_flat_expansion(random: Random) -> None:
+    """Whatever crosses blocks, branches and repeats by name, the longest path is that through all layers."""
+    analysis = written(Writer(random, LAYERS).spec(9))
+    assert depth(analysis) == Flat(analysis).depth()
+
+
+@pytest.mark.parametrize("name", network_names())
+def test_depth_of_the_library_is_that_of_the_flat_expansion(name: str) -> None:
+    """The bundled networks have the depth of all their layers written out."""
+    analysis = written(name)
+    assert depth(analysis) == Flat(analysis).depth()
+
+
+ADDED = "unit(a): [conv 3x3 4, {add: [identity, from a]}]"
+TAKEN = "unit(a): [from a -> conv 3x3 4]"
+LONGER = "unit(a): [add: [conv 3x3 4, from a -> 9x conv 3x3 4]]"
+
+
+@pytest.mark.parametrize(("unit", "copies", "layers"), [(ADDED, 11, 12), (TAKEN, 11, 2), (LONGER, 3, 12)])
+def test_a_repeat_that_takes_a_named_tensor_starts_from_it_in_each_copy(unit: str, copies: int, layers: int) -> None:
+    """The tensor that a copy takes by name is no deeper in later copies."""
+    net = f"  - conv 3x3 4 -> as a\n  - {copies}x unit a\n"
+    assert depth(written(f"input: 4 x 9 x 9\nblocks:\n  {unit}\nnet:\n{net}")) == layers
+
+
+def test_a_million_copies_cost_what_two_cost() -> None:
+    """The list holds one operation for them, and what follows it closes them by doubling."""
+    text = (
+        "input: 4 x 9 x 9\nblocks:\n  unit(a): [add: [conv 3x3 4 -> conv 3x3 4, from a -> conv 3x3 4]]\n"
+        "net:\n  - conv 3x3 4 -> as a\n  - 1000000x unit a\n"
+    )
+    analysis = written(text)
+    assert len(operations(analysis).operations) == 2
+    assert depth(analysis) == 2_000_001
+    (axis, _) = receptive_field(analysis).axes
+    assert (axis.jump, axis.low, axis.high) == (1, -2_000_001, 2_000_001)
+
+
+def test_blocks_that_double_are_listed_once() -> None:
+    """A network of 2**19 convolutions is twenty parts."""
+    blocks = "".join(f"  b{index}: b{index - 1} -> relu -> b{index - 1}\n" for index in range(1, 20))
+    analysis = written(f"input: 4 x 9 x 9\nblocks:\n  b0: conv 3x3 4\n{blocks}net: b19\n")
+    assert depth(analysis) == 2**19
+    assert receptive_field(analysis).axes[0].size == 2**20 + 1
+
+
+Rows = list[tuple[int, int] | None]
+ROWS = 151
+SEEING = ["conv 3x3 4", "conv 1x1 4", "relu", "conv 2x2 4 pad=(1,0,1,0)", "conv 3x3 4 dilation=2"]
+
+
+def looked(analysis: Analysis, flat: Flat) -> list[Rows]:
+    """Return, for each tensor of the expansion, the first and the last input row that each of its rows sees."""
+    seen: list[Rows] = [[(row, row) for row in range(shape.spatial[0])] for shape in analysis.inputs.values()]  # type: ignore[misc]
+    for layer, reads, _, _ in flat.steps:
+        if layer.rule is None:
+            ends = [seen[one] for one in (reads[:1] if layer.op == "scale" else reads)]
+            seen.append([union(list(rows)) for rows in zip(*ends, strict=True)])
+            continue
+        window, rows = layer.rule.geometry(layer.shape), seen[reads[0]]
+        if window is None:
+            seen.append(rows)
+            continue
+        k, s, d, (top, _) = window.kernel[0], window.stride[0], window.dilation[0], window.padding[0]
+        lines = [[row * s - top + tap * d for tap in range(k)] for row in range(layer.out.spatial[0])]
+        seen.append([union([rows[tap] for tap in taps if 0 <= tap < len(rows)]) for taps in lines])
+    return seen
+
+
+def union(spans: list[tuple[int, int] | None]) -> tuple[int, int] | None:
+    known = [span for span in spans if span is not None]
+    return (min(low for low, _ in known), max(high for _, high in known)) if known else None
+
+
+@settings(max_examples=250, deadline=None, derandomize=True)
+@given(st.randoms(use_true_random=False), st.booleans())
+def test_every_layer_of_any_network_sees_just_these_rows(random: Random, strided: bool) -> None:
+    """Each layer of each copy sees what is found literally, wherever its inputs are taken."""
+    analysis = written(Writer(random, SEEING).spec(ROWS, "conv 3x3 4 stride=2" if strided else ""))
+    flat = Flat(analysis)
+    found, seen = reaches(analysis, folded=False), looked(analysis, flat)
+    inputs = len(analysis.inputs)
+    for index, entry in enumerate(entries(analysis.root, folded=False)):
+        if entry.idle:
+            continue
+        reach, rows = found[entry.path], seen[inputs + index]
+        assert reach.known
+        axis = reach.axes[0]
+        for row, span in enumerate(rows):
+            first, last = axis.jump * row + axis.low, axis.jump * row + axis.high
+            if span is not None:
+                assert first <= span[0] <= span[1] <= last
+            if first >= 0 and last < ROWS:
+                assert span == (first, last)
+
+
+STAGE = """input: 3 x 32 x 32
+net:
+  - conv 3x3 16 -> as a
+  - conv 3x3 64 stride=2 -> as b
+  - from a -> conv 3x3 8 stride=4 -> relu -> as third
+  - unit 8 a
+blocks:
+  unit(channels, a):
+    - add: [from a -> conv 3x3 channels, from a -> conv 1x1 channels]
+"""
+
+
+def test_a_stage_that_begins_with_another_tensor_shows_that() -> None:
+    """A stage's row has the tensor that it takes by name for its input, and sees what follows from that."""
+    report = build_report(written(STAGE), View(columns=("layer", "receptive_field", "jump"), depth=1))
+    rows = {row.path: (str(row.shape), str(row.out), *row_reach(row)) for row in report.rows}
+    assert rows["third"] == ("16×32×32", "8×8×8", 5, 4)
+    assert rows["unit"] == ("16×32×32", "8×32×32", 5, 1)
+
+
+def row_reach(row: Row) -> tuple[int, int]:
+    assert row.reach is not None
+    return row.reach.axes[0].size, row.reach.axes[0].jump
