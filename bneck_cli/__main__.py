@@ -1,6 +1,10 @@
 """The command ``bneck``, also as ``python -m bneck_cli``."""
 
 import gc
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # before anything else is imported: ^C ends it without a traceback
 
 
 def main() -> None:

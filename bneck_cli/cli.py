@@ -2,13 +2,14 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.models import CommandInfo
 
 from bneck_cli.errors import BneckError
+from bneck_cli.output import degrade_gracefully, suffix_format, write
 
 if TYPE_CHECKING:
     from bneck_cli.engine.analysis import Settings
@@ -101,9 +102,11 @@ SymbolOption = Annotated[
     list[str] | None, typer.Option("--symbol", metavar="NAME", help="Keep this parameter as a symbol, too.")
 ]
 BatchOption = Annotated[int, typer.Option("--batch", min=1, help="Inputs at once: multiplies MACs, not parameters.")]
-FormatOption = Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help=f"One of {', '.join(FORMATS)}.")]
+FormatOption = Annotated[
+    str | None, typer.Option("--format", "-f", metavar="FORMAT", help=f"One of {', '.join(FORMATS)}.")
+]
 DataFormatOption = Annotated[
-    str, typer.Option("--format", "-f", metavar="FORMAT", help="One of table, csv, tsv, json, markdown.")
+    str | None, typer.Option("--format", "-f", metavar="FORMAT", help="One of table, csv, tsv, json, markdown.")
 ]
 CountOption = Annotated[
     str | None,
@@ -146,7 +149,7 @@ def analyze(
         typer.Option(metavar="NAME,...", help="Choose the columns, receptive_field, jump and start among them."),
     ] = None,
     count_like: CountOption = None,
-    format: FormatOption = "table",
+    format: FormatOption = None,
     output: OutputOption = None,
 ) -> None:
     """Show every layer's shapes, stride, weights and multiply-adds."""
@@ -155,7 +158,7 @@ def analyze(
     from bneck_cli.language.library import load
     from bneck_cli.questions.analyze import View
 
-    check_format(format)
+    chosen = check_format(format, output)
     asked = settings(input, channels, in_channels, set, assume, batch)
     asked = asked._replace(symbolic=symbolic, symbols=tuple(symbol or ()))
     analysis = analyze_program(load(spec), asked)
@@ -166,7 +169,7 @@ def analyze(
         analysis = recount(analysis, load_rule(count_like))
     view = View(depth, expand, words(only), sort, top, words(columns))
     style = style_of(output, fold)
-    write(RENDERERS[format](analysis, view, style), output)
+    write(RENDERERS[chosen](analysis, view, style), output)
 
 
 @app.command(
@@ -198,7 +201,7 @@ def compare(
     multiple_of: Annotated[int, typer.Option(min=1, help="With --match: widths in steps of this.")] = 8,
     assume: AssumeOption = None,
     batch: BatchOption = 1,
-    format: FormatOption = "table",
+    format: FormatOption = None,
     output: OutputOption = None,
 ) -> None:
     """Set blocks or networks side by side, and say what the difference is."""
@@ -208,7 +211,7 @@ def compare(
 
     if len(specs) < 2:
         raise typer.BadParameter("name two blocks or networks, or more")
-    check_format(format, tuple(COMPARISONS))
+    chosen = check_format(format, output, tuple(COMPARISONS))
     values = [*(set or []), *([f"stride={stride}"] if stride else [])]
     asked = settings(input, channels, in_channels, values, assume, batch)
     programs = [(name, load(split_name(name)[0])) for name in specs]
@@ -218,12 +221,12 @@ def compare(
         comparison, _ = compare_matched(programs, asked, match, multiple_of)
     else:
         comparison = compare_programs(programs, asked)
-    write(COMPARISONS[format](comparison, style_of(output)), output)
+    write(COMPARISONS[chosen](comparison, style_of(output)), output)
 
 
 @app.command("list", epilog="Examples: bneck list · bneck list --max-macs 1G --sort params")
 def list_command(
-    format: DataFormatOption = "table",
+    format: DataFormatOption = None,
     max_macs: Annotated[
         str | None, typer.Option(metavar="N", help="At most so many multiply-adds: 300M, 1.5G.")
     ] = None,
@@ -235,8 +238,8 @@ def list_command(
     """Show the bundled networks and blocks with their published figures."""
     from bneck_cli.catalog import CATALOGS, catalog
 
-    check_format(format, tuple(CATALOGS))
-    write(CATALOGS[format](catalog(family, max_macs, max_params, sort), style_of(output)), output)
+    chosen = check_format(format, output, tuple(CATALOGS))
+    write(CATALOGS[chosen](catalog(family, max_macs, max_params, sort), style_of(output)), output)
 
 
 @app.command(epilog="Examples: bneck explain bottleneck --channels 256 · bneck explain resnet50 --at layer2")
@@ -247,7 +250,7 @@ def explain(
     channels: ChannelsOption = None,
     in_channels: InChannelsOption = None,
     set: SetOption = None,
-    format: Annotated[str, typer.Option("--format", "-f", metavar="FORMAT", help="text or markdown.")] = "text",
+    format: Annotated[str | None, typer.Option("--format", "-f", metavar="FORMAT", help="text or markdown.")] = None,
     output: OutputOption = None,
 ) -> None:
     """Say in words what a block or a network does, and why, with every number worked out."""
@@ -255,9 +258,9 @@ def explain(
     from bneck_cli.language.library import load
     from bneck_cli.questions.explain import explain as explained
 
-    check_format(format, tuple(EXPLANATIONS))
+    chosen = check_format(format, output, tuple(EXPLANATIONS))
     found = explained(load(spec), settings(input, channels, in_channels, set, None, 1), at)
-    write(EXPLANATIONS[format](found, style_of(output)), output)
+    write(EXPLANATIONS[chosen](found, style_of(output)), output)
 
 
 @app.command(
@@ -297,16 +300,16 @@ def draw(
     from bneck_cli.questions.draw import draw as drawn
 
     suffix = os.path.splitext(output)[1] if output else ""
-    usual = "text" if output is None and sys.stdout.isatty() else "svg"
-    chosen = format or {".mmd": "mermaid", ".dot": "dot", ".gv": "dot", ".tex": "tikz", ".txt": "text"}.get(
+    usual = "text" if output is None and _on_terminal() else "svg"
+    asked_for = format or {".mmd": "mermaid", ".dot": "dot", ".gv": "dot", ".tex": "tikz", ".txt": "text"}.get(
         suffix, usual
     )
-    check_format(chosen, DRAWINGS)
+    chosen = check_format(asked_for, output, DRAWINGS)
     if theme not in THEMES:
         raise typer.BadParameter(f"no theme '{theme}': one of {', '.join(THEMES)}", param_hint="--theme")
     asked = settings(input, channels, in_channels, set, None, 1)
     found = drawn([(name, load(split_name(name)[0])) for name in specs], asked, at, words(numbers))
-    ascii_only = output is None and not (sys.stdout.encoding or "").lower().startswith("utf")
+    ascii_only = output is None and not (getattr(sys.stdout, "encoding", "") or "").lower().startswith("utf")
     write(render(found, chosen, theme, ascii_only), output)
 
 
@@ -330,7 +333,7 @@ def footprint(
     ] = None,
     optimizer: Annotated[str, typer.Option(help="For training: sgd, momentum or adam.")] = "adam",
     layers: Annotated[bool, typer.Option("--layers", help="Every layer, not stages alone.")] = False,
-    format: DataFormatOption = "table",
+    format: DataFormatOption = None,
     output: OutputOption = None,
 ) -> None:
     """Say what a design costs beside weights and multiply-adds: activations, memory, bytes moved, time."""
@@ -339,10 +342,10 @@ def footprint(
     from bneck_cli.language.library import load
     from bneck_cli.questions.footprint import footprint as measured
 
-    check_format(format, tuple(FOOTPRINTS))
+    chosen = check_format(format, output, tuple(FOOTPRINTS))
     analysis = analyze_program(load(spec), settings(input, channels, None, set, None, batch))
     found = measured(analysis, dtype, device, optimizer)
-    write(FOOTPRINTS[format](found, style_of(output), full=layers), output)
+    write(FOOTPRINTS[chosen](found, style_of(output), full=layers), output)
 
 
 @app.command(
@@ -359,7 +362,7 @@ def diff(
     set_b: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter of B alone; --set is for both.")
     ] = None,
-    format: DataFormatOption = "table",
+    format: DataFormatOption = None,
     output: OutputOption = None,
 ) -> None:
     """Say what changed from one network to another, layer by layer, and what it costs."""
@@ -368,12 +371,12 @@ def diff(
     from bneck_cli.language.library import load
     from bneck_cli.questions.diff import diff as difference
 
-    check_format(format, tuple(DIFFS))
+    chosen = check_format(format, output, tuple(DIFFS))
     first = settings(input, channels, None, set, None, 1)
     second = settings(input_b or input, channels, None, [*(set or []), *(set_b or [])], None, 1)
     names = (one, other if one != other else f"{other} (B)")
     found = difference(analyze_program(load(one), first), analyze_program(load(other), second), names)
-    write(DIFFS[format](found, style_of(output)), output)
+    write(DIFFS[chosen](found, style_of(output)), output)
 
 
 @app.command(epilog="Examples: bneck lint resnet50_v1 · bneck lint mobilenet_v2 --all · bneck lint --rules")
@@ -387,8 +390,8 @@ def lint(
     rules: Annotated[bool, typer.Option("--rules", help="List the rules and stop.")] = False,
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit with 0, findings or none.")] = False,
     format: Annotated[
-        str, typer.Option("--format", "-f", metavar="FORMAT", help="text, json, csv, markdown.")
-    ] = "text",
+        str | None, typer.Option("--format", "-f", metavar="FORMAT", help="text, json, csv, markdown.")
+    ] = None,
     output: OutputOption = None,
 ) -> None:
     """Say what a careful reviewer would: what a design pays for and does not use; exit 1 where there is something."""
@@ -404,10 +407,10 @@ def lint(
     from bneck_cli.engine.analysis import analyze_program
     from bneck_cli.language.library import load
 
-    check_format(format, tuple(LINTS))
+    chosen = check_format(format, output, tuple(LINTS))
     analysis = analyze_program(load(spec), settings(input, channels, None, set, None, 1))
     found = linted(analysis, (*words(ignore), *(() if all else USUAL)))
-    write(LINTS[format](found, style_of(output)), output)
+    write(LINTS[chosen](found, style_of(output)), output)
     if found.findings and not exit_zero:
         raise typer.Exit(1)
 
@@ -421,16 +424,16 @@ def reconcile(
     input: InputOption = None,
     channels: ChannelsOption = None,
     set: SetOption = None,
-    format: DataFormatOption = "table",
+    format: DataFormatOption = None,
     output: OutputOption = None,
 ) -> None:
     """Find the counting rule and the variant of a network that give a stated figure."""
     from bneck_cli.formats.reconciliation import RECONCILIATIONS
     from bneck_cli.questions.reconcile import reconcile as reconciled
 
-    check_format(format, tuple(RECONCILIATIONS))
+    chosen = check_format(format, output, tuple(RECONCILIATIONS))
     found = reconciled(spec, figure, settings(input, channels, None, set, None, 1))
-    write(RECONCILIATIONS[format](found, style_of(output)), output)
+    write(RECONCILIATIONS[chosen](found, style_of(output)), output)
 
 
 @app.command(epilog="Examples: bneck rules · bneck rules fvcore")
@@ -514,20 +517,28 @@ def words(text: str | None) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip()) if text else ()
 
 
-def check_format(name: str, known: tuple[str, ...] = FORMATS) -> None:
-    """Refuse a format that is not there."""
+def check_format(name: str | None, output: str | None = None, known: tuple[str, ...] = FORMATS) -> str:
+    """Return the format asked for, else the one that the output's suffix asks for, else the first of those known."""
+    if name is None:
+        return suffix_format(output, known) or known[0]
     if name not in known:
         from bneck_cli.errors import nearest
 
         near = nearest(name, known)
         raise typer.BadParameter(f"no format '{name}': {near or 'one of ' + ', '.join(known)}", param_hint="--format")
+    return name
+
+
+def _on_terminal() -> bool:
+    """Tell whether standard output is there, and a terminal."""
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def style_of(output: str | None, fold: bool = False) -> "Style":
     """Find out how the text will be shown: a terminal has a width and colours, a pipe or a file has neither."""
     from bneck_cli.formats import Style
 
-    if output is not None or not sys.stdout.isatty():
+    if output is not None or not _on_terminal():
         columns = os.environ.get("COLUMNS", "")
         return Style(int(columns) if columns.isdigit() and output is None else None, False, fold)
     from shutil import get_terminal_size
@@ -536,61 +547,20 @@ def style_of(output: str | None, fold: bool = False) -> "Style":
     return Style(get_terminal_size().columns, color, fold)
 
 
-def write(chunks: Iterable[str], output: str | None) -> None:
-    """Write to standard output, or to a file that is replaced only when all is written."""
-    if output is None or output == "-":
-        utf8 = (sys.stdout.encoding or "").lower().startswith("utf")
-        for chunk in chunks:
-            sys.stdout.write(chunk if utf8 else plain(chunk))
-        sys.stdout.flush()
-        return
-    from tempfile import NamedTemporaryFile
-
-    folder, name = os.path.split(os.path.abspath(output))
-    try:
-        with NamedTemporaryFile(
-            "w", encoding="utf-8", newline="", dir=folder, prefix=f".{name}.", delete=False
-        ) as file:
-            try:
-                file.writelines(chunks)
-                file.close()
-                os.chmod(file.name, 0o666 & ~_umask())
-                os.replace(file.name, output)
-            except BaseException:
-                os.unlink(file.name)
-                raise
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise BneckError(f"{output}: cannot be written: {reason}") from None
-
-
-PLAIN: dict[str, str | int | None] = {"×": "x", "·": "*", "─": "-", "█": "#", "⌊": "floor(", "⌋": ")", "→": "->"}
-PLAIN |= {digit: f"^{index}" for index, digit in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
-
-
-def plain(text: str) -> str:
-    """Write text for a terminal that has no more than ASCII."""
-    return text.translate(str.maketrans(PLAIN)).encode("ascii", "replace").decode("ascii")
-
-
-def _umask() -> int:
-    """Read the process's mask for new files, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def main() -> None:
-    """Run the command; tell an error once, on standard error, and leave with its exit code.
+    """Run the command; report an error on standard error, and leave with its exit code.
 
     The process ends without taking the interpreter apart object by object, which would take longer than an analysis.
     """
     code = run()
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except BrokenPipeError:  # the reader has what it wanted (`| head`)
-        pass
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except BrokenPipeError:  # the reader has what it wanted (`| head`)
+            pass
+        except OSError:
+            code = code or 1
     os._exit(code)
 
 
@@ -600,7 +570,11 @@ def _name(command: CommandInfo) -> str:
 
 
 def run() -> int:
-    """Run the command and give its exit code."""
+    """Run the command and return its exit code."""
+    degrade_gracefully()
+    columns = os.environ.get("COLUMNS", "1")
+    if not (columns.isascii() and columns.isdigit() and 0 < int(columns[:9]) < 10_000):
+        del os.environ["COLUMNS"]  # whoever reads it next would take it for a number
     asked = [command for command in app.registered_commands if _name(command) in sys.argv[1:2]]
     app.registered_commands = asked or app.registered_commands  # to build one takes 0.4 ms, and only one is run
     try:
@@ -610,6 +584,7 @@ def run() -> int:
     except BneckError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except BrokenPipeError:
-        return 0
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     return 0

@@ -23,7 +23,7 @@ FLOORS = (
     ("pictures",),
     ("questions",),
     ("formats",),
-    ("catalog",),
+    ("catalog", "output"),
     ("cli",),
     ("__main__",),
 )

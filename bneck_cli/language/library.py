@@ -32,8 +32,13 @@ class Program(NamedTuple):
 def specs_folder() -> Path:
     """Find the bundled specs: inside the installed package, or beside it in a checkout."""
     package = Path(__file__).resolve().parent.parent
-    inside = package / "specs"
-    return inside if inside.is_dir() else package.parent / "specs"
+    for folder in (package / "specs", package.parent / "specs"):
+        if folder.is_dir():
+            return folder
+    raise BneckError(
+        f"the bundled specs are not beside the package ({package})",
+        hint="install bneck; it does not run from a zip",
+    )
 
 
 @cache
@@ -87,6 +92,8 @@ def find(name: str) -> tuple[Source, str | None]:
     if name == "-":
         import sys
 
+        if sys.stdin is None:
+            raise BneckError("standard input is closed", hint="`-` reads a spec from it")
         return decode(sys.stdin.buffer.read(4 * MAX_CHARACTERS + 1), "<stdin>"), None
     _refuse_foreign(name)
     path, colon, block = name.rpartition(":")
