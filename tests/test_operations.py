@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,12 +16,11 @@ from bneck_cli.engine.network import entries
 from bneck_cli.engine.operations import operations
 from bneck_cli.flow.follow import depth
 from bneck_cli.flow.receptive import reaches, receptive_field
+from bneck_cli.flow.unread import spent
 from bneck_cli.language.library import network_names
 from bneck_cli.questions.analyze import View, build_report
 
 if TYPE_CHECKING:
-    from random import Random
-
     from bneck_cli.engine.analysis import Analysis
     from bneck_cli.questions.analyze import Row
 
@@ -32,10 +33,10 @@ def written(text: str) -> Analysis:
 
 
 @settings(max_examples=400, deadline=None, derandomize=True)
-@given(st.randoms(use_true_random=False))
-def test_depth_is_that_of_the_flat_expansion(random: Random) -> None:
+@given(st.integers(0, 2**32))
+def test_depth_is_that_of_the_flat_expansion(seed: int) -> None:
     """Whatever crosses blocks, branches and repeats by name, the longest path is that through all layers."""
-    analysis = written(Writer(random, LAYERS).spec(9))
+    analysis = written(Writer(Random(seed), LAYERS).spec(9))
     assert depth(analysis) == Flat(analysis).depth()
 
 
@@ -108,10 +109,10 @@ def union(spans: list[tuple[int, int] | None]) -> tuple[int, int] | None:
 
 
 @settings(max_examples=250, deadline=None, derandomize=True)
-@given(st.randoms(use_true_random=False), st.booleans())
-def test_every_layer_of_any_network_sees_just_these_rows(random: Random, strided: bool) -> None:
+@given(st.integers(0, 2**32), st.booleans())
+def test_every_layer_of_any_network_sees_just_these_rows(seed: int, strided: bool) -> None:
     """Each layer of each copy sees what is found literally, wherever its inputs are taken."""
-    analysis = written(Writer(random, SEEING).spec(ROWS, "conv 3x3 4 stride=2" if strided else ""))
+    analysis = written(Writer(Random(seed), SEEING).spec(ROWS, "conv 3x3 4 stride=2" if strided else ""))
     flat = Flat(analysis)
     found, seen = reaches(analysis, folded=False), looked(analysis, flat)
     inputs = len(analysis.inputs)
@@ -152,3 +153,17 @@ def test_a_stage_that_begins_with_another_tensor_shows_that() -> None:
 def row_reach(row: Row) -> tuple[int, int]:
     assert row.reach is not None
     return row.reach.axes[0].size, row.reach.axes[0].jump
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(st.integers(0, 2**32))
+def test_what_leads_nowhere_is_that_of_the_flat_expansion(seed: int) -> None:
+    """As many copies of each layer lead to no output, and are read by nobody, as when all is written out."""
+    analysis = written(Writer(Random(seed), LAYERS).spec(9))
+    flat = Flat(analysis)
+    wanted = [Counter(id(step.layer) for step in steps) for steps in (flat.needless(), flat.unread())]
+    found: list[Counter[int]] = [Counter(), Counter()]
+    for one in spent(analysis):
+        found[0][id(one.entry.layer)] += one.vain
+        found[1][id(one.entry.layer)] += one.unread
+    assert [+counts for counts in found] == wanted

@@ -42,7 +42,7 @@ class Meaning(Protocol[V]):
 
 
 class Visit(NamedTuple, Generic[V]):
-    """A layer or a group as the report names it, with what enters it and what leaves; of folded copies, the last."""
+    """A layer or a group as the report names it, with what enters it and what leaves."""
 
     path: str
     child: Child
@@ -138,23 +138,29 @@ class Follow(Generic[V]):
 
     # Values by the names of the report
 
-    def visits(self, folded: bool = True) -> Iterator[Visit[V]]:
-        """Yield every layer and group in execution order, named as the report names it."""
-        yield from self.within(self.part, self.inputs, "", folded, False)
+    def visits(self, folded: bool = True, last: bool = True) -> Iterator[Visit[V]]:
+        """Yield every layer and group in execution order, named as the report names it.
 
-    def within(self, part: Part, inputs: list[Way[V]], path: str, folded: bool, idle: bool) -> Iterator[Visit[V]]:
+        Of folded copies the ``last`` is followed, or else the first.
+        """
+        yield from self.within(self.part, self.inputs, "", (folded, last and folded), False)
+
+    def within(
+        self, part: Part, inputs: list[Way[V]], path: str, form: tuple[bool, bool], idle: bool
+    ) -> Iterator[Visit[V]]:
         """Yield what stands in a part."""
+        folded, last = form
         part, inputs = self.inner(part, inputs)
         named = [child for child in children(part.node) if not isinstance(child.node, Wire)]
         for held, (operation, entering) in zip(named, self.held(part, inputs), strict=True):
-            values = self.last(operation, entering) if folded else entering
+            values = self.last(operation, entering) if last else entering
             for child in (held,) if folded else held.opened():
                 name = f"{path}.{child.label}" if path else child.label
                 out = self.given(operation, values)[0]
                 away = idle or child.idle
                 yield Visit(name, child, [self.value(way) for way in values], self.value(out), away)
                 if operation.part is not None:
-                    yield from self.within(operation.part, values, name, folded, away)
+                    yield from self.within(operation.part, values, name, form, away)
                 values = [out, *values[1:]]
 
     def inner(self, part: Part, inputs: list[Way[V]]) -> tuple[Part, list[Way[V]]]:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bneck_cli.engine.network import Fork, Layer, Wire, entries
-from bneck_cli.flow.receptive import UNKNOWN, WHOLE, Axis, Reach, here, joined, step_of
+from bneck_cli.engine.network import Fork, Layer, Series, Wire, entries
+from bneck_cli.engine.operations import network_outputs, operations
+from bneck_cli.flow.follow import Follow
+from bneck_cli.flow.receptive import JOINS, Reach, Sight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bneck_cli.engine.analysis import Analysis
-    from bneck_cli.engine.network import Entry, Node
+    from bneck_cli.engine.network import Entry
+    from bneck_cli.engine.operations import Operation, Part
 
 WEIGHTED = frozenset({"conv", "upconv", "linear"})
 """Layers whose channels that leave are a choice, whatever arrives."""
+Seen = tuple[Reach, ...]
+"""What each tensor that a layer reads sees."""
 OUTPUT = -1
 """The reader of what leaves the network."""
 
@@ -27,18 +32,17 @@ class Tensor:
     ``given`` says that its channels are the input's, not a choice.
     """
 
-    __slots__ = ("given", "onward", "reach", "readers", "sources")
+    __slots__ = ("given", "onward", "readers", "sources")
 
-    def __init__(self, reach: Reach, given: bool, sources: tuple[Tensor, ...] = ()) -> None:
-        self.reach = reach
+    def __init__(self, given: bool, sources: tuple[Tensor, ...] = ()) -> None:
         self.given = given
         self.readers: list[int] = []
         self.onward: list[Tensor] = []
         self.sources = list(sources)
 
-    def again(self, reach: Reach) -> Tensor:
-        """Give the same values another name, of which another stretch is seen."""
-        other = Tensor(reach, self.given, (self,))
+    def again(self) -> Tensor:
+        """Return another name of the same values, which may become those of others too."""
+        other = Tensor(self.given, (self,))
         self.onward.append(other)
         return other
 
@@ -62,10 +66,14 @@ class Box(NamedTuple):
 
 
 class Met(NamedTuple):
-    """A layer as the walk met it: the tensors it reads and makes, the blocks around it, the innermost last."""
+    """A layer as the walk met it: the tensors it reads, and what each sees; the one it makes; the blocks around it.
+
+    ``seen`` is what the first copy and the last see.
+    """
 
     entry: Entry
     reads: tuple[Tensor, ...]
+    seen: tuple[Seen, Seen]
     out: Tensor
     boxes: tuple[Box, ...]
     in_shortcut: bool
@@ -108,14 +116,18 @@ class Around(NamedTuple):
 
 def follow(analysis: Analysis) -> Flow:
     """Follow the tensors through the network; folded copies are met once."""
-    walk = _Walk(entries(analysis.root))
-    wires = {name: Tensor(here(len(shape.spatial)), True) for name, shape in analysis.inputs.items()}
-    last = walk.node(analysis.root, next(iter(wires.values())), wires, Around())
-    program = analysis.program
-    named = [wires[word.text] for word in program.spec.outputs if word.text in wires] if program.block is None else []
-    for tensor in (last, *named):
+    part = operations(analysis)
+    sight = Follow(analysis, Sight())
+    first, last = [
+        (tuple(visit.entering) for visit in sight.visits(last=last) if isinstance(visit.child.node, Layer))
+        for last in (False, True)
+    ]
+    walk = _Walk(zip(entries(analysis.root), zip(first, last, strict=True), strict=True))
+    tensors = walk.part(part, [Tensor(given=True) for _ in part.inputs], Around())
+    outputs = [tensors[number] for number in network_outputs(analysis, part)]
+    for tensor in outputs:
         tensor.readers.append(OUTPUT)
-    pending = [last, *named, *(met.out for met in walk.met if not met.out.all_readers())]
+    pending = [*outputs, *(met.out for met in walk.met if not met.out.all_readers())]
     ends: dict[int, Tensor] = {}
     while pending:
         tensor = pending.pop()
@@ -126,95 +138,60 @@ def follow(analysis: Analysis) -> Flow:
 
 
 class _Walk:
-    """A walk in execution order, which is the order of ``entries``."""
+    """A walk in execution order, which is that of ``entries``."""
 
-    def __init__(self, named: Iterator[Entry]) -> None:
+    def __init__(self, named: Iterator[tuple[Entry, tuple[Seen, Seen]]]) -> None:
         self.named = named
         self.met: list[Met] = []
         self.shortcuts: list[Shortcut] = []
         self.boxes = 0
 
-    def node(self, node: Node, before: Tensor, wires: dict[str, Tensor], around: Around) -> Tensor:
-        """Walk any node."""
-        match node:
-            case Layer():
-                return self.layer(node, before, around)
-            case Wire(kind="as"):
-                wires[node.name] = before
-                return before
-            case Wire():
-                return wires[node.name]
-            case Fork():
-                return self.fork(node, before, wires, around)
-        if node.kind == "block":
+    def part(self, part: Part, inputs: list[Tensor], around: Around) -> list[Tensor]:
+        """Walk a part; return its tensors, the results first and then the inputs backwards."""
+        if isinstance(part.node, Series) and part.node.kind == "block":
             self.boxes += 1
             around = around._replace(boxes=(*around.boxes, Box(self.boxes, around.copies)))
-            wires = {f"../{name}": tensor for name, tensor in wires.items()}
-        for run in node.runs:
-            if run.copies == 1:
-                before = self.node(run.node, before, wires, around)
-            else:
-                before = self.copies(run.node, run.copies, before, wires, around)
-        return before
+        tensors = [inputs[0]] * part.results + inputs[::-1]
+        for operation in part.operations:
+            first = len(self.met)
+            reads = [tensors[number] for number in operation.inputs]
+            beside = isinstance(part.node, Fork) and operation is _side(part, part.node)
+            inside = around._replace(in_shortcut=True) if beside else around
+            tensors[operation.first : operation.results.stop] = self.copies(operation, reads, inside)
+            if beside and isinstance(part.node, Fork):
+                self.shortcuts.append(Shortcut(part.node, inputs[0], first, len(self.met)))
+        return tensors
 
-    def copies(self, node: Node, count: int, before: Tensor, wires: dict[str, Tensor], around: Around) -> Tensor:
+    def copies(self, operation: Operation, reads: list[Tensor], around: Around) -> list[Tensor]:
         """Walk copies in a row as the first, whose input is also what the copy before it gives."""
-        entering = before.again(before.reach)
-        inside = {name: tensor.again(UNKNOWN) for name, tensor in wires.items()}
-        kept = set(inside)
-        out = self.node(node, entering, inside, around._replace(copies=around.copies * count))
-        out.onward.append(entering)
-        entering.sources.append(out)
-        for name in set(inside) - kept:
-            wires[name] = inside[name].again(UNKNOWN)
-        return out.again(_extended(entering.reach, out.reach, count))
+        if operation.copies == 1:
+            return self.once(operation, reads, around)
+        entering = reads[0].again()
+        around = around._replace(copies=around.copies * operation.copies)
+        results = self.once(operation, [entering, *reads[1:]], around)
+        results[0].onward.append(entering)
+        entering.sources.append(results[0])
+        return results
 
-    def layer(self, layer: Layer, before: Tensor, around: Around) -> Tensor:
-        """Note one layer."""
-        free = layer.op in WEIGHTED and layer.rule is not None
-        given = layer.rule is None or (before.given and not free)
-        out = Tensor(before.reach.then(step_of(layer)), given, () if free else (before,))
-        return self.note(layer, (before,), out, around)
-
-    def note(self, layer: Layer, reads: tuple[Tensor, ...], out: Tensor, around: Around) -> Tensor:
-        """Record that a layer reads these tensors."""
-        entry = next(self.named)
-        assert entry.layer is layer
+    def once(self, operation: Operation, reads: list[Tensor], around: Around) -> list[Tensor]:
+        """Walk one copy; note a layer with what it reads."""
+        part, layer = operation.part, operation.node
+        if part is not None:
+            tensors = self.part(part, reads, around)
+            return [tensors[number] for number in part.outs]
+        entry, seen = next(self.named)
+        assert isinstance(layer, Layer)
+        if layer.rule is None and layer.op in JOINS:  # what is added has the same channels, given or not
+            out = Tensor((any if layer.op == "add" else all)(tensor.given for tensor in reads), tuple(reads))
+        else:
+            free = layer.op in WEIGHTED and layer.rule is not None
+            out = Tensor(layer.rule is None or (reads[0].given and not free), () if free else tuple(reads))
         for tensor in reads:
             tensor.readers.append(len(self.met))
-        self.met.append(Met(entry, reads, out, around.boxes, around.in_shortcut))
-        return out
-
-    def fork(self, fork: Fork, before: Tensor, wires: dict[str, Tensor], around: Around) -> Tensor:
-        """Walk branches, and the layer that joins them."""
-        ends = []
-        for index, branch in enumerate(fork.branches):
-            first = len(self.met)
-            is_shortcut = fork.kind == "residual" and index == 1
-            inside = around._replace(in_shortcut=around.in_shortcut or is_shortcut)
-            ends.append(self.node(branch, before, wires, inside))
-            if is_shortcut:
-                self.shortcuts.append(Shortcut(fork, before, first, len(self.met)))
-        if fork.join is None:
-            return before
-        if fork.kind == "scale":
-            ends.insert(0, before)
-        reach = before.reach if fork.kind == "scale" else joined([end.reach for end in ends])
-        agreeing = any if fork.join.op == "add" else all  # what is added has the same channels, given or not
-        out = Tensor(reach, agreeing(end.given for end in ends), tuple(ends))
-        return self.note(fork.join, tuple(ends), out, around)
+        self.met.append(Met(entry, tuple(reads), seen, out, around.boxes, around.in_shortcut))
+        return [out]
 
 
-def _extended(first: Reach, second: Reach, count: int) -> Reach:
-    """Carry one copy's step on to ``count`` copies, which adds the same to either side each time."""
-    if second.whole or not (first.known and second.known) or len(first.axes) != len(second.axes):
-        return WHOLE if second.whole else UNKNOWN
-    pairs = list(zip(first.axes, second.axes, strict=True))
-    if any(one.jump != two.jump for one, two in pairs):
-        return UNKNOWN
-    return Reach(
-        tuple(
-            Axis(one.jump, one.low + count * (two.low - one.low), one.high + count * (two.high - one.high))
-            for one, two in pairs
-        )
-    )
+def _side(part: Part, fork: Fork) -> Operation | None:
+    """Return a residual's shortcut, where it is more than the name of a tensor."""
+    return part.operations[-2] if fork.kind == "residual" and not isinstance(fork.branches[1], Wire) else None

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from bneck_cli.engine.analysis import Analysis
     from bneck_cli.errors import Location
+    from bneck_cli.flow.tensors import Seen
     from bneck_cli.language.document import Place
 
 FOLDING = {"bn": "batch norm", "in": "instance norm"}
@@ -405,11 +406,13 @@ def misaligned_branches(flow: Flow) -> Iterator[Finding]:
     """Find joins of branches whose positions do not lie above the same of the input."""
     for met in flow.running():
         layer = met.layer
-        ends = [tensor.reach for tensor in met.reads]
+        ends, others = met.seen
         if layer.op not in ("add", "concat") or layer.rule is not None or len(ends) < 2:
             continue
         if not all(end.known for end in ends) or len({len(end.axes) for end in ends}) > 1:
             continue
+        if _shifts(ends) != _shifts(others):
+            continue  # copies differ, so no one number is true of them
         jumps = [tuple(axis.jump for axis in end.axes) for end in ends]
         starts = [tuple(axis.start for axis in end.axes) for end in ends]
         if len(set(jumps)) > 1:
@@ -421,6 +424,14 @@ def misaligned_branches(flow: Flow) -> Iterator[Finding]:
         elements = number(layer.out.elements)
         message = f"{layer.op} joins branches with {said}, over {counted(elements, 'element')}"
         yield says(met, "misaligned-branches", message, elements, "elements")
+
+
+def _shifts(ends: Seen) -> list[tuple[tuple[int, float], ...]]:
+    """Return how far the branches of a join lie from the first, by axis, each with its step."""
+    return [
+        tuple((axis.jump, axis.start - first.start) for axis, first in zip(end.axes, ends[0].axes, strict=False))
+        for end in ends
+    ]
 
 
 def _each(values: Iterable[tuple[float, ...]]) -> list[str]:

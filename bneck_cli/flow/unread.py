@@ -1,0 +1,104 @@
+"""Results that lead nowhere: those that nobody reads, and those that lead to such alone.
+
+What is wanted of a part's outputs decides what is wanted of its inputs, so operations are followed backwards.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from bneck_cli.engine.network import Cost, entries
+from bneck_cli.engine.operations import network_outputs, operations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bneck_cli.engine.analysis import Analysis
+    from bneck_cli.engine.network import Entry
+    from bneck_cli.engine.operations import Operation, Part
+
+UNREAD, VAIN, WANTED = range(3)
+"""What becomes of a tensor: nobody reads it; it leads to such alone; it leads to an output of the network."""
+Uses = tuple[int, ...]
+"""What becomes of each of several tensors."""
+
+
+class Spent(NamedTuple):
+    """A layer that runs: how many of its copies lead to no output, and of how many nobody reads the result."""
+
+    entry: Entry
+    vain: int
+    unread: int
+
+    @property
+    def cost(self) -> Cost:
+        """What the copies cost that lead to no output."""
+        return Cost().plus(self.entry.layer.cost, self.vain)
+
+
+def spent(analysis: Analysis) -> list[Spent]:
+    """Return every layer that runs, in execution order; what a head takes that does not run is wanted."""
+    part = operations(analysis)
+    part = part._replace(outs=network_outputs(analysis, part))
+    running = (entry for entry in entries(analysis.root) if not entry.idle)
+    counts = _Backwards().counts(part, {(WANTED,) * len(part.outs): 1})
+    return [Spent(entry, vain, unread) for entry, (vain, unread) in zip(running, counts, strict=True)]
+
+
+class _Backwards:
+    """What becomes of the tensors of each part, by what becomes of its outputs."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[int, Uses, bool], list[int]] = {}
+
+    def uses(self, part: Part, outs: Uses, head: bool = False) -> list[int]:
+        """Return what becomes of every tensor of a part, the results first and then the inputs backwards.
+
+        What a layer of a head takes is wanted.
+        """
+        key = (id(part), outs, head)
+        if key not in self.known:
+            tensors = [UNREAD] * (part.results + len(part.inputs))
+            for number, use in zip(part.outs, outs, strict=True):
+                tensors[number] = max(tensors[number], use)
+            for operation in reversed(part.operations):
+                inputs: Uses = ()
+                for given, _ in self.copies(operation, tensors, head):
+                    inputs = self.inputs(operation, given, head)
+                    for number, use in zip(operation.inputs[1:], inputs[1:], strict=True):
+                        tensors[number] = max(tensors[number], use)
+                tensors[operation.inputs[0]] = max(tensors[operation.inputs[0]], inputs[0])  # that of the first copy
+            self.known[key] = tensors
+        return self.known[key]
+
+    def inputs(self, operation: Operation, given: Uses, head: bool) -> Uses:
+        """Return what becomes of the inputs of one copy."""
+        part = operation.part
+        if part is None:
+            return (WANTED if head else max(given[0], VAIN),) * len(operation.inputs)
+        return tuple(self.uses(part, given, head or part.idle)[: -len(part.inputs) - 1 : -1])
+
+    def copies(self, operation: Operation, tensors: list[int], head: bool = False) -> Iterator[tuple[Uses, int]]:
+        """Yield what becomes of the results of a copy, and of how many copies; the last comes first.
+
+        What is wanted of one copy decides what is wanted of the one before; this settles after a few.
+        """
+        given, left = tuple(tensors[operation.first : operation.results.stop]), operation.copies
+        while left:
+            before = (self.inputs(operation, given, head)[0], *[UNREAD] * (len(given) - 1))
+            alike = left if before == given or left == 1 else 1
+            yield given, alike
+            given, left = before, left - alike
+
+    def counts(self, part: Part, contexts: dict[Uses, int]) -> Iterator[tuple[int, int]]:
+        """Yield, for each layer, how many copies lead to no output and how many are unread, in so many of each case."""
+        for operation in part.operations:
+            within: dict[Uses, int] = {}
+            for outs, times in contexts.items():
+                for given, copies in self.copies(operation, self.uses(part, outs)):
+                    within[given] = within.get(given, 0) + copies * times
+            if operation.part is None:
+                vain = sum(times for given, times in within.items() if given[0] != WANTED)
+                yield vain, within.get((UNREAD,), 0)
+            elif not operation.part.idle:
+                yield from self.counts(operation.part, within)
