@@ -443,7 +443,8 @@ def rules(
     """Show the counting rules, or one of them with how it was established."""
     from bneck_cli.data.rules import describe_rule, rule_names
 
-    write((line for name in ([rule] if rule else rule_names()) for line in describe_rule(name)), None)
+    width = min(style_of(None).width or 100, 100)
+    write((line for name in ([rule] if rule else rule_names()) for line in describe_rule(name, width)), None)
 
 
 @app.command(epilog="Examples: bneck check · bneck check my.yaml resnet50")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.layers import LAYERS
+from bneck_cli.errors import listed, nearest
 from bneck_cli.language.document import Place
 from bneck_cli.language.syntax import Aside, Branch, Chain, Join, Repeat, Residual, Scale, Step
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from bneck_cli.errors import BneckError
+    from bneck_cli.language.document import Scalar
     from bneck_cli.language.library import Program
     from bneck_cli.language.spec import Definition
     from bneck_cli.language.syntax import Option
@@ -28,6 +30,28 @@ def require_known_names(program: Program) -> None:
         for step, first in _steps(definition.body):
             if step.name not in parameters:
                 _require_known(step, (*step.options, *first), program)
+    for key, value in (program.spec.written or {}).values():
+        _require_written(key, value, program)
+
+
+def _require_written(key: Scalar, value: Scalar, program: Program) -> None:
+    """Require a layer kind, of a block or not, and a form in which code may call it: ``downsample.ln: subclass``."""
+    block, _, word = key.text.rpartition(".")
+    if block not in ("", "net", *program.blocks):
+        hint = nearest(block, ("net", *program.blocks))
+        raise Place(key, 0, len(block)).error(f"no block is called '{block}'", hint)
+    kind = LAYERS.get(written_op(word))
+    if kind is None:
+        raise unknown_step(word, Place(key, len(key.text) - len(word), len(word)), LAYERS)
+    if value.text not in kind.forms:
+        place = Place(value, 0, len(value.text))
+        hint = nearest(value.text, kind.forms)
+        raise place.error(f"{written_op(word)} is written as {listed(kind.forms)} (got '{value.text}')", hint)
+
+
+def written_op(word: str) -> str:
+    """Take the number from ``relu2``, the second that stands in a block; a kind's own number stays (``relu6``)."""
+    return word if word in LAYERS else word.rstrip("0123456789")
 
 
 def unknown_step(name: str, place: Place, known: Iterable[str]) -> BneckError:

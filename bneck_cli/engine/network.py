@@ -59,6 +59,8 @@ class Layer(NamedTuple):
     out: Shape
     cost: Cost
     place: Place
+    form: str = "module"
+    """How the code of the network calls it, once that is settled by a count."""
 
     @property
     def shape(self) -> Shape:

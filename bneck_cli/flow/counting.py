@@ -4,102 +4,117 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bneck_cli.data.rules import LABELS, QUANTITIES
-from bneck_cli.engine.network import Cost, Fork, Layer, Node, Run, Wire, entries
+from bneck_cli.data.rules import LABELS
+from bneck_cli.engine.network import Cost, Fork, Layer, Node, Run, Series, Wire, entries
+from bneck_cli.errors import BneckError, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from bneck_cli.data.rules import CountingRule
     from bneck_cli.engine.analysis import Analysis
     from bneck_cli.engine.network import Size
 
+    Amounts = dict[tuple[str, str], Size]
+    """How much there is of each quantity, by its name and the form in which the code calls it."""
+
 PARTS = (
     ("conv", "transposed_conv", "transposed_conv_outputs"),
     ("linear", "linear_weights"),
-    ("attention",),
+    ("attention", "attention_operator"),
 )
 """The quantities that have a part of their own in a Cost."""
 
 
-def quantities(layer: Layer) -> dict[str, Size]:
-    """Give every quantity of a layer that a rule may weigh; what the layer does not do is left out."""
-    rule, x, y, cost = layer.rule, layer.shape, layer.out, layer.cost
-    if rule is None:
-        if layer.op == "add":
-            return {"addition": y.elements * (len(layer.inputs) - 1)}
-        if layer.op == "scale":
-            return {"scaling": y.elements}
-        return {"linear": cost.linear_macs} if cost.macs != 0 else {}
-    found: dict[str, Size] = {}
-    if layer.op == "upconv":
-        found["transposed_conv"] = cost.conv_macs
-        weights = cost.params - (y.channels if rule.bias else 0)
-        found["transposed_conv_outputs"] = weights * y.positions
-    elif rule.part == "conv":
-        found["conv"] = cost.conv_macs
-    elif rule.part in ("linear", "attention"):
-        found["linear"], found["attention"] = cost.linear_macs, cost.attention_macs
-        biases = 0 if rule.nobias else y.channels if rule.part == "linear" else 4 * y.channels
-        if rule.part == "linear":
-            found["linear_weights"] = cost.params - biases
-        else:
-            found["linear_weights"] = 4 * x.channels * x.channels
-        found["linear_biases"] = biases
-    for label, elements in rule.uncounted(x, y):
-        found |= labelled(label, elements, layer)
-    if rule.part == "norm":
-        found["norm_params"] = cost.params
-    return found
+def quantities(layer: Layer) -> Amounts:
+    """Return every quantity of a layer that a rule may weigh; what the layer does not do is left out."""
+    return amounts_in(layer, layer.form)
 
 
-def labelled(label: str, elements: Size, layer: Layer) -> dict[str, Size]:
-    """Say which quantities an operation beside the multiply-adds amounts to."""
-    x, y = layer.shape.elements, layer.out.elements
-    if label in ("pooling", "global pooling"):
-        kind = "global" if label == "global pooling" else layer.op[:3]
-        return {f"{kind}_pool_inputs": x, f"{kind}_pool_outputs": y}
-    if label == "bias additions":
-        return {"conv_bias" if layer.rule.part == "conv" else "linear_bias": elements}
-    if label == "interpolation":
-        return {"nearest" if layer.rule.mode == "nearest" else "bilinear": elements}
-    keys = LABELS.get(label, ("",))
-    key = layer.op if layer.op in keys else keys[0]
-    return {key: elements} if key in QUANTITIES else {}
+def amounts_in(layer: Layer, form: str) -> Amounts:
+    """Return a layer's quantities as they are where the code calls it in this form."""
+    if layer.rule is not None:
+        found = layer.rule.counted(layer.shape, layer.out, form)
+        return {key: amount for key, amount in found.items() if amount != 0}
+    if layer.op == "add":
+        return {("addition", form): layer.out.elements * (len(layer.inputs) - 1)}
+    if layer.op == "scale":
+        return {("scaling", form): layer.out.elements}
+    return {("linear", form): layer.cost.linear_macs} if layer.cost.macs != 0 else {}
+
+
+def counts(rule: CountingRule, label: str, layer: Layer) -> bool:
+    """Return whether a rule counts what the footer calls ``label`` of a layer."""
+    return any(key in LABELS.get(label, ()) and rule.weight(key, form) for key, form in quantities(layer))
 
 
 def _parameters(layer: Layer) -> dict[str, Size]:
-    """Give the parameters of a layer, and the running statistics of a batch norm (without its count of batches)."""
+    """Return the parameters of a layer, and the running statistics of a batch norm (without its count of batches)."""
     statistics = 2 * layer.out.channels if layer.op == "bn" else 0
     return {"params": layer.cost.params, "running_statistics": statistics}
 
 
-def total_quantities(analysis: Analysis) -> dict[str, Size]:
-    """Add up every quantity of an analysis, its parameters among them; a head that does not run has no more."""
-    totals: dict[str, Size] = {}
-    for entry in entries(analysis.root):
-        amounts = _parameters(entry.layer)
+def total_quantities(analysis: Analysis) -> Amounts:
+    """Add up every quantity of an analysis and its parameters; of a head that does not run, its parameters alone."""
+    totals: Amounts = {}
+    for entry in entries(as_written(analysis).root):
+        amounts: Amounts = {(key, "module"): amount for key, amount in _parameters(entry.layer).items()}
         if not entry.idle:
-            amounts = {**quantities(entry.layer), **amounts}
+            amounts |= quantities(entry.layer)
         for key, amount in amounts.items():
             totals[key] = totals.get(key, 0) + amount * entry.copies
     return totals
 
 
-def weighed(amounts: dict[str, Size], weights: dict[str, int], keys: Iterable[str]) -> Size:
-    """Add up the amounts of these quantities by their weights."""
-    total: Size = 0
-    for key in keys:
-        if key in amounts and key in weights:
-            total = total + amounts[key] * weights[key]
-    return total
+# How the network's code calls its operations
+
+
+def as_written(analysis: Analysis) -> Analysis:
+    """Settle the form of every layer, by the spec's ``written``: ``relu``, ``conv_bn.relu``, ``net.relu2``."""
+    written = {key: value.text for key, (_, value) in analysis.program.written.items()}
+    if not written:
+        return analysis
+    return analysis._replace(root=_Written(written).settled(analysis.root, "net", {}))
+
+
+class _Written:
+    """Forms given to layers: a block is settled once, however many copies of it there are."""
+
+    def __init__(self, written: dict[str, str]) -> None:
+        self.written = written
+        self.known: dict[int, Node] = {}
+
+    def settled(self, node: Any, block: str, seen: dict[str, int]) -> Any:
+        """Return a node with its layers' forms; ``seen`` counts the layers that stood in the block before it."""
+        if isinstance(node, Wire):
+            return node
+        if isinstance(node, Layer):
+            count = seen[node.op] = seen.get(node.op, 0) + 1
+            keys = (f"{block}.{node.op}{count}", f"{block}.{node.op}", node.op)
+            form = next((self.written[key] for key in keys if key in self.written), "module")
+            return node if form == node.form else node._replace(form=form)
+        if isinstance(node, Series) and node.kind == "block" and node.name:
+            if id(node) not in self.known:
+                self.known[id(node)] = self._inside(node, node.name, {})
+            return self.known[id(node)]
+        return self._inside(node, block, seen)
+
+    def _inside(self, node: Series | Fork, block: str, seen: dict[str, int]) -> Node:
+        if isinstance(node, Series):
+            runs = tuple(Run(self.settled(run.node, block, seen), run.copies) for run in node.runs)
+            return node._replace(runs=runs)
+        branches = tuple(self.settled(branch, block, seen) for branch in node.branches)
+        return node._replace(branches=branches, join=self.settled(node.join, block, seen) if node.join else None)
 
 
 # An analysis under another rule
 
 
 def recount(analysis: Analysis, rule: CountingRule) -> Analysis:
-    """Count an analysis anew: figures of every layer, block and total follow the rule."""
+    """Count an analysis anew: figures of every layer, block and total follow the rule.
+
+    Raises BneckError where it is not established what the rule counts.
+    """
     known: dict[int, Any] = {}
 
     def counted(node: Any) -> Any:
@@ -107,18 +122,42 @@ def recount(analysis: Analysis, rule: CountingRule) -> Analysis:
             known[id(node)] = _counted(node, rule, counted)
         return known[id(node)]
 
-    return analysis._replace(root=counted(analysis.root), rule=rule)
+    written = as_written(analysis)
+    return written._replace(root=counted(written.root), rule=rule)
 
 
-def _counted(node: Node, rule: CountingRule, counted: Any) -> Node:
+def weighed(amounts: Amounts, rule: CountingRule) -> dict[str, Size]:
+    """Weigh each quantity of a layer or a network, all forms of it together.
+
+    Raises BneckError for a quantity that the rule refuses.
+    """
+    totals: dict[str, Size] = {}
+    for (key, form), amount in amounts.items():
+        if reason := rule.refuses(key, form):
+            raise BneckError(f"{rule.name}: no figure for this network", hint=reason)
+        weight = rule.weight(key, form)
+        if weight:
+            totals[key] = totals.get(key, 0) + amount * weight
+    return totals
+
+
+def _total(sizes: Iterable[Size]) -> Size:
+    total: Size = 0
+    for size in sizes:
+        total = total + size
+    return total
+
+
+def _counted(node: Node, rule: CountingRule, counted: Callable[[Any], Any]) -> Node:
     if isinstance(node, Wire):
         return node
     if isinstance(node, Layer):
-        amounts = quantities(node)
-        conv, linear, attention = [weighed(amounts, rule.counts, keys) for keys in PARTS]
-        apart = {key for keys in PARTS for key in keys}
-        other = weighed(amounts, rule.counts, [key for key in rule.counts if key not in apart])
-        params = weighed(_parameters(node), rule.params, rule.params)
+        found = weighed(quantities(node), rule)
+        conv, linear, attention = (_total(found.pop(key, 0) for key in keys) for keys in PARTS)
+        params: Size = 0
+        for key, amount in _parameters(node).items():
+            params = params + amount * rule.params.get(key, 0)
+        other = _total(found.values())
         return node._replace(cost=Cost(params, 0, conv, linear, attention, node.cost.activations, other))
     if isinstance(node, Fork):
         branches, join = tuple(map(counted, node.branches)), counted(node.join) if node.join else None
@@ -133,3 +172,41 @@ def _counted(node: Node, rule: CountingRule, counted: Any) -> Node:
     for run in runs:
         cost = cost.plus(run.node.cost, run.copies)
     return node._replace(runs=runs, cost=cost)
+
+
+def notes_on(analysis: Analysis) -> list[str]:
+    """Say what a recounted figure depends on beyond the architecture, where that is not known or not always so."""
+    rule = analysis.rule
+    if rule is None:
+        return []
+    said: dict[str, None] = {}
+    unsure: dict[str, None] = {}
+    stated = analysis.program.spec.written is not None
+    for entry in entries(analysis.root):
+        if entry.idle:
+            continue
+        layer = entry.layer
+        for key, form in quantities(layer):
+            if note := rule.said(key, form):
+                said[f"{rule.name}: {note}"] = None
+        if not stated and layer.op not in unsure and _depends(layer, rule):
+            unsure[layer.op] = None
+    notes = list(said)
+    if unsure:
+        notes.append(
+            f"what {rule.name} counts of {listed(list(unsure), 'and')} depends on how the code calls it, which this "
+            "spec does not say (`written:`); counted as modules"
+        )
+    return notes
+
+
+def _depends(layer: Layer, rule: CountingRule) -> bool:
+    """Return whether the rule's figure of a layer that is taken as a module would be another in another form."""
+    if layer.form != "module" or layer.rule is None:
+        return False
+    figures = {
+        str(sum(amount * rule.weight(*key) for key, amount in amounts_in(layer, form).items()))
+        for form in layer.rule.forms
+        if form != "subclass"
+    }
+    return len(figures) > 1

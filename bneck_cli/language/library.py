@@ -25,6 +25,8 @@ class Program(NamedTuple):
     blocks: dict[str, Definition]
     formulas: dict[str, Formula]
     net: Definition | None
+    written: dict[str, tuple[Scalar, Scalar]]
+    """How the network's code calls its operations, where it is not as modules."""
     block: str | None = None
     """The block that is analysed by itself, where it is one and not the net."""
 
@@ -151,10 +153,12 @@ def _resolve(source: Source, through: tuple[str, ...]) -> Program:
     blocks: dict[str, Definition] = {}
     formulas: dict[str, Formula] = {}
     net = spec.net
+    written: dict[str, tuple[Scalar, Scalar]] = {}
     if spec.extends:
         base = _brought_in(spec.extends, source, through)
         blocks.update(base.blocks)
         formulas.update(base.formulas)
+        written.update(base.written)
         net = net or base.net
         spec = _inherit(spec, base.spec)
     for word in spec.include:
@@ -164,14 +168,16 @@ def _resolve(source: Source, through: tuple[str, ...]) -> Program:
                 raise Place(word, 0, len(word.text)).error(f"the block '{name}' is included twice")
             blocks[name] = definition
         formulas.update(other.formulas)
+        written.update(other.written)
     blocks.update(spec.blocks)
     formulas.update(spec.formulas)
+    written.update(spec.written or {})
     if spec.settings:
         settings = {name: (Place(key, 0, len(name)), value) for name, (key, value) in spec.settings.items()}
         if net is None:
             raise next(iter(settings.values()))[0].error("`set` needs a net with parameters")
         net = with_settings(net, settings)
-    return Program(spec, blocks, formulas, net)
+    return Program(spec, blocks, formulas, net, written)
 
 
 def _brought_in(word: Scalar, source: Source, through: tuple[str, ...]) -> Program:
@@ -191,6 +197,7 @@ def _inherit(spec: Spec, base: Spec) -> Spec:
         for field in ("family", "year", "idea", "source", "inputs", "outputs")
         if not getattr(spec, field)
     }
+    filled["written"] = base.written if spec.written is None else spec.written
     return spec._replace(**filled)
 
 

@@ -83,11 +83,12 @@ class Spec(NamedTuple):
     formulas: dict[str, Formula]
     net: Definition | None
     outputs: tuple[Scalar, ...]
+    written: dict[str, tuple[Scalar, Scalar]] | None
     expect: tuple[Expect, ...]
 
 
 TEXTS = ("name", "family", "year", "idea", "source")
-KEYS = (*TEXTS, "input", "include", "extends", "set", "blocks", "ops", "net", "outputs", "expect")
+KEYS = (*TEXTS, "input", "include", "extends", "set", "blocks", "ops", "net", "outputs", "written", "expect")
 FIGURES = ("params", "inference_params", "macs", "conv_macs", "linear_macs", "attention_macs", "activations")
 
 
@@ -120,6 +121,7 @@ def parse_spec(source: Source) -> Spec:
         formulas=_formulas(found["ops"]) if "ops" in found else {},
         net=_net(net_key, found["net"]) if net_key else None,
         outputs=tuple(_words(found["outputs"], "outputs")) if "outputs" in found else (),
+        written=_written(found["written"]) if "written" in found else None,
         expect=tuple(_expectations(found["expect"])) if "expect" in found else (),
     )
 
@@ -144,6 +146,15 @@ def _words(node: Node, what: str) -> Iterator[Scalar]:
 
 def _settings(node: Node) -> dict[str, tuple[Scalar, Expression]]:
     return {name: (key, value_of(value)) for name, (key, value) in entries(node, "`set`").items()}
+
+
+def _written(node: Node) -> dict[str, tuple[Scalar, Scalar]]:
+    """Read how the network's code calls its operations: ``modules``, or a mapping for those that it calls otherwise."""
+    if isinstance(node, Scalar) and node.text.strip() == "modules":
+        return {}
+    if not isinstance(node, Mapping):
+        raise Place(node).error("`written` is `modules`, or a mapping such as `relu: function`")
+    return {name: (key, _scalar(value, name)) for name, (key, value) in entries(node, "`written`").items()}
 
 
 # Inputs and figures

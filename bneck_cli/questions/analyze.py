@@ -11,7 +11,6 @@ from bneck_cli.errors import BneckError, listed, nearest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from bneck_cli.data.rules import CountingRule
     from bneck_cli.engine.analysis import Analysis
     from bneck_cli.engine.layers import Window
     from bneck_cli.engine.network import Size
@@ -213,7 +212,7 @@ def build_report(analysis: Analysis, view: View = View()) -> Report:
         columns,
         analysis.cost,
         uncounted(analysis),
-        (*notes, *requirements(analysis), *least_input(analysis)),
+        (*notes, *requirements(analysis), *least_input(analysis), *counting_notes(analysis)),
         analysis.batch,
         flat,
         rule_of(analysis),
@@ -362,21 +361,16 @@ def describe_input(analysis: Analysis) -> str:
 
 def uncounted(analysis: Analysis) -> dict[str, Size]:
     """Count the elements that go through operations which the rule leaves out, by what they are."""
+    from bneck_cli.flow.counting import counts
+
     totals: dict[str, Size] = {}
     for entry in entries(analysis.root):
         if entry.idle:
             continue
         for label, elements in left_out(entry.layer):
-            if analysis.rule is None or not _counts(analysis.rule, label, entry.layer):
+            if analysis.rule is None or not counts(analysis.rule, label, entry.layer):
                 totals[label] = totals.get(label, 0) + elements * (entry.copies * analysis.batch)
     return totals
-
-
-def _counts(rule: CountingRule, label: str, layer: Layer) -> bool:
-    """Tell whether a rule counts what the footer calls ``label`` of a layer."""
-    from bneck_cli.flow.counting import labelled
-
-    return any(key in rule.counts for key in labelled(label, 0, layer))
 
 
 def left_out(layer: Layer) -> tuple[tuple[str, Size], ...]:
@@ -390,7 +384,20 @@ def left_out(layer: Layer) -> tuple[tuple[str, Size], ...]:
 
 def rule_of(analysis: Analysis) -> str:
     """State what the figures count."""
-    return analysis.rule.words() if analysis.rule else RULE
+    if analysis.rule is None:
+        return RULE
+    from bneck_cli.flow.counting import total_quantities
+
+    return analysis.rule.words(total_quantities(analysis))
+
+
+def counting_notes(analysis: Analysis) -> list[str]:
+    """Say what figures under another rule depend on beyond the architecture."""
+    if analysis.rule is None:
+        return []
+    from bneck_cli.flow.counting import notes_on
+
+    return notes_on(analysis)
 
 
 def least_input(analysis: Analysis) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bneck_cli.data.rules import PARAMETERS, QUANTITIES, load_rule, rule_names
+from bneck_cli.data.rules import FORMS, PARAMETERS, QUANTITIES, load_rule, rule_names
 from bneck_cli.engine.analysis import Settings, analyze_program
 from bneck_cli.engine.network import entries
 from bneck_cli.errors import BneckError
@@ -158,29 +158,30 @@ def _counted(
         if not last:
             return
         cost = last[-1].cost
-        amounts["params"] -= _number(cost.params)
-        amounts["linear"] -= _number(cost.macs)
+        amounts["params", "module"] -= _number(cost.params)
+        amounts["linear", "module"] -= _number(cost.macs)
         variant += f" ({_number(cost.params):,} parameters)"
     if biased:
         bare = [e for e in entries(analysis.root) if e.layer.rule is not None and e.layer.rule.part == "conv"]
         bare = [entry for entry in bare if not entry.layer.rule.bias]
         if not bare:
             return
-        amounts["params"] += sum(_number(e.layer.out.channels) * e.copies for e in bare)
+        amounts["params", "module"] += sum(_number(e.layer.out.channels) * e.copies for e in bare)
         added = sum(_number(e.layer.out.elements) * e.copies for e in bare if not e.idle)
-        amounts["conv_bias"] = amounts.get("conv_bias", 0) + added
+        amounts["conv_bias", "module"] = amounts.get(("conv_bias", "module"), 0) + added
     for rule in rules:
-        parts = tuple(_parts(amounts, rule.counts, QUANTITIES))
-        if not (headless and "linear_weights" in rule.counts):
+        parts = tuple(_parts(amounts, rule))
+        known = not any(rule.refuses(*key) for key in amounts)
+        if known and not (headless and "linear_weights" in rule.counts):
             yield Candidate(rule.key, (rule.name,), variant, sum(part.product for part in parts), parts, steps)
-        parts = tuple(_parts(amounts, rule.params, PARAMETERS))
         if params:
+            parts = tuple(_params(amounts, rule))
             more = steps + ("running_statistics" in rule.params)
             yield Candidate("params", (rule.name,), variant, sum(part.product for part in parts), parts, more)
 
 
-def _amounts(analysis: Analysis) -> dict[str, int]:
-    """Give every quantity of an analysis as a number."""
+def _amounts(analysis: Analysis) -> dict[tuple[str, str], int]:
+    """Return every quantity of an analysis as a number."""
     return {key: _number(amount) for key, amount in total_quantities(analysis).items()}
 
 
@@ -190,8 +191,15 @@ def _number(size: object) -> int:
     return size
 
 
-def _parts(amounts: dict[str, int], weights: dict[str, int], words: dict[str, str]) -> Iterator[Part]:
+def _parts(amounts: dict[tuple[str, str], int], rule: CountingRule) -> Iterator[Part]:
     """Take a figure apart: a line for each quantity that the network has and the rule counts."""
-    for key, weight in weights.items():
-        if amounts.get(key):
-            yield Part(words[key], amounts[key], weight)
+    for (key, form), amount in amounts.items():
+        if key in QUANTITIES and amount and rule.weight(key, form):
+            of = f" {FORMS[form]}" if form in rule.forms else ""
+            yield Part(" ".join(QUANTITIES[key]) + of, amount, rule.weight(key, form))
+
+
+def _params(amounts: dict[tuple[str, str], int], rule: CountingRule) -> Iterator[Part]:
+    for key, weight in rule.params.items():
+        if amounts.get((key, "module")):
+            yield Part(PARAMETERS[key], amounts[key, "module"], weight)

@@ -19,6 +19,10 @@ class Activation(Kind):
 
     part = "activation"
 
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """Elements, by the function."""
+        return {self.name: y.elements}
+
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Every element goes through the function."""
         return (("activation", y.elements),)
@@ -35,6 +39,10 @@ class PReLU(Kind):
         """One slope, or one per channel."""
         return x.channels if self.per_channel else 1
 
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """Elements, and slopes."""
+        return {"prelu": y.elements, "activation_params": self.params(x)}
+
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Every element goes through the function."""
         return (("activation", y.elements),)
@@ -45,6 +53,10 @@ class Softmax(Kind):
     """Exponentials over the channels of each position, scaled to a sum of 1."""
 
     part = "activation"
+
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """Elements; and additions, one fewer than channels at every position."""
+        return {"softmax": y.elements, "softmax_additions": y.elements - y.positions}
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Every element goes through the function."""
@@ -58,6 +70,10 @@ class LayerScale(Kind):
     def params(self, x: Shape) -> Size:
         """A factor per channel."""
         return x.channels
+
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """Elements."""
+        return {"scaling": y.elements}
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Every element is multiplied by its channel's factor."""

@@ -47,6 +47,10 @@ class Tokens(Kind):
         count: Size = self.cls + (length if self.pos == "learned" else 0)
         return x.channels * count
 
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """A position added to every element; and the product of a map's sides."""
+        return {"addition": y.elements if self.pos == "learned" else 0, "size_products": 1}
+
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """A vector is added at every position."""
         return (("addition", y.elements),) if self.pos == "learned" else ()
@@ -86,6 +90,7 @@ class Attention(Kind):
     )
     nobias: bool = flag("leave the biases of the linear layers out")
     part = "attention"
+    forms = ("module", "function", "multihead", "einsum")
 
     def out_shape(self, x: Shape) -> Shape:
         """The shape as it came."""
@@ -150,6 +155,54 @@ class Attention(Kind):
         """Scores and weighted sum: 2 · windows · L² · C."""
         count, length = self._windows(x)
         return 2 * count * length * length * x.channels
+
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """The four linear layers; then what joins queries, keys and values: products, softmax, scaled queries."""
+        count, length = self._windows(x)
+        c, rows = x.channels, count * length
+        scores = rows * length * self._heads(x)
+        biases = {} if self.nobias else {"linear_bias": 4 * rows * c, "linear_biases": 4 * c}
+        return {
+            "linear": 4 * rows * c * c,
+            "linear_weights": 4 * c * c,
+            **biases,
+            "attention": self.attention_macs(x, y),
+            "softmax": scores,
+            "softmax_additions": scores - rows * self._heads(x),
+            "scaled_queries": rows * c,
+        }
+
+    def counted(self, x: Shape, y: Shape, form: str) -> dict[tuple[str, str], Size]:
+        """As ``quantities``, in the forms of torchvision's code: an einsum writes the two products alone."""
+        found = self.quantities(x, y)
+        if form == "multihead" or self.window is not None:
+            found["size_products"] = {"multihead": 4, "function": 2}.get(form, 1)
+        small: dict[str, Size] = {}
+        if self.position == "continuous":
+            small = self._continuous(x, found)
+        forms = {(key, "module" if form == "einsum" and key != "attention" else form): n for key, n in found.items()}
+        for key, amount in small.items():
+            forms[(key, "module")] = forms.get((key, "module"), 0) + amount
+        return forms
+
+    def _continuous(self, x: Shape, found: dict[str, Size]) -> dict[str, Size]:
+        """Change what Swin V2 does otherwise, and return what its small network does: modules, whatever calls it.
+
+        Scores are a product of normalised queries and keys, written with @, and then scaled; so is the bias, by 16.
+        """
+        _, length = self._windows(x)
+        heads, hidden = self._heads(x), self._offsets(x) * CONTINUOUS_WIDTH
+        del found["scaled_queries"]
+        found["attention_operator"] = found["attention"] = self.attention_macs(x, x) // 2
+        found["scaled_scores"] = found["softmax"] + heads * length * length
+        found["size_products"] = 3
+        return {
+            "linear": hidden * (2 + heads),
+            "linear_weights": CONTINUOUS_WIDTH * (2 + heads),
+            "linear_bias": hidden,
+            "linear_biases": CONTINUOUS_WIDTH,
+            "relu": hidden,
+        }
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Biases of the linear layers, and the softmax over the scores."""

@@ -131,6 +131,10 @@ class Conv(Kind):
         filter_size = share(x.channels, self.groups, "in_channels", "groups") * taps(self.geometry(x))
         return y.elements * filter_size
 
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """Multiply-adds, and a bias for every element that leaves."""
+        return {"conv": self.macs(x, y), "conv_bias": y.elements if self.bias else 0}
+
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Bias is added to every element that leaves."""
         return (("bias additions", y.elements),) if self.bias else ()
@@ -164,6 +168,10 @@ class DepthwiseConv(Kind):
     def macs(self, x: Shape, y: Shape) -> Size:
         """H'·W' · multiplier·C · k·k."""
         return y.elements * taps(self.geometry(x))
+
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """Multiply-adds, and a bias for every element that leaves."""
+        return {"conv": self.macs(x, y), "conv_bias": y.elements if self.bias else 0}
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Bias is added to every element that leaves."""
@@ -213,6 +221,15 @@ class TransposedConv(Kind):
         """H·W · C · channels/groups · k·k, over the *input's* positions."""
         filter_size = share(self.channels, self.groups, "out_channels", "groups") * taps(self.geometry(x))
         return x.elements * filter_size
+
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """Multiply-adds; as some tools have it, all weights at every output position; and biases."""
+        weights = self.params(x) - (y.channels if self.bias else 0)
+        return {
+            "transposed_conv": self.macs(x, y),
+            "transposed_conv_outputs": weights * y.positions,
+            "conv_bias": y.elements if self.bias else 0,
+        }
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Bias is added to every element that leaves."""

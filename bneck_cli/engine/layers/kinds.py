@@ -76,6 +76,8 @@ class Kind:
     summary: str
     fields: tuple[Field, ...] = ()
     part = "other"
+    forms: tuple[str, ...] = ("module", "function", "subclass")
+    """How a network's code may call it, which decides what some tools see."""
     _last: tuple[Shape, Window | None] | None = None
 
     def __init__(self, **values: Any) -> None:
@@ -104,6 +106,14 @@ class Kind:
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Say what the layer does that is no multiply-add, and to how many elements."""
         return ()
+
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """Count all that a counting rule may weigh, by the names of ``data.rules.QUANTITIES``."""
+        return {}
+
+    def counted(self, x: Shape, y: Shape, form: str) -> dict[tuple[str, str], Size]:
+        """Count the quantities, each with the form in which the code that is written so calls it."""
+        return {(key, form): amount for key, amount in self.quantities(x, y).items()}
 
     def geometry(self, x: Shape) -> Any:
         """Give the Window that moves over the input, or None; the rules of one layer all ask for the same one."""

@@ -25,6 +25,10 @@ class BatchNorm(Kind):
         """Running mean and variance per channel, and the count of batches."""
         return 2 * x.channels + 1
 
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """Elements, which cost less without scale and shift, and parameters."""
+        return {"batch_norm_bare" if self.noaffine else "batch_norm": y.elements, "norm_params": self.params(x)}
+
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Every element is scaled and shifted."""
         return (("batch norm", y.elements),)
@@ -40,6 +44,10 @@ class LayerNorm(Kind):
     def params(self, x: Shape) -> Size:
         """A scale and a shift per channel."""
         return 0 if self.noaffine else 2 * x.channels
+
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """Elements, which cost less without scale and shift, and parameters."""
+        return {"layer_norm_bare" if self.noaffine else "layer_norm": y.elements, "norm_params": self.params(x)}
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Every element is normalised."""
@@ -63,6 +71,10 @@ class GroupNorm(Kind):
         """A scale and a shift per channel."""
         return 0 if self.noaffine else 2 * x.channels
 
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """Elements, which cost less without scale and shift, and parameters."""
+        return {"group_norm_bare" if self.noaffine else "group_norm": y.elements, "norm_params": self.params(x)}
+
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Every element is normalised."""
         return (("group norm", y.elements),)
@@ -79,6 +91,10 @@ class InstanceNorm(Kind):
         """A scale and a shift per channel."""
         return 0 if self.noaffine else 2 * x.channels
 
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """Elements, which cost less without scale and shift, and parameters."""
+        return {"instance_norm_bare" if self.noaffine else "instance_norm": y.elements, "norm_params": self.params(x)}
+
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Every element is normalised."""
         return (("instance norm", y.elements),)
@@ -94,6 +110,10 @@ class RMSNorm(Kind):
         """A scale per channel."""
         return x.channels
 
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """Elements, and parameters."""
+        return {"rms_norm": y.elements, "norm_params": self.params(x)}
+
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Every element is normalised."""
         return (("rms norm", y.elements),)
@@ -105,6 +125,10 @@ class LocalResponseNorm(Kind):
 
     size: Any = option(positive, 5, "neighbouring channels that are summed")
     part = "norm"
+
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """Elements."""
+        return {"local_response_norm": y.elements}
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Every element is normalised."""

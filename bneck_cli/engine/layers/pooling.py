@@ -57,6 +57,12 @@ def pool_window(x: Shape, layer: Any) -> Window:
     return window
 
 
+def global_quantities(layer: Kind, x: Shape, y: Shape) -> dict[str, Size]:
+    """Count the elements that enter a global or adaptive pooling, and those that leave it."""
+    pool = "global_max_pool" if layer.name.endswith("maxpool") else "global_pool"
+    return {f"{pool}_inputs": x.elements, f"{pool}_outputs": y.elements}
+
+
 @kind("maxpool")
 class MaxPool(Kind):
     """The largest value in each window."""
@@ -75,6 +81,10 @@ class MaxPool(Kind):
     def out_shape(self, x: Shape) -> Shape:
         """C×H×W to C×H'×W'."""
         return Shape(x.channels, pooled(x, self.geometry(x)))
+
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """Elements that enter and that leave."""
+        return {"max_pool_inputs": x.elements, "max_pool_outputs": y.elements}
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Each element that leaves is the maximum of a window."""
@@ -99,6 +109,10 @@ class AvgPool(Kind):
         """C×H×W to C×H'×W'."""
         return Shape(x.channels, pooled(x, self.geometry(x)))
 
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """Elements that enter and that leave."""
+        return {"avg_pool_inputs": x.elements, "avg_pool_outputs": y.elements}
+
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Each element that leaves is the mean of a window."""
         return (("pooling", y.elements),)
@@ -109,12 +123,17 @@ class GlobalPool(Kind):
     """One value per channel: the mean (or the maximum) of the whole map."""
 
     part = "pooling"
+    forms = ("module", "function", "mean")
 
     def out_shape(self, x: Shape) -> Shape:
         """C×H×W to C×1×1."""
         if not x.spatial:
             raise LayerError(f"needs a map or a sequence (got a vector of {x})")
         return Shape(x.channels, (1,) * len(x.spatial))
+
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """Elements that enter and that leave."""
+        return global_quantities(self, x, y)
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Every element that arrives goes into a mean or a maximum."""
@@ -133,6 +152,10 @@ class AdaptivePool(Kind):
         if not x.spatial:
             raise LayerError(f"needs a map or a sequence (got a vector of {x})")
         return Shape(x.channels, per_axis(self.output, len(x.spatial), "output"))
+
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """Elements that enter and that leave."""
+        return global_quantities(self, x, y)
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Every element that arrives goes into a mean or a maximum."""

@@ -45,6 +45,11 @@ class Linear(Kind):
         """Positions · C · channels."""
         return y.elements * x.channels
 
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """Multiply-adds and bias additions; and weights and biases once each, however many positions there are."""
+        amounts = {"linear": self.macs(x, y), "linear_weights": x.channels * self.channels}
+        return amounts if self.nobias else amounts | {"linear_bias": y.elements, "linear_biases": y.channels}
+
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Bias is added to every element that leaves."""
         return () if self.nobias else (("bias additions", y.elements),)
@@ -70,6 +75,10 @@ class Upsample(Kind):
         """C×H×W to C×factor·H×factor·W."""
         factors = per_axis(self.factor, _map(x), "factor")
         return Shape(x.channels, tuple(n * factor for n, factor in zip(x.spatial, factors, strict=True)))
+
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """Elements that leave, by how they are found, and elements that enter."""
+        return {self.mode: y.elements, "interpolation_inputs": x.elements}
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Every element that leaves is interpolated."""
