@@ -9,11 +9,13 @@ import typer
 from typer.models import CommandInfo
 
 from bneck_cli.errors import BneckError
+from bneck_cli.formats import ALIASES, DATA_FORMATS, FORMATS
 from bneck_cli.output import degrade_gracefully, suffix_format, write
 
 if TYPE_CHECKING:
     from bneck_cli.engine.analysis import Settings
     from bneck_cli.formats import Style
+    from bneck_cli.report import Report
 
 app = typer.Typer(
     name="bneck",
@@ -70,8 +72,6 @@ def complete_device(incomplete: str) -> Iterator[str]:
             yield name
 
 
-FORMATS = ("table", "csv", "tsv", "json", "markdown", "latex", "python")
-
 Specification = Annotated[
     str,
     typer.Argument(
@@ -106,7 +106,7 @@ FormatOption = Annotated[
     str | None, typer.Option("--format", "-f", metavar="FORMAT", help=f"One of {', '.join(FORMATS)}.")
 ]
 DataFormatOption = Annotated[
-    str | None, typer.Option("--format", "-f", metavar="FORMAT", help="One of table, csv, tsv, json, markdown.")
+    str | None, typer.Option("--format", "-f", metavar="FORMAT", help=f"One of {', '.join(DATA_FORMATS)}.")
 ]
 CountOption = Annotated[
     str | None,
@@ -154,11 +154,10 @@ def analyze(
 ) -> None:
     """Show every layer's shapes, stride, weights and multiply-adds."""
     from bneck_cli.engine.analysis import analyze_program
-    from bneck_cli.formats import RENDERERS
     from bneck_cli.language.library import load
-    from bneck_cli.questions.analyze import View
+    from bneck_cli.questions.analyze import View, report
 
-    chosen = check_format(format, output)
+    chosen = check_format(format, output, FORMATS)
     asked = settings(input, channels, in_channels, set, assume, batch)
     asked = asked._replace(symbolic=symbolic, symbols=tuple(symbol or ()))
     analysis = analyze_program(load(spec), asked)
@@ -167,9 +166,7 @@ def analyze(
         from bneck_cli.flow.counting import recount
 
         analysis = recount(analysis, load_rule(count_like))
-    view = View(depth, expand, words(only), sort, top, words(columns))
-    style = style_of(output, fold)
-    write(RENDERERS[chosen](analysis, view, style), output)
+    put(report(analysis, View(depth, expand, words(only), sort, top, words(columns), fold)), chosen, output)
 
 
 @app.command(
@@ -205,13 +202,12 @@ def compare(
     output: OutputOption = None,
 ) -> None:
     """Set blocks or networks side by side, and say what the difference is."""
-    from bneck_cli.formats.comparison import COMPARISONS
     from bneck_cli.language.library import load, split_name
-    from bneck_cli.questions.compare import compare_programs
+    from bneck_cli.questions.compare import compare_programs, report
 
     if len(specs) < 2:
         raise typer.BadParameter("name two blocks or networks, or more")
-    chosen = check_format(format, output, tuple(COMPARISONS))
+    chosen = check_format(format, output)
     values = [*(set or []), *([f"stride={stride}"] if stride else [])]
     asked = settings(input, channels, in_channels, values, assume, batch)
     programs = [(name, load(split_name(name)[0])) for name in specs]
@@ -221,7 +217,7 @@ def compare(
         comparison, _ = compare_matched(programs, asked, match, multiple_of)
     else:
         comparison = compare_programs(programs, asked)
-    write(COMPARISONS[chosen](comparison, style_of(output)), output)
+    put(report(comparison), chosen, output)
 
 
 @app.command("list", epilog="Examples: bneck list · bneck list --max-macs 1G --sort params")
@@ -236,10 +232,10 @@ def list_command(
     output: OutputOption = None,
 ) -> None:
     """Show the bundled networks and blocks with their published figures."""
-    from bneck_cli.catalog import CATALOGS, catalog
+    from bneck_cli.questions.catalog import catalog, list_report
 
-    chosen = check_format(format, output, tuple(CATALOGS))
-    write(CATALOGS[chosen](catalog(family, max_macs, max_params, sort), style_of(output)), output)
+    chosen = check_format(format, output)
+    put(list_report(catalog(family, max_macs, max_params, sort)), chosen, output)
 
 
 @app.command(epilog="Examples: bneck explain bottleneck --channels 256 · bneck explain resnet50 --at layer2")
@@ -250,17 +246,17 @@ def explain(
     channels: ChannelsOption = None,
     in_channels: InChannelsOption = None,
     set: SetOption = None,
-    format: Annotated[str | None, typer.Option("--format", "-f", metavar="FORMAT", help="text or markdown.")] = None,
+    format: DataFormatOption = None,
     output: OutputOption = None,
 ) -> None:
     """Say in words what a block or a network does, and why, with every number worked out."""
-    from bneck_cli.formats.explanation import EXPLANATIONS
     from bneck_cli.language.library import load
     from bneck_cli.questions.explain import explain as explained
+    from bneck_cli.questions.explanation import report
 
-    chosen = check_format(format, output, tuple(EXPLANATIONS))
+    chosen = check_format(format, output)
     found = explained(load(spec), settings(input, channels, in_channels, set, None, 1), at)
-    write(EXPLANATIONS[chosen](found, style_of(output)), output)
+    put(report(found), chosen, output)
 
 
 @app.command(
@@ -338,14 +334,14 @@ def footprint(
 ) -> None:
     """Say what a design costs beside weights and multiply-adds: activations, memory, bytes moved, time."""
     from bneck_cli.engine.analysis import analyze_program
-    from bneck_cli.formats.footprint import FOOTPRINTS
     from bneck_cli.language.library import load
     from bneck_cli.questions.footprint import footprint as measured
+    from bneck_cli.questions.footprint_report import report
 
-    chosen = check_format(format, output, tuple(FOOTPRINTS))
+    chosen = check_format(format, output)
     analysis = analyze_program(load(spec), settings(input, channels, None, set, None, batch))
     found = measured(analysis, dtype, device, optimizer)
-    write(FOOTPRINTS[chosen](found, style_of(output), full=layers), output)
+    put(report(found, layers), chosen, output)
 
 
 @app.command(
@@ -367,16 +363,16 @@ def diff(
 ) -> None:
     """Say what changed from one network to another, layer by layer, and what it costs."""
     from bneck_cli.engine.analysis import analyze_program
-    from bneck_cli.formats.diff import DIFFS
     from bneck_cli.language.library import load
     from bneck_cli.questions.diff import diff as difference
+    from bneck_cli.questions.diff_report import report
 
-    chosen = check_format(format, output, tuple(DIFFS))
+    chosen = check_format(format, output)
     first = settings(input, channels, None, set, None, 1)
     second = settings(input_b or input, channels, None, [*(set or []), *(set_b or [])], None, 1)
     names = (one, other if one != other else f"{other} (B)")
     found = difference(analyze_program(load(one), first), analyze_program(load(other), second), names)
-    write(DIFFS[chosen](found, style_of(output)), output)
+    put(report(found), chosen, output)
 
 
 @app.command(epilog="Examples: bneck lint resnet50_v1 · bneck lint mobilenet_v2 --all · bneck lint --rules")
@@ -389,28 +385,26 @@ def lint(
     all: Annotated[bool, typer.Option("--all", help="Also the rules that most networks break on purpose.")] = False,
     rules: Annotated[bool, typer.Option("--rules", help="List the rules and stop.")] = False,
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit with 0, findings or none.")] = False,
-    format: Annotated[
-        str | None, typer.Option("--format", "-f", metavar="FORMAT", help="text, json, csv, markdown.")
-    ] = None,
+    format: DataFormatOption = None,
     output: OutputOption = None,
 ) -> None:
     """Say what a careful reviewer would: what a design pays for and does not use; exit 1 where there is something."""
-    from bneck_cli.formats.lint import LINTS, describe_rules
     from bneck_cli.questions.lint import USUAL
     from bneck_cli.questions.lint import lint as linted
+    from bneck_cli.questions.lint_report import report, rules_report
 
+    chosen = check_format(format, output)
     if rules:
-        write(describe_rules(), output)
+        put(rules_report(), chosen, output)
         return
     if spec is None:
         raise typer.BadParameter("name a SPEC to lint, or --rules")
     from bneck_cli.engine.analysis import analyze_program
     from bneck_cli.language.library import load
 
-    chosen = check_format(format, output, tuple(LINTS))
     analysis = analyze_program(load(spec), settings(input, channels, None, set, None, 1))
     found = linted(analysis, (*words(ignore), *(() if all else USUAL)))
-    write(LINTS[chosen](found, style_of(output)), output)
+    put(report(found), chosen, output)
     if found.findings and not exit_zero:
         raise typer.Exit(1)
 
@@ -428,23 +422,24 @@ def reconcile(
     output: OutputOption = None,
 ) -> None:
     """Find the counting rule and the variant of a network that give a stated figure."""
-    from bneck_cli.formats.reconciliation import RECONCILIATIONS
     from bneck_cli.questions.reconcile import reconcile as reconciled
+    from bneck_cli.questions.reconcile_report import report
 
-    chosen = check_format(format, output, tuple(RECONCILIATIONS))
+    chosen = check_format(format, output)
     found = reconciled(spec, figure, settings(input, channels, None, set, None, 1))
-    write(RECONCILIATIONS[chosen](found, style_of(output)), output)
+    put(report(found), chosen, output)
 
 
 @app.command(epilog="Examples: bneck rules · bneck rules fvcore")
 def rules(
     rule: Annotated[str | None, typer.Argument(metavar="[RULE]", autocompletion=complete_rule)] = None,
+    format: DataFormatOption = None,
+    output: OutputOption = None,
 ) -> None:
     """Show the counting rules, or one of them with how it was established."""
-    from bneck_cli.data.rules import describe_rule, rule_names
+    from bneck_cli.questions.counting_rules import report
 
-    width = min(style_of(None).width or 100, 100)
-    write((line for name in ([rule] if rule else rule_names()) for line in describe_rule(name, width)), None)
+    put(report([rule] if rule else []), check_format(format, output), output)
 
 
 @app.command(epilog="Examples: bneck check · bneck check my.yaml resnet50")
@@ -452,24 +447,29 @@ def check(
     specs: Annotated[
         list[str] | None, typer.Argument(metavar="[SPEC]...", help="What to check; everything bundled by default.")
     ] = None,
+    format: DataFormatOption = None,
+    output: OutputOption = None,
 ) -> None:
     """Compare every published figure in `expect` with what the analysis finds; exit 1 on a difference."""
-    from bneck_cli.catalog import check_specs
+    from bneck_cli.questions.catalog import check_report, check_specs
 
-    lines, good = check_specs(specs or [])
-    write(lines, None)
-    if not good:
+    chosen = check_format(format, output)
+    checks = check_specs(specs or [])
+    put(check_report(checks, bool(specs)), chosen, output)
+    if any(check.wrong for check in checks):
         raise typer.Exit(1)
 
 
 @app.command(epilog="Examples: bneck layers · bneck layers conv")
 def layers(
     kind: Annotated[str | None, typer.Argument(metavar="[KIND]", autocompletion=complete_kind)] = None,
+    format: DataFormatOption = None,
+    output: OutputOption = None,
 ) -> None:
     """Show the layer kinds of the language, or one of them with its arguments and options."""
-    from bneck_cli.questions.layers import describe_kind, describe_kinds
+    from bneck_cli.questions.layers import kind_report, kinds_report
 
-    write(describe_kind(kind) if kind else describe_kinds(), None)
+    put(kind_report(kind) if kind else kinds_report(), check_format(format, output), output)
 
 
 def version(wanted: bool) -> None:
@@ -518,10 +518,11 @@ def words(text: str | None) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip()) if text else ()
 
 
-def check_format(name: str | None, output: str | None = None, known: tuple[str, ...] = FORMATS) -> str:
+def check_format(name: str | None, output: str | None = None, known: tuple[str, ...] = DATA_FORMATS) -> str:
     """Return the format asked for, else the one that the output's suffix asks for, else the first of those known."""
     if name is None:
         return suffix_format(output, known) or known[0]
+    name = ALIASES.get(name, name)
     if name not in known:
         from bneck_cli.errors import nearest
 
@@ -530,22 +531,33 @@ def check_format(name: str | None, output: str | None = None, known: tuple[str, 
     return name
 
 
+def put(report: "Report", format: str, output: str | None) -> None:
+    """Write a report in a format, to standard output or to a file."""
+    from bneck_cli.formats import render
+
+    write(render(report, format, style_of(output)), output)
+
+
+PAGE = 40
+"""Rows of a table on a terminal before its headings are repeated."""
+
+
 def _on_terminal() -> bool:
     """Tell whether standard output is there, and a terminal."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def style_of(output: str | None, fold: bool = False) -> "Style":
+def style_of(output: str | None) -> "Style":
     """Find out how the text will be shown: a terminal has a width and colours, a pipe or a file has neither."""
     from bneck_cli.formats import Style
 
     if output is not None or not _on_terminal():
         columns = os.environ.get("COLUMNS", "")
-        return Style(int(columns) if columns.isdigit() and output is None else None, False, fold)
+        return Style(int(columns) if columns.isdigit() and output is None else None)
     from shutil import get_terminal_size
 
     color = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return Style(get_terminal_size().columns, color, fold)
+    return Style(get_terminal_size().columns, color, PAGE)
 
 
 def main() -> None:

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 import bneck_cli
 from bneck_cli import BneckError
-from bneck_cli.formats import Style
-from bneck_cli.formats.diff import DIFFS
+from bneck_cli.formats import Style, as_text
 from bneck_cli.questions.alignment import Change
 from bneck_cli.questions.diff import Diff, diff, ranges, within
+from bneck_cli.questions.diff_report import report
 from bneck_cli.sizes.dim import evaluate
 
 if TYPE_CHECKING:
@@ -495,7 +495,7 @@ def test_an_edit_of_a_repeated_block_is_one_line(steps: list[tuple], copies: int
 
 def rendered(found: Diff, form: str, style: Style = PIPE) -> str:
     """Render a diff in one format."""
-    return "".join(DIFFS[form](found, style))
+    return as_text(report(found), form, style)
 
 
 @pytest.mark.parametrize("pair", [("resnet50", "resnet50_v1"), ("resnet18", "resnet50"), ("swin_t", "swin_v2_t")])

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 import bneck_cli
 from bneck_cli import BneckError
 from bneck_cli.engine.analysis import Settings, analyze_program
-from bneck_cli.formats import Style
-from bneck_cli.formats.explanation import EXPLANATIONS
+from bneck_cli.formats import Style, as_text
 from bneck_cli.language.document import Source
 from bneck_cli.language.library import block_files, load, network_names, resolve
 from bneck_cli.questions.explain import Explanation, explain
+from bneck_cli.questions.explanation import report
 
 ARITHMETIC = re.compile(
     r"weights (?P<factors>[\d·]+) = (?P<count>[\d,]+)(?: \+ (?P<biases>[\d,]+) biases)?; "
@@ -190,8 +190,8 @@ def test_every_network_is_explained(name: str) -> None:
 def test_formats_and_widths() -> None:
     """Text keeps within its width; Markdown has a heading for each section."""
     found = explain(load("bottleneck"), Settings(channels="256"))
-    assert max(map(len, "".join(EXPLANATIONS["text"](found, Style(width=70))).splitlines())) <= 70
-    assert "".join(EXPLANATIONS["markdown"](found, Style())).count("\n### ") == len(found.sections)
+    assert max(map(len, as_text(report(found), "text", Style(width=70)).splitlines())) <= 70
+    assert as_text(report(found), "markdown", Style()).count("\n### ") == len(found.sections)
 
 
 @pytest.mark.parametrize(

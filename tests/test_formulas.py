@@ -9,9 +9,9 @@ import pytest
 
 import bneck_cli
 from bneck_cli.engine.analysis import Analysis, Settings, analyze_program
-from bneck_cli.formats import RENDERERS, Style
+from bneck_cli.formats import as_text
 from bneck_cli.language.library import load
-from bneck_cli.questions.analyze import View
+from bneck_cli.questions.analyze import report
 
 
 def analysis_of(name: str, **asked: Any) -> Analysis:
@@ -22,7 +22,7 @@ def analysis_of(name: str, **asked: Any) -> Analysis:
 def module(analysis: Analysis) -> dict[str, Any]:
     """Run the Python that a renderer writes."""
     names: dict[str, Any] = {}
-    exec("".join(RENDERERS["python"](analysis, View(), Style())), names)
+    exec(as_text(report(analysis), "python"), names)
     return names
 
 
@@ -87,7 +87,7 @@ def test_python_without_symbols() -> None:
 
 def test_latex_is_mathematics() -> None:
     """LaTeX has closed forms as mathematics, with fractions and powers."""
-    text = "".join(RENDERERS["latex"](analysis_of("bottleneck", symbolic=True), View(), Style()))
+    text = as_text(report(analysis_of("bottleneck", symbolic=True)), "latex")
     assert r"$\frac{17}{16} N C^{2} H W$" in text
 
 
@@ -110,7 +110,6 @@ def test_a_wrong_symbol_is_told(asked: dict[str, Any], message: str) -> None:
 )
 def test_a_formula_comes_with_the_smallest_input(name: str, least: str) -> None:
     """Where the map's sides are symbols, the report says from which size on its formulas mean anything."""
-    from bneck_cli.questions.analyze import build_report
-
-    assert f"the smallest legal input is {least}" in build_report(analysis_of(name, symbolic=True)).notes
-    assert not any("smallest" in note for note in build_report(analysis_of(name)).notes)
+    symbolic, plain = (as_text(report(analysis_of(name, symbolic=on)), "text") for on in (True, False))
+    assert f"the smallest legal input is {least}\n" in symbolic
+    assert "smallest" not in plain

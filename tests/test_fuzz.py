@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 import bneck_cli
 from bneck_cli import BneckError
-from bneck_cli.formats import RENDERERS, Style
+from bneck_cli.formats import as_text
 from bneck_cli.language.library import network_names, specs_folder
-from bneck_cli.questions.analyze import View
+from bneck_cli.questions.analyze import report
 
 TEXTS = [(specs_folder() / f"{name}.yaml").read_text(encoding="utf-8") for name in network_names()]
 TEXTS += [path.read_text(encoding="utf-8") for path in sorted((specs_folder() / "blocks").glob("*.yaml"))]
@@ -27,7 +27,7 @@ def answers(text: str) -> bool:
         error = told
     else:
         for name in ("csv", "json"):
-            assert "".join(RENDERERS[name](analysis, View(), Style()))
+            assert as_text(report(analysis), name)
         return True
     assert error.message
     assert error.location is None or min(error.location.line, error.location.column) >= 1

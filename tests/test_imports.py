@@ -14,8 +14,11 @@ import bneck_cli
 PACKAGE = Path(bneck_cli.__file__).parent
 
 FLOORS = (
-    ("version", "errors"),
+    ("version", "shown"),
+    ("errors",),
     ("sizes",),
+    ("words",),
+    ("report",),
     ("language",),
     ("data",),
     ("engine",),
@@ -23,7 +26,7 @@ FLOORS = (
     ("pictures",),
     ("questions",),
     ("formats",),
-    ("catalog", "output"),
+    ("output",),
     ("cli",),
     ("__main__",),
 )

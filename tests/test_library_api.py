@@ -11,10 +11,10 @@ import pytest
 
 import bneck_cli
 from bneck_cli import BneckError
-from bneck_cli.catalog import CATALOGS, amount, catalog
-from bneck_cli.formats import Style
+from bneck_cli.formats import FORMATS, Style, as_text
 from bneck_cli.language.library import block_files, network_names
-from bneck_cli.questions.layers import describe_kinds
+from bneck_cli.questions.catalog import amount, catalog, list_report
+from bneck_cli.questions.layers import kinds_report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,14 +67,14 @@ def test_a_mixture_cannot_be_compared() -> None:
 def test_lists_hold_everything_in_every_format() -> None:
     """Each format of the list names every network and block; CSV and JSON hold plain numbers."""
     listings = catalog()
-    texts = {name: "".join(render(listings, Style())) for name, render in CATALOGS.items()}
+    texts = {name: as_text(list_report(listings), name) for name in FORMATS if name != "python"}
     for name in (*network_names(), *block_files()):
         assert all(name in text or name.replace("_", "\\_") in text for text in texts.values()), name
     rows = list(csv.DictReader(io.StringIO(texts["csv"])))
     numbers = {row["name"]: int(row["macs"]) for row in rows}
-    assert numbers == {row["name"]: row["macs"] for row in json.loads(texts["json"])}
+    assert numbers == {row["name"]: row["macs"] for row in json.loads(texts["json"])["entries"]}
     assert numbers["resnet50"] == 4_089_184_256
-    assert max(map(len, "".join(CATALOGS["table"](listings, Style(width=80))).splitlines())) <= 110
+    assert max(map(len, as_text(list_report(listings), "text", Style(width=60)).splitlines())) <= 60
 
 
 @pytest.mark.parametrize("key", ["name", "family", "year", "params", "macs", "top1"])
@@ -82,7 +82,7 @@ def test_lists_are_sorted(key: str) -> None:
     """A list sorted by a key is in that key's order, numbers as numbers."""
     rows = [row for row in catalog(sort=key) if row.kind == "network"]
     values = [getattr(row, key) for row in rows]
-    known = [value for value in values if value != ""]
+    known = [value for value in values if value is not None]
     numeric = key in ("year", "params", "macs", "top1")
     expected = sorted(known, key=lambda value: float(value) if numeric else str(value).lower())
     assert known == expected
@@ -103,9 +103,9 @@ def test_amounts(text: str, value: int) -> None:
 
 def test_kinds_are_listed_by_how_they_are_written() -> None:
     """The list of kinds begins with the convolution and shows each kind's arguments."""
-    lines = list(describe_kinds())
-    assert lines[0].startswith("conv KERNEL CHANNELS stride=1")
-    assert any(line.startswith("linear CHANNELS [nobias]") for line in lines)
+    usages = [kind["usage"] for kind in kinds_report().data()["kinds"]]
+    assert usages[0].startswith("conv KERNEL CHANNELS stride=1")
+    assert any(usage.startswith("linear CHANNELS [nobias]") for usage in usages)
 
 
 def test_blocks_are_compared_each_at_its_own_channels(tmp_path: Path) -> None:

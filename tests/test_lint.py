@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 import bneck_cli
 from bneck_cli.engine.network import entries
-from bneck_cli.formats import Style
-from bneck_cli.formats.lint import LINTS, describe_rules
+from bneck_cli.formats import Style, as_text
 from bneck_cli.language.library import network_names
 from bneck_cli.questions.lint import REASONS, RULES, Finding, Lint, groups, lint, totals
+from bneck_cli.questions.lint_report import report, rules_report
 
 
 def linted(text: str, *ignore: str, **options: str) -> Lint:
@@ -312,9 +312,9 @@ def test_a_rule_speaks_of_one_spec_and_not_of_its_neighbour(name: str) -> None:
 def test_every_rule_has_a_pair_a_reason_and_a_line() -> None:
     """No rule is without a test, without a reason, or without its line in the list of rules."""
     assert {rule for rule, _, _ in PAIRS.values()} == set(RULES) == set(REASONS)
-    lines = "".join(describe_rules()).splitlines()
-    assert [line.split()[0] for line in lines] == list(RULES)
-    assert all(max(map(len, lines)) <= 120 and line.split("  ")[-1] for line in lines)
+    records = rules_report().records()
+    assert [rule for rule, _ in records.rows] == list(RULES)
+    assert all(finds for _, finds in records.rows)
 
 
 # Every number of a message, counted again
@@ -581,7 +581,7 @@ def test_a_field_that_is_the_input_does_not_exceed_it() -> None:
 
 def test_a_place_is_told_by_its_worst_layer() -> None:
     """Of several layers at one place of the spec, the message is that of the one that costs most."""
-    text = "".join(LINTS["text"](linted("resnet50_v1"), Style()))
+    text = as_text(report(linted("resnet50_v1")), "text", Style())
     assert "skips 2,352 of 3,136 positions" in text
     assert "skips 147 of 196 positions" not in text
     assert "at layer2.0.conv1, layer3.0.conv1, layer4.0.conv1: 3 layers, 3,087 positions" in text
@@ -599,7 +599,7 @@ def test_rules_that_need_numbers_are_skipped_where_sizes_are_symbols() -> None:
     assert {"strided-1x1", "receptive-field-exceeds-input", "dropped-border"} <= set(found.skipped)
     assert sum(one.cost for one in of("bias-before-norm", found)) == 26_560
     assert not {one.rule for one in found.findings} & set(found.skipped)
-    text = "".join(LINTS["text"](found, Style()))
+    text = as_text(report(found), "text", Style())
     assert "skipped, as sizes are symbolic: strided-1x1, " in text
 
 
@@ -616,11 +616,11 @@ def test_ignored_rules_are_counted_and_not_shown() -> None:
     rest = linted("resnet50_keras", "bias-before-norm")
     assert rest.ignored == len(of("bias-before-norm", every))
     assert set(totals(rest)) == set(totals(every)) - {"bias-before-norm"}
-    assert "bias-before-norm" not in "".join(LINTS["text"](rest, Style()))
+    assert "bias-before-norm" not in as_text(report(rest), "text", Style())
     nothing = linted("resnet50_keras", *RULES)
     assert nothing.findings == ()
     assert nothing.ignored == len(every.findings)
-    assert "0 findings\n" in "".join(LINTS["text"](nothing, Style()))
+    assert "0 findings\n" in as_text(report(nothing), "text", Style())
 
 
 def test_an_unknown_rule_is_refused_with_the_nearest() -> None:
@@ -638,30 +638,30 @@ def test_an_unknown_rule_is_refused_with_the_nearest() -> None:
 def test_all_formats_tell_the_same_findings(name: str) -> None:
     """The rows of CSV, the objects of JSON and the sums printed at the end of the text agree."""
     found = linted(name)
-    rows = list(csv.DictReader(io.StringIO("".join(LINTS["csv"](found, Style())))))
-    document = json.loads("".join(LINTS["json"](found, Style())))
-    text = "".join(LINTS["text"](found, Style()))
+    rows = list(csv.DictReader(io.StringIO(as_text(report(found), "csv", Style()))))
+    document = json.loads(as_text(report(found), "json", Style()))
+    text = as_text(report(found), "text", Style())
     assert [{key: str(value) for key, value in one.items()} for one in document["findings"]] == rows
     assert len(rows) == len(found.findings)
     for rule, sums in document["totals"].items():
         mine = [row for row in rows if row["rule"] == rule]
         assert sums["layers"] == sum(int(row["copies"]) for row in mine)
         assert sums["cost"] == sum(int(row["cost"]) for row in mine)
-        assert re.search(rf"^  {rule} +{sums['layers']:,} +{sums['cost']:,} {sums['unit']}$", text, re.MULTILINE)
+        assert re.search(rf"^{rule} +{sums['layers']:,} +{sums['cost']:,} +{sums['unit']}$", text, re.MULTILINE)
     assert f"{sum(int(row['copies']) for row in rows)} finding" in text
-    markdown = "".join(LINTS["markdown"](found, Style()))
-    assert markdown.count("\n| ") == (len(groups(found)) + 1 if rows else 0)
+    markdown = as_text(report(found), "markdown", Style())
+    assert len(re.findall(r"^- \S+:\d+:\d+: ", markdown, re.MULTILINE)) == len(groups(found))
 
 
 def test_text_has_a_line_for_each_place_that_editors_can_follow() -> None:
     """Keras's ResNet-50 is told in eight lines `file:line:column: rule: message`, in the order of the file."""
     found = linted("resnet50_keras")
-    lines = re.findall(r"^(\S+):(\d+):(\d+): (\S+): (.+)$", "".join(LINTS["text"](found, Style(80))), re.MULTILINE)
+    lines = re.findall(r"^(\S+):(\d+):(\d+): (\S+): (.+)$", as_text(report(found), "text"), re.MULTILINE)
     assert len(lines) == len(groups(found)) == 8
     assert {line[0] for line in lines} == {"resnet50_keras.yaml"}
     places = [(int(line), int(column)) for _, line, column, _, _ in lines]
     assert places == sorted(places)
-    text = "".join(LINTS["text"](found, Style(80)))
-    assert all(len(line) <= 80 for line in text.splitlines() if line.startswith("    "))
+    text = as_text(report(found), "text", Style(80))
+    assert max(map(len, text.splitlines())) <= 80
     assert "60 findings at 6 places\n" in text
-    assert "\x1b[1m" in "".join(LINTS["text"](found, Style(80, color=True)))
+    assert "\x1b[1m" in as_text(report(found), "text", Style(80, color=True))

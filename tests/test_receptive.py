@@ -10,7 +10,7 @@ import bneck_cli
 from bneck_cli.engine.network import Fork, Layer, Node, Wire, entries
 from bneck_cli.engine.tensor import TooSmallError
 from bneck_cli.flow.receptive import reaches, receptive_field
-from bneck_cli.questions.analyze import View, build_report
+from bneck_cli.questions.analyze import View, shown_rows, table
 
 PUBLISHED = {
     "alexnet": 195,
@@ -122,8 +122,9 @@ def test_folded_copies_show_the_last() -> None:
 def test_the_report_has_the_columns() -> None:
     """The table shows what is seen, ``all`` after the whole map is pooled, nothing where there is no number."""
     analysis = bneck_cli.analyze("resnet50")
-    report = build_report(analysis, View(columns=("layer", "receptive_field", "jump", "start"), depth=1))
-    cells = {row.path: tuple(column.value(row, report) for column in report.columns[1:]) for row in report.rows}
+    view = View(columns=("layer", "receptive_field", "jump", "start"), depth=1)
+    shown = table(analysis, view, shown_rows(analysis, view)[0])
+    cells = {row.cells[0]: tuple(row.cells[1:]) for row in shown.rows}
     assert cells["maxpool"] == ("11", "4", "0")
     assert cells["layer4"] == ("427", "32", "0")
     assert cells["global_avgpool"] == ("all", "", "")

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from bneck_cli import analyze, each_layer
-from bneck_cli.catalog import check_specs
 from bneck_cli.engine.analysis import Analysis, Settings, analyze_program, compare_expectations, smallest_input
 from bneck_cli.errors import BneckError
 from bneck_cli.flow.receptive import reaches
 from bneck_cli.language.library import block_files, load, network_names, specs_folder
+from bneck_cli.questions.catalog import check_specs
 from bneck_cli.questions.footprint import footprint
 from bneck_cli.questions.lint import lint
 
@@ -50,17 +50,19 @@ def test_a_spec_is_complete(name: str) -> None:
 
 def test_every_expectation_in_the_library_holds() -> None:
     """`bneck check` finds no difference in anything that is bundled."""
-    lines, good = check_specs([])
-    assert good, "".join(lines)
+    checks = check_specs([])
+    assert not any(check.wrong for check in checks)
+    assert all(check.figures for check in checks)
 
 
 def test_a_wrong_figure_is_found(tmp_path: Path) -> None:
     """A published figure that is off by one is reported with the difference and its place."""
     path = tmp_path / "off.yaml"
     path.write_text("input: 3 x 8 x 8\nnet: conv 3x3 4\nexpect: {params: 109, macs: 6912, origin: nobody}\n")
-    lines, good = check_specs([str(path)])
-    assert not good
-    assert "params at 3×8×8 is 108, published 109 (-1)" in lines[0]
+    (check,) = check_specs([str(path)])
+    (wrong,) = check.wrong
+    assert (wrong.figure, str(wrong.input), wrong.found, wrong.published) == ("params", "3×8×8", 108, 109)
+    assert wrong.expect.place.location().line == 3
 
 
 @pytest.mark.parametrize("builder", SIZED)

@@ -16,7 +16,7 @@ from bneck_cli.language.library import read_source, specs_folder
 from bneck_cli.language.syntax import entries, unknown_key
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable
 
 ACTIVATIONS = (
     *("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "silu", "hard_swish", "gelu", "sigmoid", "hard_sigmoid"),
@@ -223,20 +223,6 @@ def _unit_hint(name: str) -> str:
     rules = [rule.name for rule in map(load_rule, rule_names()) if rule.unit == unit]
     twice = " (2 per multiply-add: flopcounter and calflops)" if unit == "operations" else ""
     return f"rules that count {unit} are {listed(rules, 'and')}{twice}"
-
-
-def describe_rule(name: str, width: int = 100) -> Iterator[str]:
-    """Say what a rule counts, how it was established, and what it refuses, in lines of ``width`` columns."""
-    from textwrap import wrap
-
-    rule = load_rule(name)
-    lines = [f"{rule.name}: {line}" for line in rule.words().split(": ", 1)[1].split("; ")[:1]]
-    lines += [f"    {line}" for line in rule.words().split(": ", 1)[1].split("; ")[1:]]
-    lines.append(f"    counts {rule.unit}; {rule.source}; {rule.how}")
-    lines += [f"    note: {note}" for note in rule.notes.values()]
-    lines += [f"    refused: {reason}" for reason in rule.refused.values()]
-    for line in lines:
-        yield "".join(f"{part}\n" for part in wrap(line, max(width, 40), subsequent_indent="        "))
 
 
 def parse_rule(source: Source) -> CountingRule:

@@ -1,72 +1,64 @@
-"""An analysis to text, in each format; ``RENDERERS`` names them. A renderer is imported when it is used."""
+"""A report to text: a file for each format with ``write(report, style)``, imported when it is used."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from bneck_cli.engine.analysis import Analysis
-    from bneck_cli.questions.analyze import View
+    from bneck_cli.report import Report
+
+ALIASES = {"table": "text"}
+"""Other names by which formats are known."""
+FORMULAS = ("python",)
+"""Formats for reports that have formulas."""
 
 
 class Style(NamedTuple):
-    """How the place that the text goes to shows it: ``width`` in characters (None: as wide as it needs), and colour."""
+    """How the place that the text goes to shows it.
+
+    ``width`` is in characters (None: as wide as it needs); ``page`` says after how many rows a table's headings are
+    repeated (None: never).
+    """
 
     width: int | None = None
     color: bool = False
-    fold: bool = False
+    page: int | None = None
 
 
-def _table(analysis: Analysis, view: View, style: Style) -> Iterator[str]:
-    from bneck_cli.formats.table import render_table
-
-    return render_table(analysis, view, style)
+PIPE = Style()
+"""What is no terminal: as wide as it needs, without colours."""
 
 
-def _csv(analysis: Analysis, view: View, style: Style) -> Iterator[str]:
-    from bneck_cli.formats.delimited import render_delimited
+def _found() -> tuple[str, ...]:
+    """Name the formats: the modules of this folder."""
+    try:
+        files = os.listdir(os.path.dirname(__file__))
+    except OSError:  # the package is in an archive
+        from pkgutil import iter_modules
 
-    return render_delimited(analysis, view, style, ",")
-
-
-def _tsv(analysis: Analysis, view: View, style: Style) -> Iterator[str]:
-    from bneck_cli.formats.delimited import render_delimited
-
-    return render_delimited(analysis, view, style, "\t")
-
-
-def _json(analysis: Analysis, view: View, style: Style) -> Iterator[str]:
-    from bneck_cli.formats.structured import render_json
-
-    return render_json(analysis, view, style)
+        files = [f"{module.name}.py" for module in iter_modules(__path__)]
+    names = (file[:-3] for file in files if file.endswith(".py") and not file.startswith("_"))
+    return tuple(sorted(names, key=lambda name: (name != "text", name)))
 
 
-def _markdown(analysis: Analysis, view: View, style: Style) -> Iterator[str]:
-    from bneck_cli.formats.markup import render_markdown
-
-    return render_markdown(analysis, view, style)
+FORMATS = _found()
+DATA_FORMATS = tuple(name for name in FORMATS if name not in FORMULAS)
 
 
-def _latex(analysis: Analysis, view: View, style: Style) -> Iterator[str]:
-    from bneck_cli.formats.markup import render_latex
+def render(report: Report, name: str, style: Style = PIPE) -> Iterator[str]:
+    """Write a report in the format of that name, chunk by chunk.
 
-    return render_latex(analysis, view, style)
+    Raises BneckError for a format that this report cannot be written in.
+    """
+    from importlib import import_module
+
+    module = import_module(f"bneck_cli.formats.{ALIASES.get(name, name)}")
+    return module.write(report, style)  # type: ignore[no-any-return]
 
 
-def _python(analysis: Analysis, view: View, style: Style) -> Iterator[str]:
-    from bneck_cli.formats.python import render_python
-
-    return render_python(analysis, view, style)
-
-
-RENDERERS: dict[str, Callable[[Analysis, View, Style], Iterator[str]]] = {
-    "table": _table,
-    "csv": _csv,
-    "tsv": _tsv,
-    "json": _json,
-    "markdown": _markdown,
-    "latex": _latex,
-    "python": _python,
-}
+def as_text(report: Report, name: str, style: Style = PIPE) -> str:
+    """Return the whole of a report in a format."""
+    return "".join(render(report, name, style))

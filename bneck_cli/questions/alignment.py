@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.engine.network import Child, Cost, Entry, Layer, Series, children, entries, inner
-from bneck_cli.questions.analyze import grouped
+from bneck_cli.words.values import people as grouped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,12 +9,18 @@ from bneck_cli.engine.network import entries
 from bneck_cli.errors import BneckError, listed
 from bneck_cli.flow.follow import depth
 from bneck_cli.language.library import split_name
-from bneck_cli.questions.analyze import describe_input, grouped, requirements
+from bneck_cli.questions.analyze import RULE, View, describe_input, requirements, shown_rows, table
+from bneck_cli.report import Beside, Column, Facts, Prose, Records, Report, Row, Table, telling
+from bneck_cli.words.values import Ratio
+from bneck_cli.words.values import people as grouped
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bneck_cli.engine.analysis import Settings
     from bneck_cli.engine.network import Size
     from bneck_cli.language.library import Program
+    from bneck_cli.report import Part
 
 
 class Metric(NamedTuple):
@@ -186,3 +192,95 @@ def _said(metric: Metric, index: int, noun: str) -> str:
     if ratio < 1:
         return f"{times(1 / ratio)} fewer {noun} ({value} against {first})"
     return f"{times(ratio)} as many {noun} ({value} against {first})"
+
+
+# The report
+
+BLOCK_COLUMNS = ("layer", "output", "kernel", "stride", "groups", "params", "macs")
+STAGE_COLUMNS = ("layer", "output", "params", "macs")
+
+
+def report(comparison: Comparison) -> Report:
+    """Lay a comparison out: the candidates' layers side by side, their totals, and what they come to."""
+    return Report(
+        "compare",
+        comparison.title,
+        "",
+        parts=lambda: _parts(comparison),
+        records=lambda: _records(comparison),
+        data=lambda: _data(comparison),
+    )
+
+
+def _parts(comparison: Comparison) -> Iterator[Part]:
+    yield Beside([_layers(candidate, comparison.blocks) for candidate in comparison.candidates])
+    yield _totals(comparison)
+    if comparison.conclusion:
+        yield Prose(comparison.conclusion)
+    yield Facts((*(("note", note) for note in comparison.notes), ("rule", RULE)))
+
+
+def _layers(candidate: Candidate, blocks: bool) -> Table:
+    """Lay out one candidate: a block by its layers, a network by its stages."""
+    analysis = candidate.analysis
+    view = View(columns=BLOCK_COLUMNS) if blocks else View(columns=STAGE_COLUMNS, depth=1)
+    found = table(analysis, view, shown_rows(analysis, view)[0])
+    title = f"{candidate.name} · {describe_input(analysis)}"
+    return telling(found, {"kernel": "", "stride": "1", "groups": 1})._replace(title=title)
+
+
+def _totals(comparison: Comparison) -> Table:
+    """Set the totals in columns: a metric a line, each candidate with its ratio to the first."""
+    columns = [Column("metric", "", "words")]
+    for index, candidate in enumerate(comparison.candidates):
+        columns.append(Column(f"value {index}", candidate.name, "number"))
+        if index:
+            columns.append(Column(f"ratio {index}", "ratio", "number"))
+    rows = []
+    for metric in comparison.metrics:
+        cells: list[Any] = [metric.title]
+        for index, value in enumerate(metric.values):
+            cells += [value, Ratio(metric.ratio(index))] if index else [value]
+        rows.append(Row(cells, style="" if all(value == metric.values[0] for value in metric.values) else "changed"))
+    return Table(columns, rows, "totals")
+
+
+def _records(comparison: Comparison) -> Records:
+    """Return a row for each candidate: its totals, and their ratios to the first's."""
+    header = ["name", "input"]
+    for metric in comparison.metrics:
+        header += [metric.key, f"{metric.key}_ratio"]
+    rows = []
+    for index, candidate in enumerate(comparison.candidates):
+        row: list[Any] = [candidate.name, next(iter(candidate.analysis.inputs.values()))]
+        for metric in comparison.metrics:
+            row += [metric.values[index], metric.ratio(index)]
+        rows.append(row)
+    return Records(header, rows)
+
+
+def _data(comparison: Comparison) -> dict[str, Any]:
+    from bneck_cli.questions.document import cost_fields, tree
+
+    return {
+        "title": comparison.title,
+        "rule": RULE,
+        "requires": comparison.notes,
+        "candidates": [
+            {
+                "name": candidate.name,
+                "input": next(iter(candidate.analysis.inputs.values())),
+                "totals": cost_fields(candidate.analysis.cost, candidate.analysis),
+                "tree": tree(candidate.analysis, None if comparison.blocks else 1),
+            }
+            for candidate in comparison.candidates
+        ],
+        "metrics": {
+            metric.key: {
+                "values": metric.values,
+                "ratios": [metric.ratio(index) for index in range(len(metric.values))],
+            }
+            for metric in comparison.metrics
+        },
+        "conclusion": comparison.conclusion,
+    }

@@ -14,8 +14,9 @@ from bneck_cli.errors import BneckError, listed
 from bneck_cli.flow.follow import depth
 from bneck_cli.flow.receptive import receptive_field
 from bneck_cli.questions.alignment import Alignment, Change, Pair, Part, settings_of, written
-from bneck_cli.questions.analyze import describe_input, grouped, requirements, rule_of
+from bneck_cli.questions.analyze import describe_input, requirements, rule_of
 from bneck_cli.questions.compare import times
+from bneck_cli.words.values import people as grouped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -15,9 +15,10 @@ from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.flow.follow import depth
 from bneck_cli.flow.receptive import reaches, receptive_field
 from bneck_cli.language.library import load
-from bneck_cli.questions.analyze import describe_input, grouped
+from bneck_cli.questions.analyze import describe_input
 from bneck_cli.questions.compare import times
 from bneck_cli.questions.match import MEASURES, match
+from bneck_cli.words.values import people as grouped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.layers import LAYERS
-from bneck_cli.errors import BneckError, listed, nearest
+from bneck_cli.errors import BneckError, nearest
 from bneck_cli.language.expression import show
+from bneck_cli.report import Column, Facts, Prose, Records, Report, Row, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bneck_cli.engine.layers import Field, Kind
+    from bneck_cli.report import Part
 
 
 def usage(kind: type[Kind]) -> str:
@@ -40,17 +42,23 @@ def families() -> list[tuple[list[str], Any]]:
     return [(names, base) for (_, base), names in groups.items()]
 
 
-def describe_kinds() -> Iterator[str]:
-    """Give a line for each kind: how it is written, and what it does."""
-    for names, _ in families():
-        kind = LAYERS[names[0]]
-        yield f"{usage(kind)}\n"
-        if len(names) > 1:
-            yield f"    likewise {listed(names[1:], 'and')}\n"
-        yield f"    {kind.summary}\n"
+def kinds_report() -> Report:
+    """List the kinds: how each is written, and what it does."""
+    columns = (Column("kind", "kind", "words", 1), Column("usage", "written"), Column("summary", "what it does"))
+    rows = [(", ".join(names), usage(LAYERS[names[0]]), LAYERS[names[0]].summary) for names, _ in families()]
+    return Report(
+        "layers",
+        "layer kinds",
+        "",
+        parts=lambda: [Table(columns, [Row(row) for row in rows])],
+        records=lambda: Records(
+            ["kind", "usage", "summary"], [(name, usage(kind), kind.summary) for name, kind in LAYERS.items()]
+        ),
+        data=lambda: {"kinds": [_data(kind) for kind in LAYERS.values()]},
+    )
 
 
-def describe_kind(name: str) -> Iterator[str]:
+def kind_report(name: str) -> Report:
     """Describe one kind: its arguments and options with their defaults, its shape, its parameters, its multiply-adds.
 
     Raises BneckError for an unknown kind.
@@ -58,18 +66,37 @@ def describe_kind(name: str) -> Iterator[str]:
     if name not in LAYERS:
         hint = nearest(name, LAYERS) or "`bneck layers` shows them all"
         raise BneckError(f"no layer kind is called '{name}'", hint=hint)
-    return _described(LAYERS[name])
+    kind = LAYERS[name]
+    return Report(
+        "layers",
+        usage(kind),
+        "",
+        parts=lambda: _parts(kind),
+        records=lambda: Records(["field", "help"], [(_label(field), field.help) for field in kind.fields]),
+        data=lambda: _data(kind),
+    )
 
 
-def _described(kind: type[Kind]) -> Iterator[str]:
-    yield f"{usage(kind)}\n\n{kind.__doc__ and _flow(kind.__doc__)}\n\n"
-    width = max((len(_label(field)) for field in kind.fields), default=0)
-    for field in kind.fields:
-        yield f"  {_label(field).ljust(width)}  {field.help}\n"
+METHODS = (("out_shape", "shape"), ("params", "params"), ("macs", "MACs"), ("uncounted", "not counted"))
+
+
+def _parts(kind: type[Kind]) -> Iterator[Part]:
+    if kind.__doc__:
+        yield Prose([" ".join(text.split()) for text in kind.__doc__.strip().split("\n\n")])
     if kind.fields:
-        yield "\n"
-    for method, label in (("out_shape", "shape"), ("params", "params"), ("macs", "MACs"), ("uncounted", "not counted")):
-        yield f"  {label.ljust(11)}  {_rule(kind, method)}\n"
+        columns = (Column("field", "argument", "name"), Column("help", "what it is"))
+        yield Table(columns, [Row([_label(field), field.help]) for field in kind.fields])
+    yield Facts([(label, _rule(kind, method)) for method, label in METHODS])
+
+
+def _data(kind: type[Kind]) -> dict[str, Any]:
+    return {
+        "kind": kind.name,
+        "usage": usage(kind),
+        "summary": kind.summary,
+        "fields": [{"field": _label(field), "help": field.help} for field in kind.fields],
+        "rules": {method: _rule(kind, method) for method, _ in METHODS},
+    }
 
 
 def _rule(kind: type[Kind], method: str) -> str:
@@ -84,10 +111,6 @@ def _label(field: Field) -> str:
     if field.positional:
         return field.name.upper()
     return field.name if field.is_flag else f"{field.name}={_default(field)}"
-
-
-def _flow(text: str) -> str:
-    return "\n".join(line.strip() for line in text.strip().splitlines())
 
 
 def markdown_reference() -> Iterator[str]:

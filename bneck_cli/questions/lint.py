@@ -13,7 +13,8 @@ from bneck_cli.engine.network import Layer, children
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.flow.receptive import WHOLE_MAP, reaches, receptive_field
 from bneck_cli.flow.tensors import WEIGHTED, Flow, Met, follow
-from bneck_cli.questions.analyze import describe_input, grouped
+from bneck_cli.questions.analyze import describe_input
+from bneck_cli.words.values import people as grouped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

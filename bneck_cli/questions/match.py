@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from bneck_cli.engine.analysis import Settings, analyze_program
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.language.library import split_name
-from bneck_cli.questions.analyze import grouped
 from bneck_cli.questions.compare import Candidate, Comparison, analyzed, compared, times, weights, with_words
 from bneck_cli.sizes.dim import Dim, pretty
+from bneck_cli.words.values import people as grouped
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -37,5 +37,4 @@ def _written(size: Size) -> str:
         return str(size)
     from bneck_cli.sizes.dim import pretty
 
-    text = pretty(size)
-    return f"({text})" if " " in text and not text.startswith("⌊") else text
+    return f"({pretty(size)})" if size.is_sum else pretty(size)

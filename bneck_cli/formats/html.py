@@ -1,0 +1,101 @@
+"""HTML: one self-contained page, without scripts; what comes from a spec is escaped."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from bneck_cli.formats._layout import lanes
+from bneck_cli.report import Beside, Facts, Table
+from bneck_cli.shown import shown
+from bneck_cli.words.values import people
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bneck_cli.formats import Style
+    from bneck_cli.report import Part, Report
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 80em; padding: 0 1em }}
+table {{ border-collapse: collapse; margin: 1em 0; font-variant-numeric: tabular-nums }}
+caption {{ text-align: left; font-weight: bold }}
+th, td {{ padding: .15em .6em; text-align: left; vertical-align: top; white-space: nowrap }}
+thead th {{ position: sticky; top: 0; background: Canvas; border-bottom: 1px solid }}
+tfoot {{ border-top: 1px solid; font-weight: bold }}
+.number, .share {{ text-align: right }}
+.words {{ white-space: normal; min-width: 12em }}
+.group {{ font-weight: bold }}
+.idle {{ opacity: .55 }}
+.added {{ color: #176f2c }}
+.removed {{ color: #b3261e }}
+.changed {{ color: #7a5200 }}
+@media (prefers-color-scheme: dark) {{
+  :root {{ color-scheme: dark }} .added {{ color: #6fdd8b }} .removed {{ color: #ff9a92 }} .changed {{ color: #f1c75b }}
+}}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+"""
+
+
+def write(report: Report, _style: Style) -> Iterator[str]:
+    """Write the page: the title, and each part below it."""
+    parts = list(report.parts())  # an error comes before any text
+    title = f"{report.title} · {report.subtitle}" if report.subtitle else report.title or f"bneck {report.command}"
+    yield PAGE.format(title=_shown(title))
+    for part in parts:
+        yield from _part(part)
+    yield "</body>\n</html>\n"
+
+
+def _part(part: Part) -> Iterator[str]:
+    if isinstance(part, Table):
+        yield from _table(part)
+        return
+    if isinstance(part, Beside):
+        for table in part.tables:
+            yield from _table(table)
+        return
+    if part.title:
+        yield f"<h2>{_shown(part.title)}</h2>\n"
+    if isinstance(part, Facts):
+        items = (f"<dt>{_shown(name)}</dt><dd>{_shown(people(value))}</dd>\n" for name, value in part.pairs)
+        yield f"<dl>\n{''.join(items)}</dl>\n"
+    else:
+        yield "".join(f"<p>{_shown(line.strip())}</p>\n" for line in part.lines)
+
+
+def _table(table: Table) -> Iterator[str]:
+    """Write a table; totals are its foot, and the level of a row is its indentation."""
+    found = lanes(table)
+    yield "<table>\n" + (f"<caption>{_shown(table.title)}</caption>\n" if table.title else "")
+    heads = (f'<th class="{lane.column.kind}">{_shown(lane.title)}</th>' for lane in found)
+    yield f"<thead><tr>{''.join(heads)}</tr></thead>\n<tbody>\n"
+    foot = False
+    for index, row in enumerate(table.rows):
+        if row.total and not foot:
+            foot = True
+            yield "</tbody>\n<tfoot>\n"
+        cells = "".join(
+            f'<td class="{lane.column.kind}"{_indent(row.level) if lane.column.kind == "name" else ""}>'
+            f"{_shown(lane.cells[index].strip())}</td>"
+            for lane in found
+        )
+        yield f'<tr class="{row.style}">{cells}</tr>\n' if row.style else f"<tr>{cells}</tr>\n"
+    yield ("</tfoot>" if foot else "</tbody>") + "\n</table>\n"
+
+
+def _indent(level: int) -> str:
+    return f' style="padding-left: {level * 1.5 + 0.6:g}em"' if level else ""
+
+
+def _shown(text: str) -> str:
+    return escape(shown(text))

@@ -1,0 +1,161 @@
+"""Text for people: on a terminal with rich's styles, elsewhere without; the same words in the same places."""
+
+from __future__ import annotations
+
+import re
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+from bneck_cli.formats._layout import GAP, fitted, flow, measure
+from bneck_cli.report import Beside, Facts, Prose, Table
+from bneck_cli.shown import shown
+from bneck_cli.words.values import people
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bneck_cli.formats import Style
+    from bneck_cli.formats._layout import Lane
+    from bneck_cli.report import Part, Report, Row
+
+APART = " " * 5
+PROSE = 100
+WIDEST = 120
+"""Sentences wider than this are hard to read."""
+STYLES = {"group": "bold", "idle": "dim", "added": "green", "removed": "red", "changed": "yellow"}
+ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def write(report: Report, style: Style) -> Iterator[str]:
+    """Write the title and each part below it."""
+    parts = list(report.parts())  # an error comes before any text
+    separated = False
+    if report.title:
+        title = f"{report.title} · {report.subtitle}" if report.subtitle else report.title
+        yield _heading(title, style)
+        separated = True
+    for part in parts:
+        if separated:
+            yield "\n"
+        yield from _part(part, style)
+        separated = True
+
+
+def _part(part: Part, style: Style) -> Iterator[str]:
+    if isinstance(part, Table):
+        yield "\n".join(_table(part, style)) + "\n"
+    elif isinstance(part, Beside):
+        yield from _beside(part, style)
+    else:
+        width = min(style.width or PROSE, WIDEST)
+        if part.title:
+            yield _heading(part.title, style)
+        yield from _facts(part, width) if isinstance(part, Facts) else _prose(part, width)
+
+
+def _heading(title: str, style: Style) -> str:
+    lines = flow(shown(title), style.width or WIDEST)
+    return "".join(f"\x1b[1m{line}\x1b[0m\n" if style.color else f"{line}\n" for line in lines)
+
+
+def _facts(part: Facts, width: int) -> Iterator[str]:
+    for name, value in part.pairs:
+        yield "\n".join(flow(f"{name}: {shown(people(value))}", width, rest="  ")) + "\n"
+
+
+def _prose(part: Prose, width: int) -> Iterator[str]:
+    for line in part.lines:
+        indent = ("  " if part.title else "") + ("  " if line.startswith(" ") else "")
+        text = shown(line.strip())
+        yield "\n".join(flow(text, width, indent, indent + "  ")) + "\n"
+
+
+def _beside(part: Beside, style: Style) -> Iterator[str]:
+    """Set tables side by side where they fit, else one below the other."""
+    texts = [_table(table, style._replace(width=None, page=None)) for table in part.tables]
+    widths = [max(measure(ESCAPES.sub("", line)) for line in text) for text in texts]
+    if style.width is None or sum(widths) + len(APART) * (len(widths) - 1) > style.width:
+        yield "\n\n".join("\n".join(_table(table, style)) for table in part.tables) + "\n"
+        return
+    for lines in zip_longest(*texts, fillvalue=""):
+        padded = [
+            line + " " * (width - measure(ESCAPES.sub("", line))) for line, width in zip(lines, widths, strict=True)
+        ]
+        yield APART.join(padded).rstrip() + "\n"
+
+
+def _table(table: Table, style: Style) -> list[str]:
+    """Write a table in lines; one that is too wide for its numbers is parted."""
+    lines = _heading(table.title, style).splitlines() if table.title else []
+    for part in fitted(table, style.width):
+        if lines:
+            lines.append("")
+        lines += (_styled if style.color else _aligned)(part, table.rows, style)
+    return lines
+
+
+def _breaks(rows: Sequence[Row], style: Style) -> Iterator[tuple[int, bool, bool]]:
+    """Yield each row's number, whether the totals begin there, and whether a page does."""
+    for index, row in enumerate(rows):
+        totals = row.total and not (index and rows[index - 1].total)
+        yield index, totals, bool(style.page and index and index % style.page == 0 and not row.total)
+
+
+def _aligned(part: list[Lane], rows: Sequence[Row], style: Style) -> list[str]:
+    """Write a table without styles, which needs no help: titles, a line, rows, a line, totals."""
+    widths = [lane.width for lane in part]
+    line = "─" * (sum(widths) + GAP * (len(widths) - 1))
+    head = _row([lane.title for lane in part], part, widths)
+    lines = [*head, line]
+    for index, totals, page in _breaks(rows, style):
+        if totals:
+            lines.append(line)
+        if page:
+            lines += [line, *head, line]
+        lines += _row([lane.cells[index] for lane in part], part, widths)
+    return lines
+
+
+def _row(cells: list[str], part: list[Lane], widths: list[int]) -> list[str]:
+    """Align the cells of one row, which may have several lines."""
+    split = zip_longest(*[cell.split("\n") for cell in cells], fillvalue="") if "\n" in "".join(cells) else (cells,)
+    lines = []
+    for texts in split:
+        padded = []
+        for text, lane, width in zip(texts, part, widths, strict=True):
+            space = " " * (width - (len(text) if text.isascii() else measure(text)))
+            padded.append(space + text if lane.number else text + space)
+        lines.append((" " * GAP).join(padded).rstrip())
+    return lines
+
+
+def _styled(part: list[Lane], rows: Sequence[Row], style: Style) -> list[str]:
+    """Write a table with rich: groups and totals stand out, idle rows step back, a share shows its bar in colour."""
+    from io import StringIO
+
+    from rich.box import Box
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    box = Box("    \n    \n ── \n    \n ── \n ── \n    \n    \n")
+    table = RichTable(box=box, padding=(0, GAP - 1, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
+    widths = [lane.width for lane in part]
+    for lane, width in zip(part, widths, strict=True):
+        justify = "right" if lane.number else "left"
+        table.add_column(Text(lane.title), justify=justify, width=width, overflow="fold")  # type: ignore[arg-type]
+    for index, totals, page in _breaks(rows, style):
+        if totals or page:
+            table.add_section()
+        if page:
+            table.add_row(*[Text(lane.title) for lane in part], style="bold", end_section=True)
+        row = rows[index]
+        cells = [
+            Text(lane.cells[index], style="cyan" if lane.column.kind == "share" and lane.values[index] else "")
+            for lane in part
+        ]
+        table.add_row(*cells, style="bold" if row.total else STYLES.get(row.style, ""))
+    text = StringIO()  # and not the terminal, whose encoding and width are not the table's business
+    width = sum(widths) + GAP * len(widths)
+    Console(file=text, width=width, force_terminal=True, color_system="standard", safe_box=False).print(table)
+    return [line.rstrip() for line in text.getvalue().splitlines()]

@@ -1,0 +1,229 @@
+"""The report of a footprint: stages (or all layers) as a table, then the totals to the byte, and their rules."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bneck_cli.questions.analyze import describe_input, requirements
+from bneck_cli.questions.footprint import RULES, added, unfolded
+from bneck_cli.report import Column, Facts, Records, Report, Row, Table
+from bneck_cli.words.values import Bytes, Seconds, people
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bneck_cli.engine.network import Size
+    from bneck_cli.questions.footprint import Footprint, Item, Totals
+    from bneck_cli.report import Part
+    from bneck_cli.sizes.shape import Shape
+
+COLUMNS = (
+    Column("layer", "layer", "name"),
+    Column("output", "output", "word", 1),
+    Column("repeat", "×", "number"),
+    Column("weights", "weights", "number", 2),
+    Column("written", "written", "number", 3),
+    Column("moved", "moved", "number"),
+    Column("intensity", "ops/byte", "number", 5),
+    Column("seconds", "est. time", "number"),
+    Column("bound", "bound by", "word", 4),
+)
+
+
+def report(footprint: Footprint, full: bool = False) -> Report:
+    """Lay a footprint out by stages, with ``full`` by layers."""
+    return Report(
+        "footprint",
+        footprint.analysis.name,
+        _subtitle(footprint),
+        parts=lambda: _parts(footprint, full),
+        records=lambda: _records(footprint),
+        data=lambda: _data(footprint, full),
+    )
+
+
+def _parts(footprint: Footprint, full: bool) -> Iterator[Part]:
+    yield _table(footprint, full)
+    yield Facts(tuple(_summary(footprint)))
+    yield Facts(tuple((f"rule of {name}" if name in RULES else name, words) for name, words in _rules(footprint)))
+
+
+class Line(NamedTuple):
+    """A row of the table: one of the copies of a layer, or a stage with the sums over its layers."""
+
+    label: str
+    copies: int
+    out: Shape
+    figures: Totals
+
+
+def _lines(footprint: Footprint, full: bool) -> list[Line]:
+    """Give a line for each stage, or for each layer; copies of a layer are one line with the figures of one."""
+    if full:
+        return [Line(item.path, item.copies, item.out, added([item._replace(copies=1)])) for item in footprint.items]
+    lines = []
+    for label, held in groupby(footprint.items, lambda item: item.path.split(".")[0]):
+        items = list(held)
+        lines.append(Line(label, 1, items[-1].out, added(items)))
+    return lines
+
+
+def _subtitle(footprint: Footprint) -> str:
+    on = f" on {footprint.device.name}" if footprint.device else ""
+    return f"{describe_input(footprint.analysis)} · {footprint.dtype}{on}"
+
+
+def _table(footprint: Footprint, full: bool) -> Table:
+    """Write the lines as columns, and the total below them; columns that nothing fills are left out."""
+    lines = _lines(footprint, full)
+    rows = [Row(_cells(line.label, line.out, line.copies, line.figures, footprint)) for line in lines]
+    rows.append(Row(_cells("total", None, 1, footprint.total, footprint), total=True))
+    kept = [index for index in range(len(COLUMNS)) if any(people(row.cells[index]) for row in rows)]
+    rows = [row._replace(cells=[row.cells[index] for index in kept]) for row in rows]
+    return Table([COLUMNS[index] for index in kept], rows)
+
+
+def _cells(label: str, out: Shape | None, copies: int, figures: Totals, footprint: Footprint) -> list[Any]:
+    return [
+        label,
+        out,
+        copies if copies > 1 else None,
+        Bytes(figures.weights),
+        Bytes(figures.activations * footprint.width),
+        Bytes(figures.moved),
+        None if figures.intensity is None else f"{figures.intensity:,.1f}",
+        Seconds(figures.seconds),
+        figures.bound,
+    ]
+
+
+def _summary(footprint: Footprint) -> Iterator[tuple[str, str]]:
+    """State the totals, each with its heading."""
+    total, width = footprint.total, footprint.width
+    buffers = f", of which {Bytes(total.buffers * width).exactly()} buffers" if total.buffers != 0 else ""
+    yield "weights", Bytes(total.weights).exactly() + buffers
+    yield "activations", f"{people(total.activations)} elements, {Bytes(total.activations * width).exactly()}"
+    if footprint.peak is None or footprint.inference is None:
+        yield "peak memory at inference", "needs numbers: give --input 3x224x224"
+    else:
+        peak = footprint.peak
+        tensors = ", ".join(f"{tensor.path} {Bytes(tensor.bytes)}" for tensor in peak.tensors)
+        at = f" at {peak.path}" if peak.path else ""
+        held = f"weights {Bytes(total.weights)} and tensors {Bytes(peak.bytes).exactly()}, which are {tensors}"
+        yield "peak memory at inference", f"{Bytes(footprint.inference).exactly()}{at}: {held}"
+    if footprint.training is None:
+        yield "memory of training", f"none: {footprint.dtype} does not train"
+    else:
+        parts = footprint.training
+        named = {"weights": parts.weights + parts.buffers, "gradients": parts.gradients, "state": parts.state}
+        named["activations"] = parts.activations
+        said = ", ".join(f"{name} {Bytes(size)}" for name, size in named.items() if size != 0)
+        yield "memory of training", f"{Bytes(parts.total).exactly()} with {footprint.optimizer}: {said}"
+    if footprint.device and total.seconds is not None:
+        share = total.compute_seconds / total.seconds if total.seconds else 0.0
+        each = "" if footprint.analysis.batch == 1 else f" for {footprint.analysis.batch} inputs"
+        bound = f"{share:.0%} of it in layers bound by compute, {1 - share:.0%} by memory"
+        yield "estimate", f"{Seconds(total.seconds)}{each} on {footprint.device.name} in {footprint.dtype}, {bound}"
+    for note in requirements(footprint.analysis):
+        yield "note", note
+
+
+def _rules(footprint: Footprint) -> Iterator[tuple[str, str]]:
+    """State the rules that the shown figures follow."""
+    for name, words in RULES.items():
+        if (name != "estimate" or footprint.device) and (name != "training" or footprint.training):
+            yield name, words
+    if any(item.op == "attention" for item in footprint.items):
+        yield "attention", "its queries, keys, values and scores are inside one layer, and are not counted as memory"
+    if footprint.device:
+        device = footprint.device
+        unit = "OPS" if footprint.dtype == "int8" else "FLOPS"
+        words = f"{_rate(device.peak(footprint.dtype), unit)}, {_rate(device.bandwidth, 'B/s')}"
+        yield "device", words + (f" ({device.source})" if device.source else "")
+
+
+def _rate(value: int, unit: str) -> str:
+    """Write a rate as makers do: ``312 TFLOPS``, ``900 GB/s``."""
+    if value >= 10**12 and unit != "B/s":
+        return f"{value / 10**12:,.6g} T{unit}"
+    return f"{value / 10**9:,.6g} G{unit}"
+
+
+# Data
+
+HEADER = (
+    "path", "op", "out_channels", "out_height", "out_width", "params", "buffers", "macs", "activations",
+    "weight_bytes", "moved_bytes",
+)  # fmt: skip
+
+
+def _three(shape: Shape) -> list[Any]:
+    """Return channels, height and width; a sequence is a map of height 1, a vector one of 1 by 1."""
+    return [shape.channels, *(1, 1, *shape.spatial)[-2:]]
+
+
+def _records(footprint: Footprint) -> Records:
+    """Return a row for every executed layer.
+
+    With a device there are two more columns, the estimated seconds and what they are bound by.
+    """
+    header = [*HEADER, "estimated_seconds", "bound"] if footprint.device else HEADER
+    return Records(header, (_row(item, footprint) for item in unfolded(footprint)))
+
+
+def _row(item: Item, footprint: Footprint) -> list[Any]:
+    row: list[Any] = [item.path, item.op, *_three(item.out)]
+    row += [item.params, item.buffers, item.macs, item.activations, item.weights, item.moved]
+    return [*row, item.seconds, item.bound] if footprint.device else row
+
+
+def _data(footprint: Footprint, full: bool) -> dict[str, Any]:
+    """Return totals, the peak, training, the estimate, the rules, and stages (or all layers)."""
+    analysis, total = footprint.analysis, footprint.total
+    document: dict[str, Any] = {
+        "name": analysis.name,
+        "input": analysis.inputs,
+        "batch": analysis.batch,
+        "dtype": footprint.dtype,
+        "optimizer": footprint.optimizer,
+        "device": _device(footprint),
+        "rules": dict(_rules(footprint)),
+        "totals": _figures(total),
+        "peak": None,
+        "training": None,
+    }
+    if footprint.peak is not None:
+        document["peak"] = {
+            "bytes": footprint.inference,
+            "layer": footprint.peak.path,
+            "tensor_bytes": footprint.peak.bytes,
+            "tensors": [tensor._asdict() for tensor in footprint.peak.tensors],
+        }
+    if footprint.training is not None:
+        parts = {f"{name}_bytes": size for name, size in footprint.training._asdict().items()}
+        document["training"] = {"bytes": footprint.training.total, **parts}
+    document["layers" if full else "stages"] = [
+        {"path": line.label, "repeat": line.copies, "output": line.out, **_figures(line.figures)}
+        for line in _lines(footprint, full)
+    ]
+    return document
+
+
+def _device(footprint: Footprint) -> dict[str, Any] | None:
+    device = footprint.device
+    if device is None:
+        return None
+    rates = {"operations_per_second": device.peak(footprint.dtype), "bytes_per_second": device.bandwidth}
+    return {"name": device.name, **rates, "source": device.source}
+
+
+def _figures(total: Totals) -> dict[str, Any]:
+    """Name the sums; times are there with a device."""
+    names = {"params": "params", "buffers": "buffers", "macs": "macs", "activations": "activations"}
+    names |= {"weights": "weight_bytes", "moved": "moved_bytes"}
+    figures: dict[str, Size | float | str | None] = {key: getattr(total, name) for name, key in names.items()}
+    figures["operations_per_byte"] = total.intensity
+    if total.seconds is not None:
+        figures |= {"estimated_seconds": total.seconds, "bound": total.bound}
+    return figures

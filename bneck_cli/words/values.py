@@ -1,0 +1,153 @@
+"""How each type of value is written: for people, as LaTeX's mathematics, and as data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bneck_cli.sizes.shape import Shape
+
+if TYPE_CHECKING:
+    from bneck_cli.sizes.dim import Dim
+
+    Size = int | Dim
+
+UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
+TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+
+
+class Share(NamedTuple):
+    """A part of a whole, 0 to 1: ``23.5%``."""
+
+    value: float
+
+    def __str__(self) -> str:
+        return f"{self.value * 100:.1f}%"
+
+
+class Ratio(NamedTuple):
+    """One amount over another: ``0.059``, ``1,204``; nothing where there is no such number."""
+
+    value: float | None
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return ""
+        return f"{self.value:.3f}" if self.value < 1000 else f"{self.value:,.0f}"
+
+
+class Signed(NamedTuple):
+    """A difference of two sizes, with its sign: ``+1,024``."""
+
+    value: Size
+
+    def __str__(self) -> str:
+        if isinstance(self.value, int):
+            return f"{self.value:+,}" if self.value else "0"
+        return people(self.value)
+
+
+class Percent(NamedTuple):
+    """A change in percent, with its sign and at least one digit that is not 0: ``-12.5%``, ``+0.03%``."""
+
+    value: float | None
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return ""
+        if not self.value:
+            return "0.0%"
+        return f"{self.value:+.1f}%" if abs(self.value) >= 0.05 else f"{self.value:+.1g}%"
+
+
+class Bytes(NamedTuple):
+    """An amount of memory, in the largest unit that leaves at least 1: ``97.5 MiB``."""
+
+    value: Size
+
+    def __str__(self) -> str:
+        size = self.value
+        if not isinstance(size, int):
+            return f"{people(size)} bytes"
+        power = 0
+        while power + 1 < len(UNITS) and size >= 1024 ** (power + 1):
+            power += 1
+        if power == 0:
+            return f"{size} {'byte' if size == 1 else 'bytes'}" if size else "0"
+        if power + 1 < len(UNITS) and round(size / 1024**power, 1) >= 1024:
+            power += 1
+        return f"{size / 1024**power:,.1f} {UNITS[power]}"
+
+    def exactly(self) -> str:
+        """Write the amount for people and to the byte: ``97.5 MiB (102,228,128 bytes)``."""
+        if not isinstance(self.value, int) or self.value < 1024:
+            return str(self)
+        return f"{self} ({self.value:,} bytes)"
+
+
+class Seconds(NamedTuple):
+    """A time to three digits, in the unit that fits: ``1.53 ms``; nothing where it is not known."""
+
+    value: float | None
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return ""
+        unit, name = next((each for each in TIMES if self.value >= each[0] * 0.9995), TIMES[-1])
+        return f"{self.value / unit:.3g} {name}"
+
+
+WRAPPED = (Share, Ratio, Signed, Percent, Bytes, Seconds)
+
+
+def people(value: Any) -> str:
+    """Write a value for people: ``4,089,184,256``; a symbolic size in its mathematical form; nothing for None."""
+    if value is None:
+        return ""
+    if type(value) is int:
+        return f"{value:,}"
+    if hasattr(value, "terms"):  # a Dim, whose module is loaded only where there is one
+        from bneck_cli.sizes.dim import pretty
+
+        return pretty(value)
+    return str(value)
+
+
+def mathematics(value: Any) -> str | None:
+    """Write a number, a symbolic size or a shape in LaTeX's mathematics; None for what is none of these."""
+    if type(value) is int:
+        return f"{value:,}".replace(",", "{,}")
+    if isinstance(value, Signed):
+        return f"${value}$".replace(",", "{,}") if isinstance(value.value, int) else mathematics(value.value)
+    if isinstance(value, Shape):
+        sizes = [str(size) if isinstance(size, int) else _factor(size) for size in (value.channels, *value.spatial)]
+        product = "{\\times}".join(sizes)
+        return f"${product}$"
+    if hasattr(value, "terms"):
+        from bneck_cli.sizes.dim import latex
+
+        return f"${latex(value)}$"
+    return None
+
+
+def _factor(size: Dim) -> str:
+    from bneck_cli.sizes.dim import latex
+
+    return f"({latex(size)})" if size.is_sum else latex(size)
+
+
+def data(value: Any) -> Any:
+    """Return a value as JSON and CSV have it: numbers as they are, a symbolic size as text that Python evaluates.
+
+    A shape is the list of its sizes, channels first; an amount with a unit is the bare number.
+    """
+    if value is None or isinstance(value, (int, float, str)):
+        return value
+    if isinstance(value, dict):
+        return {key: data(each) for key, each in value.items()}
+    if isinstance(value, Shape):
+        return [data(size) for size in (value.channels, *value.spatial)]
+    if isinstance(value, WRAPPED):
+        return data(value.value)
+    if isinstance(value, (list, tuple)):
+        return [data(each) for each in value]
+    return str(value)
