@@ -18,11 +18,11 @@ from bneck_cli.flow.follow import depth
 from bneck_cli.flow.receptive import reaches, receptive_field
 from bneck_cli.flow.unread import spent
 from bneck_cli.language.library import network_names
-from bneck_cli.questions.analyze import View, build_report
+from bneck_cli.questions.analyze import View, shown_rows
 
 if TYPE_CHECKING:
     from bneck_cli.engine.analysis import Analysis
-    from bneck_cli.questions.analyze import Row
+    from bneck_cli.questions.analyze import LayerRow
 
 LAYERS = ["conv 3x3 4", "conv 1x1 4", "bn", "relu", "maxpool 3x3 stride=1 pad=1", "dropout", "conv 5x5 4 dilation=2"]
 """Each leaves its map as it is."""
@@ -144,13 +144,13 @@ blocks:
 
 def test_a_stage_that_begins_with_another_tensor_shows_that() -> None:
     """A stage's row has the tensor that it takes by name for its input, and sees what follows from that."""
-    report = build_report(written(STAGE), View(columns=("layer", "receptive_field", "jump"), depth=1))
-    rows = {row.path: (str(row.shape), str(row.out), *row_reach(row)) for row in report.rows}
+    shown, _ = shown_rows(written(STAGE), View(columns=("layer", "receptive_field", "jump"), depth=1))
+    rows = {row.path: (str(row.shape), str(row.out), *row_reach(row)) for row in shown}
     assert rows["third"] == ("16×32×32", "8×8×8", 5, 4)
     assert rows["unit"] == ("16×32×32", "8×32×32", 5, 1)
 
 
-def row_reach(row: Row) -> tuple[int, int]:
+def row_reach(row: LayerRow) -> tuple[int, int]:
     assert row.reach is not None
     return row.reach.axes[0].size, row.reach.axes[0].jump
 
