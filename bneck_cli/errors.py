@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from bneck_cli.shown import bounded, shown
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -42,13 +44,19 @@ class BneckError(Exception):
         self.trail: list[str] = []
 
     def __str__(self) -> str:
-        lines = [f"{self.location}: {self.message}" if self.location else self.message]
+        message = _said(self.message)
+        lines = [f"{_said(str(self.location))}: {message}" if self.location else message]
         if self.location and self.location.text:
             lines.append(self.location.excerpt())
         if self.hint:
-            lines.append(f"  {self.hint}")
-        lines += [f"  {step}" for step in self.trail]
+            lines.append(f"  {_said(self.hint)}")
+        lines += [f"  {_said(step)}" for step in self.trail]
         return "\n".join(lines)
+
+
+def _said(text: str) -> str:
+    """Write a part of a message, which may quote a spec: bounded, its own lines apart, what does not print escaped."""
+    return "\n".join(map(shown, bounded(text).split("\n")))
 
 
 def nearest(word: str, known: Iterable[str], closeness: float = 0.6) -> str:

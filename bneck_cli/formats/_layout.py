@@ -109,7 +109,11 @@ def _needs(lane: Lane) -> int:
 def _unbroken(lane: Lane) -> int:
     """Return the longest stretch of a lane that must not be broken: a number, or a piece of a name."""
     texts = (lane.title, *lane.cells)
-    return max((measure(piece) for text in texts for piece in _pieces(text)), default=0)
+    return max((_indent(text) + measure(piece) for text in texts for piece in _pieces(text)), default=0)
+
+
+def _indent(text: str) -> int:
+    return len(text) - len(text.lstrip(" "))
 
 
 def _shortened(found: list[Lane]) -> list[Lane]:
@@ -174,15 +178,24 @@ def _wrapped(found: list[Lane], width: int) -> list[Lane]:
     if room < sum(min(lane.width, _needs(lane)) for lane in soft):  # formulas and names are wrapped, too
         soft = [lane for lane in found if lane.width > _unbroken(lane)]
         room = width - _least(found, lambda lane: 0 if lane in soft else lane.width)
-    widths = {}
-    for left, lane in zip(range(len(soft), 0, -1), sorted(soft, key=lambda lane: lane.width), strict=True):
-        widths[lane.column.key] = max(min(lane.width, room // left), _unbroken(lane))
-        room -= widths[lane.column.key]
-    return [_broken(lane, widths[lane.column.key]) if lane.column.key in widths else lane for lane in found]
+    widths = {lane.column.key: _unbroken(lane) for lane in soft}
+    room -= sum(widths.values())
+    for left, lane in zip(range(len(soft), 0, -1), sorted(soft, key=_spare), strict=True):
+        more = max(0, min(_spare(lane), room // left))
+        widths[lane.column.key] += more
+        room -= more
+    found = [_broken(lane, widths[lane.column.key]) if lane.column.key in widths else lane for lane in found]
+    height = max(lane.title.count("\n") for lane in found)
+    return [lane._replace(title="\n" * (height - lane.title.count("\n")) + lane.title) for lane in found]
+
+
+def _spare(lane: Lane) -> int:
+    """Return by how much a lane may be narrowed."""
+    return lane.width - _unbroken(lane)
 
 
 def _broken(lane: Lane, width: int) -> Lane:
-    indents = [len(cell) - len(cell.lstrip(" ")) for cell in lane.cells]
+    indents = map(_indent, lane.cells)
     cells = [
         "\n".join(flow(cell.strip(), width, " " * indent, " " * indent)) if measure(cell) > width else cell
         for cell, indent in zip(lane.cells, indents, strict=True)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 WIDTH = 78
 """Characters of \\footnotesize in the 345 points of an article's text, with gaps of two."""
+BREAK = re.compile(r"[./](?=\w)|\\_")
+EM = 0.52
+"""The width of a character, on average."""
 SPECIAL = (
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {
@@ -74,7 +77,7 @@ def _table(table: Table, title: str, label: str) -> Iterator[str]:
     """Write a longtable; its headings stand on every page."""
     caption = f"{title}: {table.title}" if table.title and title else table.title or title
     for number, part in enumerate(fitted(table, WIDTH, bars=False)):
-        heading = " & ".join(f"{escape(lane.title)}" for lane in part) + " \\\\\n"
+        heading = " & ".join(escape(lane.title.replace("\n", " ").strip()) for lane in part) + " \\\\\n"
         yield "{\\footnotesize\\setlength{\\tabcolsep}{3pt}\n"
         yield f"\\begin{{longtable}}{{@{{}}{''.join(map(_column, part))}@{{}}}}\n"
         yield f"\\caption{{{escape(caption)}}}\\label{{{label}{chr(97 + number) if number else ''}}}\\\\\n"
@@ -92,17 +95,20 @@ def _table(table: Table, title: str, label: str) -> Iterator[str]:
 
 def _column(lane: Lane) -> str:
     """Align a column; one whose words are wrapped gets a width of its own."""
-    if lane.number or lane.column.kind == "share":
-        return "r"
-    wraps = any("\n" in cell for cell in lane.cells)
-    return f">{{\\raggedright\\arraybackslash}}p{{{lane.width * 0.48:.1f}em}}" if wraps else "l"
+    right = lane.number or lane.column.kind == "share"
+    if not any("\n" in cell for cell in lane.cells):
+        return "r" if right else "l"
+    side = "\\raggedleft" if right else "\\raggedright"
+    return f">{{{side}\\arraybackslash}}p{{{lane.width * EM:.1f}em}}"
 
 
 def _cell(lane: Lane, index: int, row: Row) -> str:
     value: Any = lane.values[index]
     text = mathematics(value)
-    if text is None:
-        text = _number(lane.cells[index]) or escape(lane.cells[index].replace("\n", " ").strip())
+    if text is None and "\n" in lane.cells[index]:
+        text = BREAK.sub(r"\g<0>\\allowbreak{}", escape(people(value)))
+    elif text is None:
+        text = _number(lane.cells[index]) or escape(lane.cells[index].strip())
     return "\\quad " * row.level + text if lane.column.kind == "name" else text
 
 
@@ -116,10 +122,12 @@ def _words(part: Part) -> Iterator[str]:
         return
     if part.title:
         yield f"\n\\paragraph{{{escape(part.title)}}}\n"
+    yield "\n{\\raggedright\n"
     if isinstance(part, Facts):
         yield "".join(f"\n\\noindent {escape(name)}: {_fact(value)}\n" for name, value in part.pairs)
     else:
         yield "".join(f"\n\\noindent {escape(line.strip())}\n" for line in part.lines)
+    yield "\n\\par}\n"
 
 
 def _fact(value: Any) -> str:

@@ -158,7 +158,7 @@ def selected_columns(
             raise BneckError(
                 f"--columns: unknown column '{name}'", hint=nearest(name, words) or f"they are {listed(words, 'and')}"
             )
-    return tuple(each for name in asked for each in wider.get(name, (name,))) if asked else default
+    return tuple(dict.fromkeys(each for name in asked for each in wider.get(name, (name,)))) if asked else default
 
 
 # Records

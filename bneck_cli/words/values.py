@@ -120,7 +120,7 @@ def mathematics(value: Any) -> str | None:
         return f"${value}$".replace(",", "{,}") if isinstance(value.value, int) else mathematics(value.value)
     if isinstance(value, Shape):
         sizes = [str(size) if isinstance(size, int) else _factor(size) for size in (value.channels, *value.spatial)]
-        product = "{\\times}".join(sizes)
+        product = "{\\times}\\allowbreak ".join(sizes)
         return f"${product}$"
     if hasattr(value, "terms"):
         from bneck_cli.sizes.dim import latex
