@@ -14,6 +14,8 @@ def shown(text: str) -> str:
 
 
 def _escape(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # a byte of a file's name that is no text
+        return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape").decode("ascii") if not character.isspace() or character < "\x20" else " "
 
 
