@@ -28,6 +28,7 @@ MEASURED = {
     "fvcore": 4_111_512_576,
     "torchprofile": 4_100_300_288,
     "ptflops": 4_132_436_968,
+    "ptflops_0_6": 4_121_925_096,
     "ptflops_aten": 4_089_185_256,
     "thop": 4_133_742_592,
     "torchinfo": 4_089_238_376,
@@ -38,7 +39,7 @@ MEASURED = {
 
 
 DATA = Path(__file__).parent / "data" / "tools.csv"
-"""What eight tools print for torchvision's networks at their own input, on torch 2.14.1 (flopcounter 2.13).
+"""What the tools print for torchvision's networks at their own input, on torch 2.14.1 (flopcounter 2.13).
 
 All were run on the CPU or the meta device; fvcore, torchprofile and ptflops with gradients on (without them
 nn.MultiheadAttention runs as one operator), flopcounter without.
