@@ -1,4 +1,4 @@
-"""Where a stated figure comes from: every rule, on every likely variant of a network, the nearest first."""
+"""Where a stated figure comes from: every rule on every likely variant of a network, and how many fit by chance."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.data.rules import FORMS, PARAMETERS, QUANTITIES, load_rule, rule_names
 from bneck_cli.engine.analysis import Settings, analyze_program
-from bneck_cli.engine.network import entries
-from bneck_cli.errors import BneckError
-from bneck_cli.flow.counting import total_quantities
+from bneck_cli.engine.network import Entry, entries
+from bneck_cli.errors import BneckError, listed
+from bneck_cli.flow.counting import as_written, quantities, total_quantities
+from bneck_cli.language.expression import Number
 from bneck_cli.language.library import load, network_names
-from bneck_cli.sizes.amounts import Figure, read_figure
+from bneck_cli.sizes.amounts import UNITS, Figure, read_figure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +20,14 @@ if TYPE_CHECKING:
     from bneck_cli.engine.analysis import Analysis
     from bneck_cli.language.library import Program
 
+    Amounts = dict[tuple[str, str], int]
+
 SIDES = (160, 192, 224, 232, 240, 256, 260, 288, 299, 300, 320, 331, 380, 384, 448, 456, 480, 512, 528, 600)
 """Input sizes at which figures are published."""
+WIDTHS = ("0.25", "0.35", "0.5", "0.75", "1", "1.3", "1.4", "1.5", "2")
+"""Width multipliers at which figures are published, for a net whose parameter ``width`` is one."""
+NAMED = 3
+"""How many of several that fit are named in a sentence."""
 
 
 class Part(NamedTuple):
@@ -60,31 +67,65 @@ class Candidate(NamedTuple):
         apart = abs(self.value - figure.value)
         return (fit, self.steps, len(self.parts), apart) if fit < 3 else (fit, apart, self.steps)
 
+    @property
+    def noun(self) -> str:
+        """What it counts."""
+        return {"macs": "MACs", "params": "parameters"}.get(self.kind, self.kind)
+
+    def by(self) -> str:
+        """Name the rules that give it; parameters are the same under all, but for Keras."""
+        if self.kind != "params" or len(self.rules) <= NAMED:
+            return listed(self.rules, "and")
+        return "every rule" if "keras" in self.rules else "every rule but keras"
+
 
 class Reconciliation(NamedTuple):
-    """Candidates, nearest first, for a stated figure; ``plain`` is the network's own under the default rule."""
+    """Candidates, nearest first, for a stated figure; ``plain`` is the network's own under the default rule.
+
+    ``fitting`` are those that become the figure; ``tried`` counts the different figures from half of it to twice of it,
+    and ``chance`` how many of so many, spread evenly by their ratio, would fall where those that round to it do.
+    """
 
     name: str
     figure: Figure
     candidates: tuple[Candidate, ...]
     plain: Candidate
+    fitting: tuple[Candidate, ...]
+    tried: int
+    chance: float
 
 
 def reconcile(name: str, stated: str, settings: Settings = Settings()) -> Reconciliation:
-    """Set every rule on every variant of a network beside a stated figure, the nearest first.
+    """Compare every rule on every variant of a network with a stated figure, the nearest first.
 
-    Raises BneckError for a figure that is none, and for a network whose sizes are symbols.
+    Raises BneckError for a figure that is none or lacks its unit, and for a network whose sizes are symbols.
     """
     figure = parse_figure(stated)
     program = load(name)
     found = list(_candidates(name, program, settings))
-    plain = next(each for each in found if each.kind == "macs" and "torchvision" in each.rules)
-    params = next(each for each in found if each.kind == "params")
+    _require_unit(figure, found)
+    asked = {"params": ("params",), "": ("macs", "operations", "params")}.get(figure.counts, ("macs", "operations"))
+    found = [each for each in found if each.kind in asked]
+    plain = next(each for each in found if each.kind != "params" or asked == ("params",))
+    params = next((each for each in found if each.kind == "params"), plain)
     if abs(figure.value - params.value) < abs(figure.value - plain.value):
         plain = params
     near = [each for each in found if each.fits(figure) or figure.value <= 4 * each.value <= 16 * figure.value]
     candidates = _merged(sorted(near or found, key=lambda each: each.order(figure)))
-    return Reconciliation(name, figure, tuple(candidates), plain)
+    fitting = tuple(each for each in candidates if each.fits(figure))
+    tried, chance = _chance(figure, candidates)
+    return Reconciliation(name, figure, tuple(candidates), plain, fitting, tried, chance)
+
+
+def _chance(figure: Figure, candidates: list[Candidate]) -> tuple[int, float]:
+    """Count the figures from half of the stated one to twice of it, and how many would round to it by chance."""
+    from math import log
+
+    tried = len({each.value for each in candidates if figure.value <= 2 * each.value <= 4 * figure.value})
+    if figure.value == 0:
+        return tried, 0.0
+    width = log((figure.high + 0.5) / max(figure.low - 0.5, 0.5))
+    return tried, tried * min(1.0, width / log(4))
 
 
 def _merged(found: list[Candidate]) -> list[Candidate]:
@@ -102,30 +143,109 @@ def _merged(found: list[Candidate]) -> list[Candidate]:
 
 
 def parse_figure(text: str) -> Figure:
-    """Read ``4.11G``, ``25.6M`` or ``4,089,184,256``, with the range of numbers that would be written so."""
+    """Read ``4.11G``, ``3.8e9`` or ``4,089,184,256``, with the range of numbers that would be written so."""
     figure = read_figure(text)
     if figure is None:
-        raise BneckError(f"'{text}' is not a figure", hint="write 4.11G, 25.6M or 4089184256")
+        raise BneckError(f"'{text}' is not a figure", hint="write 4.11G, 25.6M, 3.8e9, 4.1 GMACs or 4089184256")
     return figure
 
 
+def _require_unit(figure: Figure, found: list[Candidate]) -> None:
+    """Refuse a figure without a unit that has a fraction, or is far below all that the network has."""
+    own = [each for each in found if each.steps == 0 and each.value]
+    small = own and figure.value and figure.value * 1000 < min(each.value for each in own)
+    if not figure.bare or not ("." in figure.text or small):
+        return
+    likely = []
+    for unit in [unit.upper() for unit in UNITS if unit not in ("", "b")]:
+        number = figure.text.split()[0]
+        meant = parse_figure(f"{number}{unit}")
+        likely += [f"{number}{unit} ({each.value:,} {each.noun})" for each in own if each.fits(meant)][:1]
+    hint = f"did you mean {listed(likely)}?" if likely else f"write {figure.text}M, {figure.text}G or the whole number"
+    raise BneckError(f"'{figure.text}' lacks its unit", hint=hint)
+
+
+# Variants
+
+
 def _candidates(name: str, program: Program, settings: Settings) -> Iterator[Candidate]:
+    """Count what was named, and each of its likely variants, under every rule; torchvision's first."""
     rules = [load_rule(rule) for rule in sorted(rule_names(), key=lambda rule: rule != "torchvision")]
     analysis = analyze_program(program, settings)
-    yield from _counted(analysis, rules, "as it is", 0)
-    yield from _counted(analysis, rules, "without its last linear layer", 2, headless=True)
-    yield from _counted(analysis, rules, "with a bias in every convolution", 2, biased=True)
+    amounts = _amounts(analysis)
+    yield from _counted(amounts, rules, "as it is", 0)
+    yield from _changed(analysis, amounts, rules)
     if program.block is None and settings.input is None and len(program.spec.inputs) == 1:
         own = program.spec.inputs[0].sizes
         for side in SIDES:
             if len(own) == 3 and own[1:] != (side, side):
                 resized = _tried(program, settings._replace(input=f"{side}x{side}"))
                 if resized is not None:
-                    yield from _counted(resized, rules, f"at {side}×{side}", 1, params=False)
+                    yield from _counted(_amounts(resized), rules, f"at {side}×{side}", 1, params=False)
+    for width in _widths(program, settings):
+        widened = _tried(program, settings._replace(values=(*settings.values, ("width", width))))
+        if widened is not None:
+            yield from _counted(_amounts(widened), rules, f"at width {width}", 1)
     for other in _relatives(name):
         related = _tried(load(other), Settings())
         if related is not None:
-            yield from _counted(related, rules, f"as {other}", 1)
+            yield from _counted(_amounts(related), rules, f"as {other}", 1)
+
+
+def _changed(analysis: Analysis, amounts: Amounts, rules: list[CountingRule]) -> Iterator[Candidate]:
+    """Count a network with something left out, or added, that counters differ in."""
+    layers = list(entries(as_written(analysis).root))
+    running = [entry for entry in layers if not entry.idle]
+    convs = [entry for entry in running if entry.layer.rule is not None and entry.layer.rule.part == "conv"]
+    linear = [entry for entry in running if entry.layer.op == "linear"]
+    if linear:
+        less = _without(amounts, linear[-1])
+        words = f"without its last linear layer ({_number(linear[-1].layer.cost.params):,} parameters)"
+        yield from _counted(less, rules, words, 2)
+    if convs:
+        yield from _counted(_without(amounts, convs[0]), rules, "without its first convolution", 2)
+    norms = [entry for entry in layers if entry.layer.op == "bn"]
+    if norms:
+        less = dict(amounts)
+        less["params", "module"] -= sum(_number(entry.layer.cost.params) * entry.copies for entry in norms)
+        less["running_statistics", "module"] = 0
+        words = "without batch norm's parameters"
+        yield from _counted(less, rules, words, 2, macs=False)
+    bare = [entry for entry in convs if not entry.layer.rule.bias]
+    if bare:
+        yield from _counted(_biased(amounts, bare), rules, "with a bias in every convolution", 2)
+    if len(bare) > 1 and bare[0] is convs[0]:
+        first = _biased(amounts, [bare[0]._replace(copies=1)])
+        yield from _counted(first, rules, "with a bias in its first convolution", 2)
+    twice = {key: 2 * amount for key, amount in amounts.items()}
+    yield from _counted(twice, rules, "run twice", 3, params=False)
+
+
+def _without(amounts: Amounts, entry: Entry) -> Amounts:
+    """Take one layer away."""
+    less = dict(amounts)
+    less["params", "module"] -= _number(entry.layer.cost.params)
+    for key, amount in quantities(entry.layer).items():
+        less[key] -= _number(amount)
+    return less
+
+
+def _biased(amounts: Amounts, bare: list[Entry]) -> Amounts:
+    """Add a bias to convolutions."""
+    more = dict(amounts)
+    more["params", "module"] += sum(_number(entry.layer.out.channels) * entry.copies for entry in bare)
+    for entry in bare:
+        key = ("conv_bias", entry.layer.form)
+        more[key] = more.get(key, 0) + _number(entry.layer.out.elements) * entry.copies
+    return more
+
+
+def _widths(program: Program, settings: Settings) -> tuple[str, ...]:
+    """Return the width multipliers to try: none where the net has no such parameter, or its value is given."""
+    parameter = program.net.parameter("width") if program.net is not None and program.block is None else None
+    if parameter is None or not isinstance(parameter.default, Number) or any(n == "width" for n, _ in settings.values):
+        return ()
+    return WIDTHS
 
 
 def _relatives(name: str) -> list[str]:
@@ -143,36 +263,12 @@ def _tried(program: Program, settings: Settings) -> Analysis | None:
 
 
 def _counted(
-    analysis: Analysis,
-    rules: list[CountingRule],
-    variant: str,
-    steps: int,
-    headless: bool = False,
-    biased: bool = False,
-    params: bool = True,
+    amounts: Amounts, rules: list[CountingRule], variant: str, steps: int, params: bool = True, macs: bool = True
 ) -> Iterator[Candidate]:
-    """Count an analysis under every rule."""
-    amounts = _amounts(analysis)
-    if headless:
-        last = [entry.layer for entry in entries(analysis.root) if entry.layer.op == "linear" and not entry.idle]
-        if not last:
-            return
-        cost = last[-1].cost
-        amounts["params", "module"] -= _number(cost.params)
-        amounts["linear", "module"] -= _number(cost.macs)
-        variant += f" ({_number(cost.params):,} parameters)"
-    if biased:
-        bare = [e for e in entries(analysis.root) if e.layer.rule is not None and e.layer.rule.part == "conv"]
-        bare = [entry for entry in bare if not entry.layer.rule.bias]
-        if not bare:
-            return
-        amounts["params", "module"] += sum(_number(e.layer.out.channels) * e.copies for e in bare)
-        added = sum(_number(e.layer.out.elements) * e.copies for e in bare if not e.idle)
-        amounts["conv_bias", "module"] = amounts.get(("conv_bias", "module"), 0) + added
+    """Count the quantities of a network under every rule."""
     for rule in rules:
-        parts = tuple(_parts(amounts, rule))
-        known = not any(rule.refuses(*key) for key in amounts)
-        if known and not (headless and "linear_weights" in rule.counts):
+        if macs and not any(rule.refuses(*key) for key, amount in amounts.items() if amount):
+            parts = tuple(_parts(amounts, rule))
             yield Candidate(rule.key, (rule.name,), variant, sum(part.product for part in parts), parts, steps)
         if params:
             parts = tuple(_params(amounts, rule))
@@ -180,7 +276,7 @@ def _counted(
             yield Candidate("params", (rule.name,), variant, sum(part.product for part in parts), parts, more)
 
 
-def _amounts(analysis: Analysis) -> dict[tuple[str, str], int]:
+def _amounts(analysis: Analysis) -> Amounts:
     """Return every quantity of an analysis as a number."""
     return {key: _number(amount) for key, amount in total_quantities(analysis).items()}
 
@@ -191,7 +287,7 @@ def _number(size: object) -> int:
     return size
 
 
-def _parts(amounts: dict[tuple[str, str], int], rule: CountingRule) -> Iterator[Part]:
+def _parts(amounts: Amounts, rule: CountingRule) -> Iterator[Part]:
     """Take a figure apart: a line for each quantity that the network has and the rule counts."""
     for (key, form), amount in amounts.items():
         if key in QUANTITIES and amount and rule.weight(key, form):
@@ -199,7 +295,7 @@ def _parts(amounts: dict[tuple[str, str], int], rule: CountingRule) -> Iterator[
             yield Part(" ".join(QUANTITIES[key]) + of, amount, rule.weight(key, form))
 
 
-def _params(amounts: dict[tuple[str, str], int], rule: CountingRule) -> Iterator[Part]:
+def _params(amounts: Amounts, rule: CountingRule) -> Iterator[Part]:
     for key, weight in rule.params.items():
         if amounts.get((key, "module")):
             yield Part(PARAMETERS[key], amounts[key, "module"], weight)

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from bneck_cli.report import Part
 
 SHOWN = 8
-NOUNS = {"macs": "MACs", "operations": "operations", "params": "params"}
+NAMED = 3
+"""How many of several that fit are named in a sentence."""
+MANY = 0.5
+"""From so many that would fit by chance, a fit says little."""
 
 
 def report(found: Reconciliation) -> Report:
@@ -43,6 +46,9 @@ def report(found: Reconciliation) -> Report:
         data=lambda: {
             "network": found.name,
             "stated": found.figure._asdict(),
+            "tried": found.tried,
+            "fitting": len(found.fitting),
+            "expected_by_chance": found.chance,
             "plain": _fields(found.plain, found),
             "candidates": [_fields(each, found) for each in found.candidates],
             "explanation": explanation(found),
@@ -61,12 +67,11 @@ def _parts(found: Reconciliation) -> Iterator[Part]:
     yield Table(
         columns,
         [
-            Row([each.value, NOUNS[each.kind], each.variant, _rules(each), _apart(each, found)])
+            Row([each.value, each.noun, each.variant, each.by(), _apart(each, found)])
             for each in found.candidates[:SHOWN]
         ],
     )
-    first, *rest = explanation(found)
-    yield Prose([first])
+    yield Prose(list(_verdict(found)))
     best = found.candidates[0]
     parts = (
         Column("product", "adds", "number"),
@@ -76,14 +81,8 @@ def _parts(found: Reconciliation) -> Iterator[Part]:
     )
     rows = [Row([part.product, part.weight, part.amount, part.words]) for part in best.parts]
     yield Table(parts, [*rows, Row([best.value, None, None, "total"], total=True)])
-    if rest:
-        yield Prose(rest)
-
-
-def _rules(each: Candidate) -> str:
-    if each.kind == "params" and len(each.rules) > 3:
-        return "all but Keras"
-    return ", ".join(each.rules)
+    if remarks := list(_remarks(found)):
+        yield Prose(remarks)
 
 
 def _apart(each: Candidate, found: Reconciliation) -> str:
@@ -96,22 +95,58 @@ def _apart(each: Candidate, found: Reconciliation) -> str:
 
 
 def explanation(found: Reconciliation) -> list[str]:
-    """Say what the nearest candidate is, and how it differs from the network's own plain count."""
-    best, plain = found.candidates[0], found.plain
-    verdict = {"exact": "is", "rounded": "rounds", "cut off": "is cut off", "": "is nearest"}[best.fits(found.figure)]
-    to = f"to {found.figure.text}" if best.fits(found.figure) != "exact" else found.figure.text
-    what = f"{NOUNS[best.kind]} of {found.name} {best.variant}, as counted by {_rules(best)}"
-    lines = [f"{best.value:,} {verdict} {to}: {what}."]
-    if best.value != plain.value and (best.kind == "params") == (plain.kind == "params"):
-        lines.append(
-            f"{plain.value:,} is its plain count (torchvision's rule, {plain.variant}); "
-            f"this is {best.value - plain.value:+,} ({best.value / plain.value - 1:+.2%})."
+    """Say which candidates become the figure, how many would by chance, and how the first differs."""
+    return [*_verdict(found), *_remarks(found)]
+
+
+def _verdict(found: Reconciliation) -> Iterator[str]:
+    """Say how many fit; one alone is the answer only where chance would not have found it."""
+    figure, best = found.figure, found.candidates[0]
+    tried = f"{found.tried:,} figures tried between half and twice of it"
+    by_chance = f"by chance alone about {found.chance:.2g} would"
+    if not found.fitting:
+        share = f" ({best.value / figure.value - 1:+.2%})" if figure.value else ""
+        none = f"none of the {tried} becomes it" if found.tried else "no figure tried is between half and twice of it"
+        yield f"Nothing explains {figure.text}: {none}."
+        yield f"The nearest is {best.value:,}{share}, {_what(found, best)}."
+    elif len(found.fitting) == 1:
+        verdict = {"exact": "is", "rounded": "rounds to", "cut off": "is cut off to"}[best.fits(figure)]
+        sure = (
+            ""
+            if found.chance < MANY
+            else f" But {figure.text} has so few digits that {by_chance}, so this says little."
         )
-    ties = [each for each in found.candidates[1:] if each.order(found.figure)[0] == best.order(found.figure)[0]]
-    if ties and best.fits(found.figure):
-        named = [f"{each.value:,} ({_rules(each)}, {each.variant})" for each in ties[:3]]
-        lines.append(f"It could also be {listed(named)}.")
-    return lines
+        yield f"{best.value:,} {verdict} {figure.text}, alone of the {tried}: {_what(found, best)}.{sure}"
+    else:
+        named = [f"{each.value:,} ({each.by()}, {each.variant})" for each in found.fitting[:NAMED]]
+        more = len(found.fitting) - len(named)
+        others = [f"{more} more"] if more > 0 else []
+        yield (
+            f"{len(found.fitting)} of the {tried} become {figure.text} ({by_chance}), and it may be any of them: "
+            f"{listed([*named, *others], 'and')}."
+        )
+        equally = sum(each.steps == best.steps for each in found.fitting)
+        lead = (
+            "The one nearest to what was named" if equally == 1 else f"Of {equally} equally near to what was named, one"
+        )
+        yield f"{lead} is {best.value:,}, {_what(found, best)}."
+
+
+def _remarks(found: Reconciliation) -> Iterator[str]:
+    """Compare the first with the network's own plain count, and say how FLOPs were read."""
+    best, plain = found.candidates[0], found.plain
+    if best.value != plain.value and (best.kind == "params") == (plain.kind == "params"):
+        share = f" ({best.value / plain.value - 1:+.2%})" if plain.value else ""
+        yield (
+            f"{plain.value:,} is its plain count (torchvision's rule, {plain.variant}); "
+            f"this is {best.value - plain.value:+,}{share}."
+        )
+    if found.figure.counts == "operations":
+        yield "FLOPs may be one or two for a multiply-add; both are among the figures tried."
+
+
+def _what(found: Reconciliation, each: Candidate) -> str:
+    return f"{each.noun} of {found.name} {each.variant}, as counted by {each.by()}"
 
 
 def _fields(each: Candidate, found: Reconciliation) -> dict[str, Any]:

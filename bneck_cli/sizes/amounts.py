@@ -1,21 +1,41 @@
-"""Figures as people state them: ``4.11G``, ``25.6M``, ``4,089,184,256``."""
+"""Figures as people state them: ``4.11G``, ``25.6M``, ``4,089,184,256``, ``3.8x10^9``, ``4.1 GMACs``."""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
-UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
-FIGURE = re.compile(r"(\d{1,3}(?:,\d{3})+|\d{1,18})(?:\.(\d{1,9}))?\s*([KMGBT]?)", re.IGNORECASE)
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9, "t": 10**12}
+NUMBERS = {"thousand": "k", "million": "m", "billion": "g", "trillion": "t"}
+COUNTED = {
+    "macs": r"macs?|m-?adds?|mult?-?adds?|multiply-?adds?|multiply-?accumulates?",
+    "operations": r"flops?|ops|operations?",
+    "params": r"params?|parameters?|weights?",
+}
+"""What is counted, in the words that follow a number."""
+FIGURE = re.compile(
+    r"(?P<whole>\d{1,3}(?:,\d{3})+|\d{1,18})(?:\.(?P<fraction>\d{1,9}))?"
+    r"(?:e\+?(?P<e>\d{1,2})|\s*[x×*·]\s*10(?:(?:\^|\*\*)(?P<power>\d{1,2})|(?P<raised>[⁰¹²³⁴-⁹]{1,2})))?"
+    rf"\s*(?P<unit>{'|'.join(NUMBERS)}|[kmgbt]?)"
+    rf"\s*(?:{'|'.join(f'(?P<{name}>{words})' for name, words in COUNTED.items())})?",
+    re.IGNORECASE | re.ASCII,
+)
+RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+MAX_EXPONENT = 18
 
 
 class Figure(NamedTuple):
-    """A stated figure: ``low`` to ``high`` are the whole numbers that round to it."""
+    """A stated figure: ``low`` to ``high`` are the whole numbers that round to it.
+
+    ``counts`` is what it says that it counts: macs, operations, params, or nothing; ``bare`` that it has no unit.
+    """
 
     text: str
     value: int
     low: int
     high: int
+    counts: str = ""
+    bare: bool = False
 
 
 def read_figure(text: str) -> Figure | None:
@@ -23,12 +43,19 @@ def read_figure(text: str) -> Figure | None:
     match = FIGURE.fullmatch(text.strip())
     if match is None:
         return None
-    fraction, unit = match.group(2) or "", UNITS[match.group(3).upper()]
+    part = match.groupdict()
+    exponent = part["e"] or part["power"] or (part["raised"] or "").translate(RAISED)
+    if exponent and int(exponent) > MAX_EXPONENT:
+        return None
+    word = part["unit"].lower()
+    unit = UNITS[NUMBERS.get(word, word)] * 10 ** int(exponent or 0)
+    fraction = part["fraction"] or ""
     scale = 10 ** len(fraction)
-    digits = int(match.group(1).replace(",", "") + fraction)
+    digits = int(part["whole"].replace(",", "") + fraction)
     half = unit // 2
     low, high = -(-(digits * unit - half) // scale), (digits * unit + half) // scale
-    return Figure(text.strip(), digits * unit // scale, low, high)
+    counts = next((name for name in COUNTED if part[name]), "")
+    return Figure(text.strip(), digits * unit // scale, low, high, counts, bare=not word and not exponent)
 
 
 def rounded(value: int) -> str:
