@@ -11,6 +11,7 @@ from typer.models import CommandInfo
 from bneck_cli.errors import BneckError
 from bneck_cli.formats import ALIASES, DATA_FORMATS, FORMATS
 from bneck_cli.output import degrade_gracefully, suffix_format, write
+from bneck_cli.shown import bounded, shown
 
 if TYPE_CHECKING:
     from bneck_cli.engine.analysis import Settings
@@ -508,7 +509,7 @@ def settings(
     for text in values or []:
         name, equals, value = text.partition("=")
         if not equals or not name.strip().isidentifier():
-            raise typer.BadParameter(f"--set reads NAME=VALUE (got '{text}')")
+            raise typer.BadParameter(f"--set reads NAME=VALUE (got '{shown(bounded(text, 100))}')")
         pairs.append((name.strip(), value.strip()))
     return Settings(input, channels, in_channels, tuple(pairs), assume, batch)
 
@@ -594,10 +595,7 @@ def run() -> int:
         app()
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
-    except BneckError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (BneckError, OSError) as error:
+        print("\n".join(shown(line) for line in bounded(f"error: {error}").split("\n")), file=sys.stderr)
         return 1
     return 0

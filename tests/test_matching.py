@@ -9,10 +9,11 @@ import pytest
 import bneck_cli
 from bneck_cli import BneckError
 from bneck_cli.engine.analysis import Settings
+from bneck_cli.formats import as_text
 from bneck_cli.language.document import Source
 from bneck_cli.language.library import load, resolve
-from bneck_cli.questions.compare import weights
-from bneck_cli.questions.match import MEASURES, Match, compare_matched
+from bneck_cli.questions.compare import Match, report, weights
+from bneck_cli.questions.match import MEASURES, MOST_WIDTHS, compare_matched
 
 BLOCKS = ("bottleneck", "preact_bottleneck", "inverted_residual", "convnext", "fire", "basic", "resnext", "mbconv")
 
@@ -108,6 +109,9 @@ def test_weights_are_parameters_without_norms() -> None:
         (("basic", "bottleneck"), "C", "macs", "--match needs the first block's channels as a number"),
         (("resnet18", "resnet50"), "64", "macs", "--match is for blocks, whose channels can be changed"),
         (("tiny", "basic"), "8", "macs", "no width of basic in steps of 8 has at most"),
+        (("basic", "bound"), "64", "params", "bound takes no width but 8 in steps of 8: cannot add 16×56×56"),
+        (("basic", "sparse"), "64", "params", "sparse takes no width near 32 channels in steps of 8"),
+        (("basic", "powers"), "64", "params", "--match tried 3,000 widths in steps of 8 and found no answer"),
         (("basic", "fixed"), "64", "params", "fixed has at most 42,368 parameters at any width"),
         (("basic", "never"), "64", "params", "never takes no width in steps of 8"),
     ],
@@ -120,6 +124,10 @@ def test_a_match_without_a_solution_is_told(
         Source(
             "own.yaml",
             "blocks:\n  tiny(channels): dwconv 1x1\n  fixed(channels): conv 1x1 4\n"
+            "  bound(channels):\n    residual: conv 1x1 channels\n"
+            "  sparse(channels):\n    if: channels < 24\n    then: conv 1x1 4\n"
+            "    else: conv 1x1 4 groups=(4 if channels % 2048 == 0 else 3)\n"
+            "  powers(channels): conv 1x1 channels groups=(8 if 2**30 % (channels//8) == 0 else 3)\n"
             "  never(channels): conv 1x1 channels groups=channels+1\n",
         )
     )
@@ -136,3 +144,52 @@ def test_the_first_block_may_bring_its_channels() -> None:
     assert found[0].channels == 256
     with pytest.raises(BneckError, match="finds the channels of every block but the first"):
         compare_matched([loaded[0], ("bottleneck 256", load("bottleneck"))], Settings(), "weights", 8)
+
+
+@pytest.mark.parametrize(("other", "step"), [("resnext", 64), ("bottleneck", 8), ("shuffle_unit", 8)])
+def test_the_step_is_that_of_the_widths_that_the_block_takes(other: str, step: int) -> None:
+    """The sentence and the result name the step of the legal widths, not the one asked for."""
+    programs = [(name, load(name)) for name in ("basic", other)]
+    comparison, (found,) = compare_matched(programs, Settings(channels="64"), "weights", 8)
+    assert found.step == step
+    assert found.channels % step == 0
+    assert f"the widest in steps of {step} with no more weights" in comparison.conclusion[-2]
+    assert [width for width in range(8, 2 * found.channels, 8) if cost(other, width, "weights") is not None] == list(
+        range(step, 2 * found.channels, step)
+    )
+
+
+def test_a_block_that_cannot_change_its_channels_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where what enters is fixed and must be what leaves, one width alone is legal: a few tries show it."""
+    from bneck_cli.questions import match
+
+    tries = []
+    monkeypatch.setattr(match, "_cost", lambda *given, cost=match._cost: tries.append(given) or cost(*given))
+    programs = [(name, load(name)) for name in ("bottleneck", "convnext")]
+    with pytest.raises(BneckError, match="convnext takes no width but 64 in steps of 8: cannot add 72×56×56"):
+        compare_matched(programs, Settings(channels="512", in_channels="64"), "activations", 8)
+    assert len(tries) < MOST_WIDTHS / 5
+
+
+def test_the_match_is_in_the_data() -> None:
+    """JSON and CSV hold the width found, the target, the step, the formula and its solution."""
+    import csv
+    import io
+    import json
+
+    programs = [(name, load(name)) for name in ("basic", "bottleneck")]
+    comparison, (found,) = compare_matched(programs, Settings(channels="64"), "weights", 8)
+    (match,) = json.loads(as_text(report(comparison), "json"))["matches"]
+    assert match == {
+        "match": "weights",
+        "target": 73_728,
+        "channels": 256,
+        "value": 69_632,
+        "step": 8,
+        "formula": "17*C**2//16",
+        "solution": found.solution,
+    }
+    first, second = csv.DictReader(io.StringIO(as_text(report(comparison), "csv")))
+    assert (second["match"], second["target"], second["channels"], second["step"]) == ("weights", "73728", "256", "8")
+    assert float(second["solution"]) == pytest.approx(found.solution, rel=1e-5)
+    assert (first["match"], first["channels"]) == ("", "")

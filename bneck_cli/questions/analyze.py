@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -210,7 +211,7 @@ def flat_rows(analysis: Analysis, view: View, folded: bool) -> Iterator[LayerRow
         rows = iter(_only(list(rows), view.only))
     if view.sort:
         rows = iter(_sorted(list(rows), view.sort))
-    yield from rows if view.top is None else islice(rows, view.top)
+    yield from rows if view.top is None else islice(rows, min(view.top, sys.maxsize))
 
 
 def layer_rows(root: Series, folded: bool = True) -> Iterator[LayerRow]:

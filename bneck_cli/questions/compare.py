@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bneck_cli.engine.network import Size
     from bneck_cli.language.library import Program
     from bneck_cli.report import Part
+    from bneck_cli.sizes.dim import Dim
 
 
 class Metric(NamedTuple):
@@ -49,8 +50,25 @@ class Candidate(NamedTuple):
     analysis: Analysis
 
 
+class Match(NamedTuple):
+    """A block at the largest width that it takes, in steps of ``step``, whose ``measure`` is at most the first's."""
+
+    name: str
+    measure: str
+    noun: str
+    target: int
+    channels: int
+    value: int
+    step: int
+    """Channels from one width that the block takes to the next, about the one found."""
+    formula: Dim | None
+    """The measure over C, where it has a closed form."""
+    solution: float | None
+    """The width, not whole in general, at which the formula equals the target."""
+
+
 class Comparison(NamedTuple):
-    """Candidates, their totals, and the sentences that conclude."""
+    """Candidates, their totals, and the sentences that conclude; a match for each candidate but the first, if any."""
 
     title: str
     candidates: tuple[Candidate, ...]
@@ -58,6 +76,7 @@ class Comparison(NamedTuple):
     conclusion: tuple[str, ...]
     blocks: bool
     notes: tuple[str, ...]
+    matches: tuple[Match, ...] = ()
 
 
 def compare_programs(programs: list[tuple[str, Program]], settings: Settings) -> Comparison:
@@ -250,13 +269,26 @@ def _records(comparison: Comparison) -> Records:
     header = ["name", "input"]
     for metric in comparison.metrics:
         header += [metric.key, f"{metric.key}_ratio"]
+    if comparison.matches:
+        header += MATCHED
     rows = []
     for index, candidate in enumerate(comparison.candidates):
         row: list[Any] = [candidate.name, next(iter(candidate.analysis.inputs.values()))]
         for metric in comparison.metrics:
             row += [metric.values[index], metric.ratio(index)]
+        if comparison.matches:
+            row += _matched(comparison.matches[index - 1]).values() if index else [None] * len(MATCHED)
         rows.append(row)
     return Records(header, rows)
+
+
+MATCHED = ["match", "target", "channels", "value", "step", "formula", "solution"]
+
+
+def _matched(match: Match) -> dict[str, Any]:
+    """Return what a match found, by the names of its columns."""
+    figures = (match.measure, match.target, match.channels, match.value, match.step, match.formula, match.solution)
+    return dict(zip(MATCHED, figures, strict=True))
 
 
 def _data(comparison: Comparison) -> dict[str, Any]:
@@ -282,5 +314,6 @@ def _data(comparison: Comparison) -> dict[str, Any]:
             }
             for metric in comparison.metrics
         },
+        **({"matches": [_matched(match) for match in comparison.matches]} if comparison.matches else {}),
         "conclusion": comparison.conclusion,
     }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from math import gcd
+from typing import TYPE_CHECKING
 
 from bneck_cli.engine.analysis import Settings, analyze_program
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.language.library import split_name
-from bneck_cli.questions.compare import Candidate, Comparison, analyzed, compared, times, weights, with_words
+from bneck_cli.questions.compare import Candidate, Comparison, Match, analyzed, compared, times, weights, with_words
 from bneck_cli.sizes.dim import Dim, pretty
 from bneck_cli.words.values import people as grouped
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 WIDEST = 1 << 24
 """No block of the field is wider; where a block this wide is still cheaper, its cost does not depend on the width."""
+SPARSEST = 512
+"""Steps from one width that a block takes to the next, at most: where none is so near, there is none."""
+MOST_WIDTHS = 3000
+"""Widths that a search tries: more is over a second, and means that next to none is legal."""
 
 
 def _params(analysis: Analysis) -> Size:
@@ -48,21 +53,6 @@ MEASURES: dict[str, tuple[str, Callable[[Analysis], Size]]] = {
     "memory": ("elements alive at the peak of inference", _memory),
 }
 """What may be matched: the noun, and the figure of an analysis. Weights are parameters without those of norms."""
-
-
-class Match(NamedTuple):
-    """A block at the largest width, in steps of ``step``, whose ``measure`` does not exceed the first block's."""
-
-    name: str
-    measure: str
-    target: int
-    channels: int
-    value: int
-    step: int
-    formula: Dim | None
-    """The measure over C, where it has a closed form."""
-    solution: float | None
-    """The width, not whole in general, at which the formula equals the target."""
 
 
 def compare_matched(
@@ -104,59 +94,106 @@ def compare_matched(
     ]
     comparison = compared(named)
     sentences = [sentence for found in matches for sentence in _sentences(found, first, programs, settings)]
-    return comparison._replace(conclusion=(*comparison.conclusion, *sentences)), matches
+    return comparison._replace(conclusion=(*comparison.conclusion, *sentences), matches=matches), matches
 
 
 def match(name: str, program: Program, settings: Settings, measure: str, target: int, step: int) -> Match:
     """Find the largest width, a multiple of ``step``, at which a block's measure is at most ``target``.
 
-    The measure must not fall with the width, as that of every block of convolutions does not. Widths that the block
-    refuses are passed over.
+    The measure must not fall with the width, as that of every block of convolutions does not. Raises BneckError where
+    the block takes no width, or one alone; where no width is cheap enough, or every one; where it takes so few that
+    the search would not end.
     """
-    known: dict[int, int | None] = {}
-
-    def cost(index: int) -> int | None:
-        if index not in known:
-            known[index] = _cost(program, settings, measure, index * step)
-        return known[index]
-
-    def legal(index: int, least: int) -> int:
-        """Go down to the next width that the block takes."""
-        while index > least and cost(index) is None:
-            index -= 1
-        return index
-
-    low = next((index for index in range(1, 513) if cost(index) is not None), 0)
-    if not low:
+    widths = _Widths(program, settings, measure, step)
+    low = widths.next_up(0, SPARSEST + 1)
+    if low is None:
         raise _refused(name, program, settings, step)
+    second = widths.next_up(low, low + SPARSEST + 1)
+    if second is None:
+        raise _refused(name, program, settings, step, low)
+    widths.start, widths.period = low, second - low
     noun = MEASURES[measure][0]
-    least = cost(low)
-    assert least is not None
-    if least > target:
+    if widths.cost(low) > target:
         raise BneckError(
-            f"no width of {name} in steps of {step} has at most {target:,} {noun}",
-            hint=f"the narrowest, {low * step} channels, has {least:,}",
+            f"no width of {name} in steps of {gcd(low, second) * step} has at most {target:,} {noun}",
+            hint=f"the narrowest, {low * step} channels, has {widths.cost(low):,}",
         )
-    high = low * 2
-    while (value := cost(legal(high, low))) is None or value <= target:
-        low, high = max(low, legal(high, low)), high * 2
+    high = second
+    while widths.cost(high) <= target:
         if high * step > WIDEST:
             raise BneckError(f"{name} has at most {target:,} {noun} at any width: there is no width to match")
-    while high - low > 1:
-        middle = legal((low + high) // 2, low)
-        if middle == low:
-            above = next((index for index in range((low + high) // 2 + 1, high) if cost(index) is not None), high)
-            if above == high:
-                break
-            middle = above
-        value = cost(middle)
-        assert value is not None
-        low, high = (middle, high) if value <= target else (low, middle)
+        low, high = high, widths.near(name, 2 * high, high, 4 * high)
+    while (middle := widths.between(low, high)) is not None:
+        low, high = (middle, high) if widths.cost(middle) <= target else (low, middle)
     formula = _formula(program, settings, measure)
-    value = cost(low)
-    assert value is not None
     solution = _solved(formula, target) if formula is not None else None
-    return Match(name, measure, target, low * step, value, step, formula, solution)
+    below = widths.next_down(low)
+    return Match(
+        name=name,
+        measure=measure,
+        noun=noun,
+        target=target,
+        channels=low * step,
+        value=widths.cost(low),
+        step=(high - low if below is None else gcd(high - low, low - below)) * step,
+        formula=formula,
+        solution=solution,
+    )
+
+
+class _Widths:
+    """The widths that a block takes, as numbers of steps, and the measure at each, worked out once."""
+
+    def __init__(self, program: Program, settings: Settings, measure: str, step: int) -> None:
+        self.program, self.settings, self.measure, self.step = program, settings, measure, step
+        self.known: dict[int, int | None] = {}
+        self.start, self.period = 0, 1
+
+    def at(self, index: int) -> int | None:
+        """Work the measure out; None where the block refuses the width."""
+        if index not in self.known:
+            if len(self.known) >= MOST_WIDTHS:
+                raise BneckError(
+                    f"--match tried {MOST_WIDTHS:,} widths in steps of {self.step} and found no answer",
+                    hint="give --multiple-of the step of the widths that the block takes",
+                )
+            self.known[index] = _cost(self.program, self.settings, self.measure, index * self.step)
+        return self.known[index]
+
+    def cost(self, index: int) -> int:
+        """Return the measure at a width that the block takes."""
+        value = self.at(index)
+        if value is None:
+            raise BneckError(f"no width of {index * self.step} channels")
+        return value
+
+    def next_up(self, index: int, end: int) -> int | None:
+        """Return the next width above, before ``end``."""
+        return next((at for at in range(index + 1, end) if self.at(at) is not None), None)
+
+    def next_down(self, index: int) -> int | None:
+        """Return the next width below, if it is not far."""
+        return next((at for at in range(index - 1, max(0, index - SPARSEST), -1) if self.at(at) is not None), None)
+
+    def near(self, name: str, index: int, low: int, high: int) -> int:
+        """Return a width close to ``index`` and between the two: a multiple of the period first, then any."""
+        aligned = self.start + (index - self.start) // self.period * self.period
+        around = (at for far in range(SPARSEST) for at in (index + far, index - far))
+        for at in (aligned, *around):
+            if low < at < high and self.at(at) is not None:
+                return at
+        raise BneckError(
+            f"{name} takes no width near {index * self.step} channels in steps of {self.step}, and too few to search"
+        )
+
+    def between(self, low: int, high: int) -> int | None:
+        """Return a width between two, about halfway; None where there is none."""
+        middle = (low + high) // 2
+        aligned = self.start + (middle - self.start) // self.period * self.period
+        for at in (aligned, aligned + self.period):
+            if low < at < high and self.at(at) is not None:
+                return at
+        return next((at for at in range(low + 1, high) if self.at(at) is not None), None)
 
 
 def _cost(program: Program, settings: Settings, measure: str, channels: int) -> int | None:
@@ -168,13 +205,14 @@ def _cost(program: Program, settings: Settings, measure: str, channels: int) -> 
     return value if isinstance(value, int) else None
 
 
-def _refused(name: str, program: Program, settings: Settings, step: int) -> BneckError:
-    """Make the error for a block that takes no width, with what it says of the first."""
+def _refused(name: str, program: Program, settings: Settings, step: int, only: int | None = None) -> BneckError:
+    """Make the error for a block that takes no width, or one alone, with what it says of the next."""
+    takes = f"no width in steps of {step}" if only is None else f"no width but {only * step} in steps of {step}"
     try:
-        analyze_program(program, settings._replace(channels=str(step)))
+        analyze_program(program, settings._replace(channels=str(((only or 0) + 1) * step)))
     except BneckError as error:
-        return BneckError(f"{name} takes no width in steps of {step}: {error.message}", error.location, error.hint)
-    return BneckError(f"{name} takes no width in steps of {step}")
+        return BneckError(f"{name} takes {takes}: {error.message}", error.location, error.hint)
+    return BneckError(f"{name} takes {takes}")
 
 
 def _formula(program: Program, settings: Settings, measure: str) -> Dim | None:
