@@ -268,6 +268,41 @@ PAIRS = {
         net("conv 1x1 9 -> global_avgpool -> linear 3 nobias", "2 x 4 x 4"),
         net("conv 1x1 9 -> global_avgpool -> linear 2 nobias", "2 x 4 x 4"),
     ),
+    "a result that `from` passes by": (
+        "unread-result",
+        net("  - as kept\n  - conv 3x3 8\n  - from kept -> conv 1x1 8"),
+        net("  - as kept\n  - conv 3x3 8\n  - concat: [identity, from kept]"),
+    ),
+    "copies that do not read each other": (
+        "unread-result",
+        net("  - as kept\n  - repeat: 3\n    body: [from kept, conv 1x1 8]"),
+        net("  - as kept\n  - repeat: 3\n    body: [conv 1x1 3]"),
+    ),
+    "a head that does not run reads": (
+        "unread-result",
+        net("  - conv 3x3 8 -> as kept\n  - conv 1x1 8\noutputs: [kept]"),
+        net("  - conv 3x3 8 -> as kept\n  - conv 1x1 8\n  - aside: linear 2\noutputs: [kept]"),
+    ),
+    "a slip of one channel": (
+        "dropped-addition",
+        net("  - residual: conv 3x3 65\n    shortcut: if_same", "64 x 16 x 16"),
+        net("  - residual: conv 3x3 96\n    shortcut: if_same", "64 x 16 x 16"),
+    ),
+    "a stride that drops the addition": (
+        "dropped-addition",
+        net("  - residual: conv 3x3 65\n    shortcut: if_same", "64 x 16 x 16"),
+        net("  - residual: conv 3x3 65 stride=2\n    shortcut: if_same", "64 x 16 x 16"),
+    ),
+    "`flatten` forgotten": (
+        "linear-on-map",
+        net("linear 64 -> relu -> linear 10", "512 x 7 x 7"),
+        net("flatten -> linear 64 -> relu -> linear 10", "512 x 7 x 7"),
+    ),
+    "a linear layer before pooling": (
+        "linear-on-map",
+        net("linear 64 -> relu -> linear 10", "512 x 7 x 7"),
+        net("linear 64 -> relu -> global_avgpool -> linear 10", "512 x 7 x 7"),
+    ),
     "a projection": (
         "needless-projection",
         net("  - residual: conv 3x3 3 -> bn\n    shortcut: conv 1x1 3 -> bn"),

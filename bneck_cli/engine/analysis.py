@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from bneck_cli.data.rules import CountingRule
     from bneck_cli.engine.network import Size
+    from bneck_cli.engine.walk import Dropped
 
 BLOCK_MAP = "56x56"
 """The map on which blocks are compared unless told otherwise: that of the figure in the ResNet paper."""
@@ -57,6 +58,8 @@ class Analysis(NamedTuple):
     batch: Size = 1
     rule: CountingRule | None = None
     settings: Settings = Settings()
+    dropped: tuple[Dropped, ...] = ()
+    """The additions that ``shortcut: if_same`` left out, each where it is first met."""
 
     @property
     def cost(self) -> Cost:
@@ -74,7 +77,7 @@ def analyze_program(program: Program, settings: Settings = Settings()) -> Analys
     units = _assumptions(settings.assume, shapes)
     try:
         with collector_paused():
-            root, wires = propagate(net, program.blocks, program.formulas, _sized(shapes, units))
+            root, wires, dropped = propagate(net, program.blocks, program.formulas, _sized(shapes, units))
     except TooSmallError as error:
         least = smallest_input(program, settings)
         hint = f"the smallest legal input is {least}" if least else ""
@@ -105,6 +108,7 @@ def analyze_program(program: Program, settings: Settings = Settings()) -> Analys
         units,
         _batch(settings),
         settings=settings,
+        dropped=dropped,
     )
 
 

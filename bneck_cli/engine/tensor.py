@@ -88,6 +88,16 @@ def enters(node: Node, arrives: Shape) -> Shape:
     return arrives if isinstance(node, Layer) else node.shape
 
 
+def last_place(node: Node) -> Place:
+    """Return the place of the last layer of a node, or the node's own where it has none."""
+    while not isinstance(node, Layer):
+        held = [run.node for run in node.runs if not isinstance(run.node, Wire)] if isinstance(node, Series) else []
+        if not held:
+            break
+        node = held[-1]
+    return node.place
+
+
 def identity(flow: Flow, place: Place) -> Result:
     """Let the tensor pass: a series of nothing."""
     return Result(series("chain", "", [], flow.shape, flow.shape, place), flow)

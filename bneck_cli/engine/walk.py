@@ -6,7 +6,7 @@ met again with the same arguments and the same input is not walked again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.engine.joins import Joins
 from bneck_cli.engine.layers import LAYERS, WORDS, LayerError, make
@@ -23,6 +23,7 @@ from bneck_cli.engine.tensor import (
     enters,
     fresh,
     identity,
+    last_place,
     rebased,
     series,
     share_evenly,
@@ -67,12 +68,32 @@ MAX_CALLS = 24
 
 def propagate(
     net: Definition, blocks: dict[str, Definition], formulas: dict[str, Formula], inputs: dict[str, Shape]
-) -> tuple[Series, dict[str, Shape]]:
-    """Walk the net from its inputs; give the analysed network and every tensor that the net names.
+) -> Propagated:
+    """Walk the net from its inputs.
 
     Raises BneckError, at the word in the spec, for whatever does not fit.
     """
     return _Walk(blocks, formulas).net(net, inputs)
+
+
+class Dropped(NamedTuple):
+    """An addition that ``shortcut: if_same`` left out: what arrived at the residual, and what its body gave.
+
+    ``last`` is the place of the body's last layer.
+    """
+
+    place: Place
+    shape: Shape
+    out: Shape
+    last: Place
+
+
+class Propagated(NamedTuple):
+    """An analysed network, every tensor that the net names, and the additions that were left out."""
+
+    root: Series
+    wires: dict[str, Shape]
+    dropped: tuple[Dropped, ...]
 
 
 class _Walk:
@@ -87,6 +108,7 @@ class _Walk:
         self.most = 0
         self.idle = False
         self.joins = Joins()
+        self.dropped: list[Dropped] = []
         self.bodies: dict[type, Callable[[Any, Flow, Frame], Result]] = {
             Step: self.step,
             Chain: self.chain,
@@ -104,7 +126,7 @@ class _Walk:
         """Walk any body."""
         return self.bodies[type(body)](body, flow, frame)
 
-    def net(self, net: Definition, inputs: dict[str, Shape]) -> tuple[Series, dict[str, Shape]]:
+    def net(self, net: Definition, inputs: dict[str, Shape]) -> Propagated:
         """Walk the net; with one input it flows from the start, with several each is taken by ``from``."""
         texts = {definition.place.node.source.text for definition in (net, *self.blocks.values())}
         self.most = max(FREE_LAYERS, sum(map(len, texts)))
@@ -122,7 +144,7 @@ class _Walk:
         runs = node.runs if isinstance(node, Series) and node.kind == "chain" else (Run(node, 1),)
         self.joins.require_conditions()
         whole = Series("net", net.name, net.name, runs, flow.shape, out.shape, node.cost, net.place)
-        return whole, {name: wire.shape for name, wire in frame.wires.items()}
+        return Propagated(whole, {name: wire.shape for name, wire in frame.wires.items()}, tuple(self.dropped))
 
     # Steps
 
@@ -416,6 +438,7 @@ class _Walk:
         if shortcut in ("auto", "if_same"):
             unchanged = out.shape == flow.shape and out.stride == flow.stride
             if shortcut == "if_same" and not unchanged:
+                self.dropped.append(Dropped(residual.place, flow.shape, out.shape, last_place(body)))
                 return Result(body, out)
             shortcut = "identity" if unchanged else "projection"
         if shortcut == "identity":

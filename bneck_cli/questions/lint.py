@@ -9,10 +9,11 @@ from itertools import pairwise
 from math import gcd, prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bneck_cli.engine.network import Layer, children
+from bneck_cli.engine.network import Cost, Layer, children
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.flow.receptive import WHOLE_MAP, reaches, receptive_field
 from bneck_cli.flow.tensors import WEIGHTED, Flow, Met, follow
+from bneck_cli.flow.unread import spent
 from bneck_cli.questions.analyze import describe_input
 from bneck_cli.words.values import people as grouped
 
@@ -33,9 +34,11 @@ MULTIPLE = 8
 MAX_TAPS = 4096
 DOMINANT = 90
 """In percent of a block's multiply-adds."""
+NEARLY = 16
+"""Channels that differ by less than this part of them are taken for a slip."""
 USUAL = ("receptive-field-exceeds-input", "pointwise-dominates")
 """Rules that most networks of today break on purpose, and that are silent unless asked for."""
-SIDES = {1: ("position",), 2: ("row", "column")}
+SIDES = {1: ("position",), 2: ("row", "column"), 3: ("frame", "row", "column")}
 
 
 class SymbolicError(Exception):
@@ -526,6 +529,69 @@ def _is_pointwise(layer: Layer) -> bool:
     return set(layer.rule.geometry(layer.shape).kernel) == {1} and layer.rule.groups == 1
 
 
+def unread_result(flow: Flow) -> Iterator[Finding]:
+    """Find layers whose result nobody reads and that is no output, with what leads to them alone."""
+    vain = {index: one for index, one in enumerate(spent(flow.analysis)) if one.vain}
+    if not vain:
+        return
+    running = list(flow.running())
+    makers = {id(met.out): index for index, met in enumerate(running)}
+    for index, one in [(index, one) for index, one in vain.items() if one.unread]:
+        met, cost, leading = running[index], Cost(), -1
+        tensors, seen = [met.out], set[int]()
+        while tensors:
+            tensor = tensors.pop()
+            maker = makers.get(id(tensor))
+            if maker in vain:
+                cost, leading = cost.plus(vain.pop(maker).cost), leading + 1
+                tensors += running[maker].reads
+            elif maker is None and id(tensor) not in seen:  # what enters a copy
+                seen.add(id(tensor))
+                tensors += tensor.sources
+        others = f" (and of {counted(leading, 'layer')} that lead to it alone)" if leading > 0 else ""
+        message = (
+            f"nobody reads the result of {met.layer.text}, which is no output: "
+            f"its {counted(number(cost.params), 'param')} and {counted(number(cost.macs), 'MAC')}{others} serve nothing"
+        )
+        found = says(met, "unread-result", message, number(met.layer.out.elements), "elements", once=True)
+        yield found._replace(copies=one.unread, cost=found.cost * one.unread)
+
+
+def dropped_addition(flow: Flow) -> Iterator[Finding]:
+    """Find residuals that ``if_same`` left without their addition though the channels are nearly equal."""
+    ends: dict[tuple[int, int], list[Met]] = {}
+    for met in flow.layers if flow.analysis.dropped else ():
+        ends.setdefault((id(met.layer.place.node), met.layer.place.offset), []).append(met)
+    for place, shape, out, last in flow.analysis.dropped:
+        came, left = number(shape.channels), number(out.channels)
+        if shape.spatial != out.spatial or NEARLY * abs(came - left) >= max(came, left):
+            continue
+        message = f"`shortcut: if_same` adds nothing, since {shape} arrives and {out} leaves"
+        for met in ends.get((id(last.node), last.offset), ()):
+            if met.layer.out == out:
+                found = says(met, "dropped-addition", message, number(out.elements), "elements")
+                yield found._replace(place=place)
+
+
+def linear_on_map(flow: Flow) -> Iterator[Finding]:
+    """Find a linear layer that gives a network's result, for each position of a map by itself."""
+    analysis = flow.analysis
+    if analysis.program.block is not None:
+        return
+    maps = {shape.spatial for shape in analysis.outputs.values()}
+    for met in flow.running():
+        layer = met.layer
+        if layer.rule is None or layer.op != "linear" or len(layer.out.spatial) < 2 or layer.out.spatial not in maps:
+            continue
+        positions = number(layer.out.positions)
+        if id(met.out) in flow.ends and positions > 1:
+            message = (
+                f"{layer.text} works on each of {_times(layer.out.spatial)} positions by itself, "
+                f"and the result is {layer.out}"
+            )
+            yield says(met, "linear-on-map", message, positions, "positions")
+
+
 RULES: dict[str, tuple[Callable[[Flow], Iterator[Finding]], str]] = {
     "strided-1x1": (strided_pointwise, "a convolution's stride exceeds its kernel, so part of its input is never seen"),
     "strided-1x1-shortcut": (strided_shortcut, "the same in a shortcut, where the body may see what is skipped"),
@@ -541,6 +607,9 @@ RULES: dict[str, tuple[Callable[[Flow], Iterator[Finding]], str]] = {
         dominant_pointwise,
         "pointwise layers beside a grouped convolution are over 90% of their block",
     ),
+    "unread-result": (unread_result, "nobody reads a layer's result, and it is no output"),
+    "dropped-addition": (dropped_addition, "`shortcut: if_same` adds nothing, since the channels differ a little"),
+    "linear-on-map": (linear_on_map, "the last linear layer works on each position of a map by itself"),
 }
 """Each rule's function and what it is about, in one line."""
 
@@ -563,6 +632,11 @@ REASONS = {
     "params-concentrated": "The size of the whole model is decided by this layer; pooling before it, or fewer "
     "features, does more than any other change.",
     "needless-projection": "An identity fits here, costs nothing, and lets the signal pass unchanged.",
+    "unread-result": "It is computed and counted, and the network's answer does not depend on it: `from` takes another "
+    "tensor before anything reads this one, or `outputs` names others.",
+    "dropped-addition": "Channels that differ by less than a sixteenth are rarely meant; make them equal, or write the "
+    "residual without a shortcut.",
+    "linear-on-map": "Without `flatten` or `global_avgpool` before it, a linear layer acts as a 1x1 convolution.",
     "pointwise-dominates": "Groups have made the wide window nearly free, so what is left to save is in the 1x1 "
     "convolutions: fewer channels, or groups there too.",
 }
