@@ -700,3 +700,20 @@ def test_text_has_a_line_for_each_place_that_editors_can_follow() -> None:
     assert max(map(len, text.splitlines())) <= 80
     assert "60 findings at 6 places\n" in text
     assert "\x1b[1m" in as_text(report(found), "text", Style(80, color=True))
+
+
+VIDEO = "input: 3 x 8 x 9\nops: {video(): {out: [3, 5, 8, 9], params: 0, macs: 0}}\nnet:\n  - video -> "
+
+
+@pytest.mark.parametrize(
+    ("body", "rule", "cost"),
+    [
+        ("conv 1 8 stride=2", "strided-1x1", 5 * 8 * 9 - 3 * 4 * 5),
+        ("conv 2 8 stride=2 pad=0", "dropped-border", 5 * 8 * 9 - 4 * 8 * 8),
+        ("conv 3 20 -> conv 3 8", "channels-not-multiple-of-8", 4 * 27 * 8 * 360),
+    ],
+)
+def test_maps_of_three_axes_are_linted(body: str, rule: str, cost: int) -> None:
+    """A rule that speaks of axes speaks of three as of two."""
+    found = of(rule, linted(VIDEO + body + "\n"))
+    assert [one.cost for one in found][-1:] == [cost]

@@ -17,8 +17,9 @@ from bneck_cli.engine.operations import operations
 from bneck_cli.flow.follow import depth
 from bneck_cli.flow.receptive import reaches, receptive_field
 from bneck_cli.flow.unread import spent
+from bneck_cli.formats import Style, as_text
 from bneck_cli.language.library import network_names
-from bneck_cli.questions.analyze import View, shown_rows
+from bneck_cli.questions.analyze import View, report, shown_rows, unread_results
 
 if TYPE_CHECKING:
     from bneck_cli.engine.analysis import Analysis
@@ -167,3 +168,37 @@ def test_what_leads_nowhere_is_that_of_the_flat_expansion(seed: int) -> None:
         found[0][id(one.entry.layer)] += one.vain
         found[1][id(one.entry.layer)] += one.unread
     assert [+counts for counts in found] == wanted
+
+
+DEAD = """input: 8 x 32 x 32
+blocks:
+  m(channels, a):
+    - from a -> conv 3x3 channels
+net:
+"""
+
+
+@pytest.mark.parametrize(
+    ("net", "names", "params", "macs"),
+    [
+        ("  - as x\n  - conv 3x3 64 -> as dead\n  - from x -> conv 1x1 4\n", "dead.conv", 4608, 4608 * 1024),
+        ("  - conv 1x1 8 -> as a\n  - 4x m 8 a\n", "m.0-3.conv (×3)", 3 * 576, 3 * 576 * 1024),
+        ("  - conv 3x3 4 -> as y\n  - conv 3x3 100 -> bn\noutputs: [y]\n", "bn", 3800, 3600 * 1024),
+        ("  - aside: linear 9 -> as aux\n  - conv 3x3 8\noutputs: [aux]\n", "conv", 576, 576 * 1024),
+        ("  - as s\n  - conv 3x3 64 -> from s\n  - conv 3x3 4\n", "conv1", 4608, 4608 * 1024),
+    ],
+)
+def test_a_note_names_what_nobody_reads(net: str, names: str, params: int, macs: int) -> None:
+    """What is counted and leads to no output is said below the table, with its cost."""
+    (note,) = unread_results(written(DEAD + net))
+    lost = f"{params:,} params and {macs:,} MACs are counted that lead to no output"
+    assert note == f"nobody reads the result of {names}: {lost}"
+    text = as_text(report(written(DEAD + net), View()), "text", Style())
+    assert f"note: {note}" in text.replace("\n  ", " ")
+
+
+@pytest.mark.parametrize("name", network_names())
+def test_every_result_of_the_library_is_read(name: str) -> None:
+    """No bundled network counts what leads to no output."""
+    assert not unread_results(written(name))
+    assert not any(one.vain for one in spent(written(name)))

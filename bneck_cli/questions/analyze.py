@@ -165,10 +165,12 @@ def _footer(analysis: Analysis) -> Iterator[tuple[str, str]]:
 
 
 def _holds(analysis: Analysis) -> tuple[str, ...]:
-    """Say for which inputs the figures hold."""
-    return (*requirements(analysis), *least_input(analysis), *counting_notes(analysis))
+    """Say what is counted in vain, and for which inputs the figures hold."""
+    return (*unread_results(analysis), *requirements(analysis), *least_input(analysis), *counting_notes(analysis))
 
 
+MOST_NAMED = 3
+"""How many layers a note names."""
 REACH = frozenset({"receptive_field", "jump", "start"})
 """Columns that need the receptive fields."""
 
@@ -315,6 +317,28 @@ def counting_notes(analysis: Analysis) -> list[str]:
     from bneck_cli.flow.counting import notes_on
 
     return notes_on(analysis)
+
+
+def unread_results(analysis: Analysis) -> tuple[str, ...]:
+    """Name the layers whose result nobody reads, with what it costs that they and others lead to no output."""
+    program = analysis.program
+    definitions = [*program.blocks.values(), *([program.net] if program.net else [])]
+    if not program.spec.outputs and not any("from" in one.place.node.source.text for one in definitions):
+        return ()  # without `from`, what follows a layer reads it
+    from bneck_cli.flow.unread import spent
+
+    vain = [one for one in spent(analysis) if one.vain]
+    if not vain:
+        return ()
+    params, macs = sum(one.cost.params for one in vain), sum(one.cost.macs for one in vain)
+    names = [
+        one.entry.path + (f" (×{people(one.unread)})" if one.entry.copies > 1 else "") for one in vain if one.unread
+    ]
+    more = f" and {people(len(names) - MOST_NAMED)} more" if len(names) > MOST_NAMED else ""
+    said = ", ".join(names[:MOST_NAMED]) + more if more else listed(names, "and")
+    unit = "MACs" if analysis.rule is None else analysis.rule.title
+    lost = f"{people(params)} params and {people(macs * analysis.batch)} {unit}"
+    return (f"nobody reads the result of {said}: {lost} are counted that lead to no output",)
 
 
 def least_input(analysis: Analysis) -> tuple[str, ...]:
