@@ -70,11 +70,9 @@ def compare(
     **parameters: object,
 ) -> Comparison:
     """Compare blocks or networks, as ``analyze`` takes them; a block may bring its own channels, ``basic 64``."""
-    from bneck_cli.language.library import split_name
     from bneck_cli.questions.compare import compare_programs
 
-    texts = [str(spec) for spec in specs]
-    programs = [(text.split("\n")[0], _program(text if "\n" in text else split_name(text)[0])) for text in texts]
+    programs = [(str(spec).split("\n")[0], _program(spec)) for spec in specs]
     return compare_programs(programs, _settings(input, channels, in_channels, assume, batch, parameters))
 
 

@@ -77,7 +77,8 @@ Specification = Annotated[
     str,
     typer.Argument(
         metavar="SPEC",
-        help="A file, `-` for standard input, FILE:BLOCK, or the name of a bundled network or block.",
+        help="A file, `-` for standard input, FILE:BLOCK, or the name of a bundled network or block; options may "
+        "follow, as in a spec: 'basic 64 stride=2'.",
         autocompletion=complete_spec,
     ),
 ]
@@ -203,7 +204,7 @@ def compare(
     output: OutputOption = None,
 ) -> None:
     """Set blocks or networks side by side, and say what the difference is."""
-    from bneck_cli.language.library import load, split_name
+    from bneck_cli.language.library import load
     from bneck_cli.questions.compare import compare_programs, report
 
     if len(specs) < 2:
@@ -211,7 +212,7 @@ def compare(
     chosen = check_format(format, output)
     values = [*(set or []), *([f"stride={stride}"] if stride else [])]
     asked = settings(input, channels, in_channels, values, assume, batch)
-    programs = [(name, load(split_name(name)[0])) for name in specs]
+    programs = [(name, load(name)) for name in specs]
     if match:
         from bneck_cli.questions.match import compare_matched
 
@@ -291,7 +292,7 @@ def draw(
     output: OutputOption = None,
 ) -> None:
     """Draw a block as the papers' figures do, or a network as its stages."""
-    from bneck_cli.language.library import load, split_name
+    from bneck_cli.language.library import load
     from bneck_cli.questions.draw import FORMATS as DRAWINGS
     from bneck_cli.questions.draw import THEMES, render
     from bneck_cli.questions.draw import draw as drawn
@@ -305,7 +306,7 @@ def draw(
     if theme not in THEMES:
         raise typer.BadParameter(f"no theme '{theme}': one of {', '.join(THEMES)}", param_hint="--theme")
     asked = settings(input, channels, in_channels, set, None, 1)
-    found = drawn([(name, load(split_name(name)[0])) for name in specs], asked, at, words(numbers))
+    found = drawn([(name, load(name)) for name in specs], asked, at, words(numbers))
     ascii_only = output is None and not (getattr(sys.stdout, "encoding", "") or "").lower().startswith("utf")
     write(render(found, chosen, theme, ascii_only), output)
 

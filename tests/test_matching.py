@@ -139,11 +139,11 @@ def test_a_match_without_a_solution_is_told(
 
 def test_the_first_block_may_bring_its_channels() -> None:
     """``basic 64`` is matched as basic is with ``--channels 64``; the others have none to bring."""
-    loaded = [("basic 64", load("basic")), ("bottleneck", load("bottleneck"))]
+    loaded = [("basic 64", load("basic 64")), ("bottleneck", load("bottleneck"))]
     _, found = compare_matched(loaded, Settings(), "weights", 8)
     assert found[0].channels == 256
     with pytest.raises(BneckError, match="finds the channels of every block but the first"):
-        compare_matched([loaded[0], ("bottleneck 256", load("bottleneck"))], Settings(), "weights", 8)
+        compare_matched([loaded[0], ("bottleneck 256", load("bottleneck 256"))], Settings(), "weights", 8)
 
 
 @pytest.mark.parametrize(("other", "step"), [("resnext", 64), ("bottleneck", 8), ("shuffle_unit", 8)])

@@ -72,6 +72,7 @@ def analyze_program(program: Program, settings: Settings = Settings()) -> Analys
 
     Raises BneckError for whatever does not fit; an input that is too small is told with the smallest that is not.
     """
+    program, settings = with_words(program, settings)
     net, values = _settled(program, settings)
     shapes = _inputs(program, net, settings)
     units = _assumptions(settings.assume, shapes)
@@ -110,6 +111,15 @@ def analyze_program(program: Program, settings: Settings = Settings()) -> Analys
         settings=settings,
         dropped=dropped,
     )
+
+
+def with_words(program: Program, settings: Settings) -> tuple[Program, Settings]:
+    """Move what stood behind a program's name (``basic 64 stride=2``) to the settings, where it wins."""
+    words = program.words
+    if words is None:
+        return program, settings
+    values = (*(pair for pair in settings.values if pair[0] not in dict(words.values)), *words.values)
+    return program._replace(words=None), settings._replace(channels=words.channels or settings.channels, values=values)
 
 
 def _batch(settings: Settings) -> Size:

@@ -18,6 +18,13 @@ from bneck_cli.language.syntax import Option, Step
 DEFINITION = re.compile(r"^  ([A-Za-z_]\w*)\(", re.MULTILINE)
 
 
+class Words(NamedTuple):
+    """What a name brings: a block's channels, and values of parameters, as texts of the command line."""
+
+    channels: str | None = None
+    values: tuple[tuple[str, str], ...] = ()
+
+
 class Program(NamedTuple):
     """A spec made whole: its own definitions, those it includes, and those of the spec that it extends."""
 
@@ -29,6 +36,8 @@ class Program(NamedTuple):
     """How the network's code calls its operations, where it is not as modules."""
     block: str | None = None
     """The block that is analysed by itself, where it is one and not the net."""
+    words: Words | None = None
+    """What stood behind the name that it was loaded by: ``basic 64 stride=2``."""
 
 
 def specs_folder() -> Path:
@@ -112,14 +121,19 @@ def find(name: str) -> tuple[Source, str | None]:
     if os.sep in name or name.endswith((".yaml", ".yml")):
         return read_source(name), None
     known = [*network_names(), *block_files()]
-    hint = nearest(name, known) or "`bneck list` shows what is bundled"
+    if name != name.lower() and name.lower() in known:  # as papers write it: ResNet50
+        return find(name.lower())
+    hint = nearest(name.lower(), known) or "`bneck list` shows what is bundled"
     raise BneckError(f"no file, network or block is called '{name}'", hint=hint)
 
 
-def split_name(name: str) -> tuple[str, list[str]]:
-    """Take ``basic 64 stride=2`` apart: what to load, and the words behind it; a file's name may have spaces."""
-    words = name.split()
-    return (name, []) if _is_file(name) or not words else (words[0], words[1:])
+def _named(name: str) -> tuple[str, list[tuple[str, str, Place]]]:
+    """Take ``basic 64 stride=2`` apart: what to find, and the words behind it; a file's name may have spaces."""
+    if len(name.split()) < 2 or _is_file(name) or _is_file(name.rpartition(":")[0]):
+        return name, []
+    from bneck_cli.language.syntax import read_named
+
+    return read_named(Scalar(Source("SPEC", name), 0, 0, name))
 
 
 def _is_file(name: str) -> bool:
@@ -131,15 +145,35 @@ def _is_file(name: str) -> bool:
 
 
 def load(name: str) -> Program:
-    """Load what a name stands for, as ``find`` finds it."""
-    source, block = find(name)
+    """Load what a name stands for, as ``find`` finds it, with the channels and options that stand behind the name."""
+    bare, words = _named(name)
+    source, block = find(bare)
     program = resolve(source)
-    if block is None:
-        return program
-    if block not in program.blocks:
-        hint = nearest(block, program.blocks) or f"its blocks are {', '.join(program.blocks) or 'none'}"
-        raise BneckError(f"{source.file} has no block '{block}'", hint=hint)
-    return program._replace(block=block, net=None)
+    if block is not None:
+        if block not in program.blocks:
+            hint = nearest(block, program.blocks) or f"its blocks are {', '.join(program.blocks) or 'none'}"
+            raise BneckError(f"{source.file} has no block '{block}'", hint=hint)
+        program = program._replace(block=block, net=None)
+    return program._replace(words=_brought(program, words)) if words else program
+
+
+def _brought(program: Program, words: list[tuple[str, str, Place]]) -> Words:
+    """Bind the words behind a name: arguments to the parameters in their order, options by name."""
+    definition = as_network(program)
+    names = [parameter.name for parameter in definition.parameters]
+    given: dict[str, str] = {}
+    for index, (option, text, place) in enumerate(words):
+        name = option or (names[index] if index < len(names) else "")
+        if not name or (not option and program.block is None):
+            hint = f"it reads `{program.block} {' '.join(name.upper() for name in names)}`" if program.block else ""
+            raise place.error(f"'{text}' is one word too many", hint or "a network takes options alone: `classes=10`")
+        if name not in names:
+            raise place.error(f"{program.block or program.spec.file} has no parameter '{name}'", nearest(name, names))
+        if name in given:
+            raise place.error(f"'{name}' is given twice")
+        given[name] = text
+    channels = given.pop("channels", None) if program.block else None
+    return Words(channels, tuple(given.items()))
 
 
 def resolve(source: Source) -> Program:

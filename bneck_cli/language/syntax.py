@@ -274,6 +274,12 @@ def _call(scalar: Scalar, words: list[Word], place: Place) -> Step:
         raise Place(scalar, head.start, len(head.text)).error(
             f"expected the name of a layer or a block (got '{head.text}')", _misspelt_step(words)
         )
+    arguments, options = _given(scalar, words)
+    return Step(head.text, arguments, options, Place(scalar, place.offset, place.width))
+
+
+def _given(scalar: Scalar, words: list[Word]) -> tuple[tuple[Expression, ...], tuple[Option, ...]]:
+    """Read the arguments and options behind a name, which is the first of the words."""
     _require_plain_words(scalar, words)
     arguments: list[Expression] = []
     options: list[Option] = []
@@ -288,7 +294,22 @@ def _call(scalar: Scalar, words: list[Word], place: Place) -> Step:
             raise Place(scalar, word.start, len(word.text)).error("`first(...)` belongs at the end of a repeat")
         else:
             arguments.append(parse_expression(scalar, word.start, word.start + len(word.text)))
-    return Step(head.text, tuple(arguments), tuple(options), Place(scalar, place.offset, place.width))
+    return tuple(arguments), tuple(options)
+
+
+def read_named(scalar: Scalar) -> tuple[str, list[tuple[str, str, Place]]]:
+    """Read ``basic 64 stride=2`` as a step is read, whatever the name is made of.
+
+    Returns the name, and each word behind it: the option that it sets (empty for an argument), its value, its place.
+    """
+    head, *rest = words = _words(scalar)
+    _, options = _given(scalar, words)
+    names = {option.place.offset: option.name for option in options}
+    found = []
+    for word in rest:
+        name = names.get(word.start, "")
+        found.append((name, word.text[len(name) + 1 if name else 0 :], Place(scalar, word.start, len(word.text))))
+    return head.text, found
 
 
 def _misspelt_step(words: list[Word]) -> str:

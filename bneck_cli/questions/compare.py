@@ -8,7 +8,6 @@ from bneck_cli.engine.analysis import Analysis, analyze_program
 from bneck_cli.engine.network import entries
 from bneck_cli.errors import BneckError, listed
 from bneck_cli.flow.follow import depth
-from bneck_cli.language.library import split_name
 from bneck_cli.questions.analyze import RULE, View, describe_input, requirements, shown_rows, table
 from bneck_cli.report import Beside, Column, Facts, Prose, Records, Report, Row, Table, telling
 from bneck_cli.words.values import Ratio
@@ -96,26 +95,13 @@ def compare_programs(programs: list[tuple[str, Program]], settings: Settings) ->
 
 
 def analyzed(name: str, program: Program, settings: Settings) -> Candidate:
-    """Analyse one of those compared, ``basic 64 stride=2`` with its own channels and options; an error says which."""
+    """Analyse one of those compared, by the name that it was asked for; an error says which."""
     try:
-        return Candidate(name, analyze_program(program, with_words(settings, split_name(name)[1])))
+        return Candidate(name, analyze_program(program, settings))
     except BneckError as error:
         if error.location is None and not error.message.startswith(name):
             raise BneckError(f"{name}: {error.message}", hint=error.hint) from None
         raise
-
-
-def with_words(settings: Settings, words: list[str]) -> Settings:
-    """Add what stands behind a block's name, as a step of a spec has it: its channels, then options."""
-    for index, word in enumerate(words):
-        option, equals, value = word.partition("=")
-        if equals:
-            settings = settings._replace(values=(*settings.values, (option, value)))
-        elif index == 0:
-            settings = settings._replace(channels=word)
-        else:
-            raise BneckError(f"'{word}' is one word too many", hint="a block reads `basic 64 stride=2`")
-    return settings
 
 
 def compared(candidates: list[Candidate]) -> Comparison:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bneck_cli.engine.analysis import Settings, analyze_program
+from bneck_cli.engine.analysis import Settings, analyze_program, with_words
 from bneck_cli.engine.network import Layer, Series, at_path, inner
 from bneck_cli.errors import BneckError, listed, nearest
-from bneck_cli.language.library import split_name
 from bneck_cli.pictures.blocks import drawn_block, page
 from bneck_cli.pictures.grid import arranged, draw_grid
 from bneck_cli.pictures.labels import written
@@ -61,17 +60,15 @@ def draw(
         if word not in NUMBERS:
             raise BneckError(f"--numbers: unknown word '{word}'", hint=nearest(word, NUMBERS) or listed(NUMBERS))
     subjects = []
-    for name, program in programs:
-        own = settings
-        words = split_name(name)[1]
-        if words:
-            own = own._replace(channels=words[0])
+    for _, asked in programs:
+        words = asked.words
+        program, own = with_words(asked, settings)
         if program.block is not None and own.channels is None and "channels" not in dict(own.values):
             own = own._replace(symbolic=True, input=own.input or ("HxW" if own.in_channels else None))
         analysis = analyze_program(program, own)
         node = _block_at(analysis, at) if at else analysis.root if program.block is not None else None
         titled = f"{inner(node).name or at}: {at} of {analysis.name}" if at and node else analysis.name
-        subjects.append(Subject(f"{titled} {words[0]}" if words else titled, analysis, node))
+        subjects.append(Subject(f"{titled} {words.channels}" if words and words.channels else titled, analysis, node))
     return Drawing(" and ".join(subject.name for subject in subjects), tuple(subjects), numbers)
 
 

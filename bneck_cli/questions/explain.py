@@ -9,7 +9,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bneck_cli.engine.analysis import Settings, analyze_program
+from bneck_cli.engine.analysis import Settings, analyze_program, with_words
 from bneck_cli.engine.network import Fork, Layer, Series, children, entries, inner
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.flow.follow import depth
@@ -66,6 +66,7 @@ def explain(program: Program, settings: Settings = Settings(), at: str | None = 
 
     Raises BneckError for a path that is not there, and where sizes are symbols.
     """
+    program, settings = with_words(program, settings)
     analysis = analyze_program(program, settings)
     if not all(isinstance(size, int) for size in (analysis.cost.macs, analysis.cost.params)):
         raise BneckError(

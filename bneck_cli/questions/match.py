@@ -5,10 +5,9 @@ from __future__ import annotations
 from math import gcd
 from typing import TYPE_CHECKING
 
-from bneck_cli.engine.analysis import Settings, analyze_program
+from bneck_cli.engine.analysis import Settings, analyze_program, with_words
 from bneck_cli.errors import BneckError, listed, nearest
-from bneck_cli.language.library import split_name
-from bneck_cli.questions.compare import Candidate, Comparison, Match, analyzed, compared, times, weights, with_words
+from bneck_cli.questions.compare import Candidate, Comparison, Match, analyzed, compared, times, weights
 from bneck_cli.sizes.dim import Dim, pretty
 from bneck_cli.words.values import people as grouped
 
@@ -69,12 +68,11 @@ def compare_matched(
         )
     if any(program.block is None for _, program in programs):
         raise BneckError("--match is for blocks, whose channels can be changed")
-    (name, words), *rest = [split_name(name) for name, _ in programs]
-    if any(more for _, more in rest):
+    (name, first_program), *rest = programs
+    if any(program.words for _, program in rest):
         raise BneckError("--match finds the channels of every block but the first", hint="name the others alone")
-    settings = with_words(settings, words)
-    names = [name, *(other for other, _ in rest)]
-    programs = [(bare, program) for bare, (_, program) in zip(names, programs, strict=True)]
+    bare, settings = with_words(first_program, settings)
+    programs = [(name if bare is first_program else bare.block or name, bare), *rest]
     if settings.channels is None or not settings.channels.isdigit():
         raise BneckError("--match needs the first block's channels as a number", hint="give --channels 64")
     first = analyzed(*programs[0], settings)

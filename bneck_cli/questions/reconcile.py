@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.data.rules import FORMS, PARAMETERS, QUANTITIES, load_rule, rule_names
-from bneck_cli.engine.analysis import Settings, analyze_program
+from bneck_cli.engine.analysis import Settings, analyze_program, with_words
 from bneck_cli.engine.network import Entry, entries
 from bneck_cli.errors import BneckError, listed
 from bneck_cli.flow.counting import as_written, quantities, total_quantities
@@ -101,7 +101,7 @@ def reconcile(name: str, stated: str, settings: Settings = Settings()) -> Reconc
     Raises BneckError for a figure that is none or lacks its unit, and for a network whose sizes are symbols.
     """
     figure = parse_figure(stated)
-    program = load(name)
+    program, settings = with_words(load(name), settings)
     found = list(_candidates(name, program, settings))
     _require_unit(figure, found)
     asked = {"params": ("params",), "": ("macs", "operations", "params")}.get(figure.counts, ("macs", "operations"))

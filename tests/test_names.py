@@ -1,0 +1,128 @@
+"""What stands for a spec on the command line: a name, in any case, and the words behind it, as a step of a spec has."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+import bneck_cli
+from bneck_cli import BneckError, cli
+from bneck_cli.language.library import Words, find, load
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COMMANDS = list(cli.app.registered_commands)
+
+
+@pytest.fixture
+def bneck(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Run a command in this process; return its exit code and what it wrote."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["bneck", *words])
+        monkeypatch.setattr(cli.app, "registered_commands", list(COMMANDS))
+        code = cli.run()
+        return (code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("command", "more"),
+    [
+        ("analyze", ["--format", "csv"]),
+        ("analyze", ["--symbolic"]),
+        ("explain", []),
+        ("footprint", ["--format", "json"]),
+        ("lint", ["--all"]),
+        ("reconcile", ["70400", "--format", "csv"]),
+    ],
+)
+def test_words_behind_a_name_are_options(command: str, more: list[str], bneck) -> None:
+    """``"bottleneck 256 stride=2"`` is ``bottleneck --channels 256 --set stride=2``, in every command."""
+    short = bneck(command, "bottleneck 256 stride=2", *more)
+    spelled = bneck(command, "bottleneck", *more, "--channels", "256", "--set", "stride=2")
+    assert short[1].replace("bottleneck 256 stride=2", "bottleneck") == spelled[1]
+    assert short[1]
+    assert (short[0], short[2]) == (spelled[0], spelled[2])
+
+
+def test_two_blocks_each_with_its_words(bneck) -> None:
+    """``diff`` and ``compare`` read two names, each with its own channels; what is printed can be typed again."""
+    _, out, _ = bneck("diff", "basic 64", "basic 128", "--format", "json")
+    sizes = [bneck_cli.analyze("basic", channels=channels).cost.params for channels in (64, 128)]
+    assert all(str(size) in out for size in sizes)
+    code, out, err = bneck("compare", "bottleneck 256", "basic 64")
+    assert (code, err) == (0, "")
+    assert "bottleneck 256 and basic 64" in out.splitlines()[0]
+
+
+def test_words_win_over_options() -> None:
+    """What stands behind a name is nearer than ``--channels`` and ``--set``, which are for all."""
+    analysis = bneck_cli.analyze("basic 64 stride=2", channels=128, stride=1)
+    assert analysis.cost == bneck_cli.analyze("basic", channels=64, stride=2).cost
+    assert analysis.settings.channels == "64"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("basic 64", Words("64")),
+        ("basic 64 2", Words("64", (("stride", "2"),))),
+        ("basic channels=64", Words("64")),
+        ("basic 64 stride=(1 + 1)", Words("64", (("stride", "(1 + 1)"),))),
+        ("resnet18 classes=10", Words(None, (("classes", "10"),))),
+        ("basic", None),
+    ],
+)
+def test_words_are_read_as_a_step_is(name: str, words: Words | None) -> None:
+    """Arguments go to the parameters in order, options by name, and parentheses hold spaces together."""
+    assert load(name).words == words
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("basic 64 1 3 4 5", "SPEC:1:"),
+        ("basic 64 channels=32", "'channels' is given twice"),
+        (
+            "basic 64 strid=2",
+            "basic has no parameter 'strid'\n  basic 64 strid=2\n           ^^^^^^^\n  did you mean 'stride'?",
+        ),
+        ("basic 64 stride =2", "an option has no spaces around its `=`"),
+        ("basic 64 (2", "a parenthesis is not closed"),
+        ("resnet18 64", "'64' is one word too many\n  resnet18 64\n           ^^\n  a network takes options alone"),
+        ("bassic 64", "no file, network or block is called 'bassic'\n  did you mean 'basic'?"),
+    ],
+)
+def test_wrong_words_are_told_at_their_place(name: str, message: str) -> None:
+    """A word that nothing takes is an error with its place in what was typed."""
+    with pytest.raises(BneckError) as told:
+        load(name)
+    assert message in str(told.value)
+
+
+@pytest.mark.parametrize("name", ["ResNet50", "RESNET50", "resnet50", "Bottleneck"])
+def test_names_in_any_case(name: str) -> None:
+    """Papers write ResNet50."""
+    assert find(name) == find(name.lower())
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("ResNet51", "resnet50"), ("ResNext50", "resnext50_32x4d"), ("VGG", "vgg11")]
+)
+def test_the_nearest_name_in_any_case(name: str, near: str) -> None:
+    """A capital letter does not hide the nearest name."""
+    with pytest.raises(BneckError, match=f"did you mean '{near[:3]}"):
+        find(name)
+
+
+def test_a_file_with_spaces_is_a_file(tmp_path: Path) -> None:
+    """A file's name is taken whole, also before a block's."""
+    file = tmp_path / "my spec 64.yaml"
+    file.write_text("blocks:\n  own(channels): conv 1x1 channels\n", encoding="utf-8")
+    assert load(f"{file}:own").block == "own"
+    assert load(f"{file}:own").words is None
