@@ -133,7 +133,7 @@ def test_a_wrong_form_is_an_error(written: str, message: str) -> None:
 
 def test_what_a_figure_depends_on_is_said() -> None:
     """A spec that does not say how it is written gets a note; one that says so gets none."""
-    text = "input: 4 x 4 x 4\nnet: conv 1x1 4 -> relu -> global_avgpool\n"
+    text = "input: 4 x 4 x 4\nnet: conv 1x1 4 -> bn -> relu -> global_avgpool\n"
     (note,) = notes_on(recount(bneck_cli.analyze(text), load_rule("ptflops")))
     assert "relu and global_avgpool depends on how the code calls it" in note
     assert notes_on(recount(bneck_cli.analyze(text), load_rule("torchvision"))) == []

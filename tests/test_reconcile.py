@@ -205,6 +205,12 @@ def test_a_net_that_multiplies_nothing(stated: str, tmp_path: Path) -> None:
     assert explanation(found)
 
 
+def test_what_the_figure_depends_on_is_said() -> None:
+    """Where a spec does not say how it is written, the explanation says that the rule's figure depends on it."""
+    assert any("depends on how the code calls it" in line for line in explanation(reconcile("unet", "48,323,231,744")))
+    assert not any("Note" in line for line in explanation(reconcile("resnet50", "4132436968")))
+
+
 def test_symbols_are_told() -> None:
     """A network with symbols has no figure to compare."""
     with pytest.raises(BneckError, match="the input has symbols"):

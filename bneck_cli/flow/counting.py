@@ -201,8 +201,11 @@ def notes_on(analysis: Analysis) -> list[str]:
 
 
 def _depends(layer: Layer, rule: CountingRule) -> bool:
-    """Return whether the rule's figure of a layer that is taken as a module would be another in another form."""
-    if layer.form != "module" or layer.rule is None:
+    """Return whether the rule's figure of a layer that is taken as a module would be another in another form.
+
+    A convolution, a linear layer or a norm has weights, which a module holds; only attention is written without.
+    """
+    if layer.form != "module" or layer.rule is None or layer.rule.part in ("conv", "linear", "norm"):
         return False
     figures = {
         str(sum(amount * rule.weight(*key) for key, amount in amounts_in(layer, form).items()))

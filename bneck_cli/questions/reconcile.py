@@ -8,7 +8,7 @@ from bneck_cli.data.rules import FORMS, PARAMETERS, QUANTITIES, load_rule, rule_
 from bneck_cli.engine.analysis import Settings, analyze_program, with_words
 from bneck_cli.engine.network import Entry, entries
 from bneck_cli.errors import BneckError, listed
-from bneck_cli.flow.counting import as_written, quantities, total_quantities
+from bneck_cli.flow.counting import as_written, notes_on, quantities, recount, total_quantities
 from bneck_cli.language.expression import Number
 from bneck_cli.language.library import load, network_names
 from bneck_cli.sizes.amounts import UNITS, Figure, read_figure
@@ -93,6 +93,8 @@ class Reconciliation(NamedTuple):
     fitting: tuple[Candidate, ...]
     tried: int
     chance: float
+    notes: tuple[str, ...] = ()
+    """What the first one's figure depends on beyond the architecture."""
 
 
 def reconcile(name: str, stated: str, settings: Settings = Settings()) -> Reconciliation:
@@ -114,7 +116,17 @@ def reconcile(name: str, stated: str, settings: Settings = Settings()) -> Reconc
     candidates = _merged(sorted(near or found, key=lambda each: each.order(figure)))
     fitting = tuple(each for each in candidates if each.fits(figure))
     tried, chance = _chance(figure, candidates)
-    return Reconciliation(name, figure, tuple(candidates), plain, fitting, tried, chance)
+    notes = _notes(candidates[0], analyze_program(program, settings))
+    return Reconciliation(name, figure, tuple(candidates), plain, fitting, tried, chance, notes)
+
+
+def _notes(best: Candidate, analysis: Analysis) -> tuple[str, ...]:
+    """Say what the figure under the candidate's rule depends on."""
+    rule = load_rule(best.rules[0])
+    try:
+        return () if best.kind == "params" else tuple(notes_on(recount(analysis, rule)))
+    except BneckError:  # refused as it is, and counted in a variant without what is refused
+        return ()
 
 
 def _chance(figure: Figure, candidates: list[Candidate]) -> tuple[int, float]:

@@ -143,6 +143,7 @@ def _remarks(found: Reconciliation) -> Iterator[str]:
         )
     if found.figure.counts == "operations":
         yield "FLOPs may be one or two for a multiply-add; both are among the figures tried."
+    yield from (f"Note: {note}." for note in found.notes)
 
 
 def _what(found: Reconciliation, each: Candidate) -> str:
