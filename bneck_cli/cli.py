@@ -2,12 +2,12 @@
 
 import os
 import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.models import CommandInfo
 
+from bneck_cli import completion
 from bneck_cli.errors import BneckError
 from bneck_cli.formats import ALIASES, DATA_FORMATS, FORMATS
 from bneck_cli.output import degrade_gracefully, suffix_format, write
@@ -28,58 +28,13 @@ app = typer.Typer(
 )
 
 
-def complete_spec(incomplete: str) -> Iterator[str]:
-    """Offer bundled networks and blocks; the shell adds files itself."""
-    from bneck_cli.language.library import block_files, network_names
-
-    for name in (*network_names(), *block_files()):
-        if name.startswith(incomplete):
-            yield name
-
-
-def complete_block(incomplete: str) -> Iterator[str]:
-    """Offer bundled blocks, then networks."""
-    from bneck_cli.language.library import block_files, network_names
-
-    for name in (*block_files(), *network_names()):
-        if name.startswith(incomplete):
-            yield name
-
-
-def complete_kind(incomplete: str) -> Iterator[str]:
-    """Offer layer kinds."""
-    from bneck_cli.engine.layers import LAYERS
-
-    for name in LAYERS:
-        if name.startswith(incomplete):
-            yield name
-
-
-def complete_rule(incomplete: str) -> Iterator[str]:
-    """Offer counting rules."""
-    from bneck_cli.data.rules import rule_names
-
-    for name in rule_names():
-        if name.startswith(incomplete):
-            yield name
-
-
-def complete_device(incomplete: str) -> Iterator[str]:
-    """Offer devices with published peaks."""
-    from bneck_cli.data.devices import load_devices
-
-    for name in load_devices():
-        if name.startswith(incomplete):
-            yield name
-
-
 Specification = Annotated[
     str,
     typer.Argument(
         metavar="SPEC",
         help="A file, `-` for standard input, FILE:BLOCK, or the name of a bundled network or block; options may "
         "follow, as in a spec: 'basic 64 stride=2'.",
-        autocompletion=complete_spec,
+        autocompletion=completion.NETWORKS,
     ),
 ]
 InputOption = Annotated[
@@ -105,10 +60,20 @@ SymbolOption = Annotated[
 ]
 BatchOption = Annotated[int, typer.Option("--batch", min=1, help="Inputs at once: multiplies MACs, not parameters.")]
 FormatOption = Annotated[
-    str | None, typer.Option("--format", "-f", metavar="FORMAT", help=f"One of {', '.join(FORMATS)}.")
+    str | None,
+    typer.Option(
+        "--format", "-f", metavar="FORMAT", help=f"One of {', '.join(FORMATS)}.", autocompletion=completion.ALL_FORMATS
+    ),
 ]
 DataFormatOption = Annotated[
-    str | None, typer.Option("--format", "-f", metavar="FORMAT", help=f"One of {', '.join(DATA_FORMATS)}.")
+    str | None,
+    typer.Option(
+        "--format",
+        "-f",
+        metavar="FORMAT",
+        help=f"One of {', '.join(DATA_FORMATS)}.",
+        autocompletion=completion.REPORT_FORMATS,
+    ),
 ]
 CountOption = Annotated[
     str | None,
@@ -116,7 +81,7 @@ CountOption = Annotated[
         "--count-like",
         metavar="RULE",
         help="Count as another tool does (`bneck rules`), or as a rule's file says.",
-        autocompletion=complete_rule,
+        autocompletion=completion.COUNTING_RULES,
     ),
 ]
 OutputOption = Annotated[
@@ -143,12 +108,28 @@ def analyze(
     fold: Annotated[
         bool, typer.Option("--fold", help="CSV and TSV: one row for identical layers, with `repeat`.")
     ] = False,
-    only: Annotated[str | None, typer.Option(metavar="KIND,...", help="Only layers of these kinds.")] = None,
-    sort: Annotated[str | None, typer.Option(metavar="KEY", help="Sort layers by macs, params or activations.")] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND,...", help="Only layers of these kinds (`bneck layers`).", autocompletion=completion.KINDS
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY",
+            help="Sort layers by params, macs or activations.",
+            autocompletion=completion.SORTS,
+        ),
+    ] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Only the first N layers.")] = None,
     columns: Annotated[
         str | None,
-        typer.Option(metavar="NAME,...", help="Choose the columns, receptive_field, jump and start among them."),
+        typer.Option(
+            metavar="NAME,...",
+            help="Choose the columns, receptive_field, jump and start among them.",
+            autocompletion=completion.COLUMNS,
+        ),
     ] = None,
     count_like: CountOption = None,
     format: FormatOption = None,
@@ -181,7 +162,7 @@ def compare(
         typer.Argument(
             metavar="A B ...",
             help="Blocks or networks, from the library or files; a block with channels of its own: 'basic 64'.",
-            autocompletion=complete_block,
+            autocompletion=completion.BLOCKS,
         ),
     ],
     input: InputOption = None,
@@ -195,6 +176,7 @@ def compare(
             metavar="MEASURE",
             help="Find the width at which the others cost as much as the first: "
             "weights, params, macs, activations or memory.",
+            autocompletion=completion.MEASURES,
         ),
     ] = None,
     multiple_of: Annotated[int, typer.Option(min=1, help="With --match: widths in steps of this.")] = 8,
@@ -229,8 +211,21 @@ def list_command(
         str | None, typer.Option(metavar="N", help="At most so many multiply-adds: 300M, 1.5G.")
     ] = None,
     max_params: Annotated[str | None, typer.Option(metavar="N", help="At most so many parameters: 5M.")] = None,
-    family: Annotated[str | None, typer.Option(help="Only this family.")] = None,
-    sort: Annotated[str | None, typer.Option(metavar="KEY", help="Sort by name, year, params, macs or top1.")] = None,
+    family: Annotated[
+        str | None,
+        typer.Option(
+            help="Only this family.",
+            autocompletion=completion.FAMILIES,
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY",
+            help="Sort by name, family, year, params, macs or top1.",
+            autocompletion=completion.LIST_SORTS,
+        ),
+    ] = None,
     output: OutputOption = None,
 ) -> None:
     """Show the bundled networks and blocks with their published figures."""
@@ -271,7 +266,7 @@ def draw(
         typer.Argument(
             metavar="A ...",
             help="Blocks or networks, drawn side by side; a block with channels of its own: 'basic 64'.",
-            autocompletion=complete_block,
+            autocompletion=completion.BLOCKS,
         ),
     ],
     at: Annotated[str | None, typer.Option(metavar="PATH", help="A stage or a block of a network: layer2.")] = None,
@@ -321,15 +316,27 @@ def footprint(
     channels: ChannelsOption = None,
     set: SetOption = None,
     batch: BatchOption = 1,
-    dtype: Annotated[str, typer.Option(help="fp64, fp32, fp16, bf16 or int8.")] = "fp32",
+    dtype: Annotated[
+        str,
+        typer.Option(
+            help="fp64, fp32, fp16, bf16 or int8.",
+            autocompletion=completion.DTYPES,
+        ),
+    ] = "fp32",
     device: Annotated[
         str | None,
         typer.Option(
             help="A device by name (a100), or its peaks: 100GFLOPS,20GB/s; its times are an estimate.",
-            autocompletion=complete_device,
+            autocompletion=completion.DEVICES,
         ),
     ] = None,
-    optimizer: Annotated[str, typer.Option(help="For training: sgd, momentum or adam.")] = "adam",
+    optimizer: Annotated[
+        str,
+        typer.Option(
+            help="For training: sgd, momentum or adam.",
+            autocompletion=completion.OPTIMIZERS,
+        ),
+    ] = "adam",
     layers: Annotated[bool, typer.Option("--layers", help="Every layer, not stages alone.")] = False,
     format: DataFormatOption = None,
     output: OutputOption = None,
@@ -351,8 +358,12 @@ def footprint(
     "bneck diff resnet50 my.yaml"
 )
 def diff(
-    one: Annotated[str, typer.Argument(metavar="A", help="A spec, as for analyze.", autocompletion=complete_spec)],
-    other: Annotated[str, typer.Argument(metavar="B", help="Another, or the same.", autocompletion=complete_spec)],
+    one: Annotated[
+        str, typer.Argument(metavar="A", help="A spec, as for analyze.", autocompletion=completion.NETWORKS)
+    ],
+    other: Annotated[
+        str, typer.Argument(metavar="B", help="Another, or the same.", autocompletion=completion.NETWORKS)
+    ],
     input: InputOption = None,
     input_b: Annotated[str | None, typer.Option(metavar="CxHxW", help="The input of B, where it is another.")] = None,
     channels: ChannelsOption = None,
@@ -379,11 +390,16 @@ def diff(
 
 @app.command(epilog="Examples: bneck lint resnet50_v1 · bneck lint mobilenet_v2 --all · bneck lint --rules")
 def lint(
-    spec: Annotated[str | None, typer.Argument(metavar="SPEC", autocompletion=complete_spec)] = None,
+    spec: Annotated[str | None, typer.Argument(metavar="SPEC", autocompletion=completion.NETWORKS)] = None,
     input: InputOption = None,
     channels: ChannelsOption = None,
     set: SetOption = None,
-    ignore: Annotated[str | None, typer.Option(metavar="RULE,...", help="Rules to keep silent.")] = None,
+    ignore: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RULE,...", help="Rules to keep silent (--rules lists them).", autocompletion=completion.LINT_RULES
+        ),
+    ] = None,
     all: Annotated[bool, typer.Option("--all", help="Also the rules that most networks break on purpose.")] = False,
     rules: Annotated[bool, typer.Option("--rules", help="List the rules and stop.")] = False,
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit with 0, findings or none.")] = False,
@@ -434,7 +450,7 @@ def reconcile(
 
 @app.command(epilog="Examples: bneck rules · bneck rules fvcore")
 def rules(
-    rule: Annotated[str | None, typer.Argument(metavar="[RULE]", autocompletion=complete_rule)] = None,
+    rule: Annotated[str | None, typer.Argument(metavar="[RULE]", autocompletion=completion.COUNTING_RULES)] = None,
     format: DataFormatOption = None,
     output: OutputOption = None,
 ) -> None:
@@ -464,7 +480,7 @@ def check(
 
 @app.command(epilog="Examples: bneck layers · bneck layers conv")
 def layers(
-    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", autocompletion=complete_kind)] = None,
+    kind: Annotated[str | None, typer.Argument(metavar="[KIND]", autocompletion=completion.KINDS)] = None,
     format: DataFormatOption = None,
     output: OutputOption = None,
 ) -> None:

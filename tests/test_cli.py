@@ -11,11 +11,22 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from bneck_cli.data.devices import DTYPES
+from bneck_cli.formats import DATA_FORMATS, FORMATS
 from bneck_cli.language.library import block_files, network_names, specs_folder
+from bneck_cli.questions.analyze import SORTS
+from bneck_cli.questions.catalog import KEYS
+from bneck_cli.questions.footprint import OPTIMIZERS
+from bneck_cli.questions.match import MEASURES
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SEES = ("receptive_field", "receptive_field_height", "receptive_field_width")
 COMMANDS = (
     "analyze", "compare", "explain", "lint", "diff", "footprint", "reconcile", "rules", "list", "check", "layers",
 )  # fmt: skip
@@ -91,6 +102,17 @@ def test_version() -> None:
         ("bneck compare bott", {name for name in block_files() if name.startswith("bott")}),
         ("bneck layers conv", {"conv"}),
         ("bneck analyze resnet50 --count-like fv", {"fvcore"}),
+        ("bneck analyze resnet50 --format ", set(FORMATS)),
+        ("bneck list --format ", set(DATA_FORMATS)),
+        ("bneck analyze resnet50 --sort ", set(SORTS)),
+        ("bneck list --sort ", set(KEYS)),
+        ("bneck list --family VG", {"VGG"}),
+        ("bneck analyze resnet50 --only conv,lin", {"conv,linear"}),
+        ("bneck analyze resnet50 --columns layer,rec", {f"layer,{name}" for name in SEES}),
+        ("bneck compare basic bottleneck --match ", set(MEASURES)),
+        ("bneck footprint resnet50 --dtype ", set(DTYPES)),
+        ("bneck footprint resnet50 --optimizer ", set(OPTIMIZERS)),
+        ("bneck lint resnet50 --ignore strided-1x1,bias", {"strided-1x1,bias-before-norm"}),
     ],
 )
 def test_completion_offers_names(words: str, expected: set[str]) -> None:
@@ -99,6 +121,30 @@ def test_completion_offers_names(words: str, expected: set[str]) -> None:
     script = Path(sys.executable).parent / "bneck"
     done = subprocess.run([script], capture_output=True, text=True, env={**os.environ, **asked}, check=False)
     assert set(done.stdout.split()) == expected
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        ("analyze", (*FORMATS, *SORTS)),
+        ("list", (*DATA_FORMATS, *KEYS)),
+        ("compare", MEASURES),
+        ("footprint", (*DTYPES, *OPTIMIZERS)),
+    ],
+)
+def test_help_shows_closed_sets(command: str, names: Iterable[str]) -> None:
+    """What an option may be stands in the command's help."""
+    text = bneck(command, "--help", COLUMNS="200")
+    assert all(re.search(rf"\b{name}\b", text) for name in names)
+
+
+@pytest.mark.parametrize("command", ["explain resnet18", "list", "rules", "layers conv", "lint --rules"])
+def test_an_unknown_format_is_refused(command: str) -> None:
+    """A format that is not there is a wrong use, with the nearest that is."""
+    line = [sys.executable, "-m", "bneck_cli", *command.split(), "--format", "markdwn"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "200"})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "did you mean 'markdown'?" in done.stderr
 
 
 def test_a_terminal_gets_colours_and_a_pipe_does_not() -> None:

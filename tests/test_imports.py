@@ -26,7 +26,7 @@ FLOORS = (
     ("pictures",),
     ("questions",),
     ("formats",),
-    ("output",),
+    ("output", "completion"),
     ("cli",),
     ("__main__",),
 )

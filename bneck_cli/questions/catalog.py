@@ -67,6 +67,11 @@ def catalog(
     return sorted(found, key=lambda listing: (listing.kind, _sortable(getattr(listing, sort))))
 
 
+def families() -> list[str]:
+    """Name the families of the bundled networks."""
+    return sorted({load(name).spec.family for name in network_names()} - {""})
+
+
 def _sortable(value: Any) -> Any:
     """Sort figures as numbers, names as text; what is absent comes last."""
     return (value is None or value == "", value.lower() if isinstance(value, str) else value or 0)
