@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,6 @@ from reports import ANSWERS, answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 import bneck_cli
 from bneck_cli import BneckError
@@ -284,3 +284,37 @@ def test_a_folded_row_shows_all_its_copies() -> None:
     assert (first["layer"], first["repeat"]) == ("layer3.1-5.conv2", 5)
     assert (first["params"], first["macs"]) == (5 * 589_824, 5 * 115_605_504)
     assert first["share"].value == first["macs"] / analysis.cost.macs
+
+
+# The schema of JSON
+
+SCHEMA = Path(__file__).parent.parent / "specs" / "SCHEMA.md"
+NAMED = frozenset({"settings", "uncounted", "metrics", "rules", "counts", "params", "forms", "notes", "refused"})
+"""Keys whose values are named by a spec, or by what is in the library."""
+
+
+def keys(value: object) -> Iterator[str]:
+    """Yield every key of a document that the schema names."""
+    for each in value if isinstance(value, list) else ():
+        yield from keys(each)
+    for name, held in value.items() if isinstance(value, dict) else ():
+        yield name
+        if name == "forms":  # by form, then by quantity
+            continue
+        named = name in NAMED or (name in ("input", "output") and isinstance(held, dict))
+        named = named or (name == "totals" and any(isinstance(total, dict) for total in held.values()))
+        yield from keys([*held.values()] if named and isinstance(held, dict) else held)
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_the_schema_names_every_key(name: str) -> None:
+    """Each key that a command writes stands in its section of the schema, under the version that it writes."""
+    document = json.loads(as_text(answer(name), "json"))
+    head, *sections = re.split(r"^## ", SCHEMA.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    section = next(
+        text for text in sections if text.startswith(f"{document['command']}, schema {document['schema']}\n")
+    )
+    known = set(re.findall(r"`(\w+)`", head + section))
+    if "as for analyze" in section:
+        known |= set(re.findall(r"`(\w+)`", sections[0]))
+    assert set(keys(document)) <= known
