@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import bneck_cli
 from bneck_cli.data.rules import rule_names
 from bneck_cli.engine.analysis import Settings
-from bneck_cli.language.library import load, split_name
+from bneck_cli.language.library import load
 from bneck_cli.questions import (
     analyze,
     catalog,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 def compared(*names: str, **settings: str) -> Report:
     """Compare bundled networks or blocks."""
-    programs = [(name, load(split_name(name)[0])) for name in names]
+    programs = [(name, load(name)) for name in names]
     return compare.report(compare.compare_programs(programs, Settings(**settings)))
 
 
