@@ -16,6 +16,7 @@ PACKAGE = Path(bneck_cli.__file__).parent
 FLOORS = (
     ("version", "shown"),
     ("errors",),
+    ("budget",),
     ("sizes",),
     ("words",),
     ("report",),

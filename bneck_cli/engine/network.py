@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bneck_cli.budget import ROWS, bounded, exceeded
 from bneck_cli.errors import BneckError, listed, nearest
 
 if TYPE_CHECKING:
@@ -170,8 +171,27 @@ class Child(NamedTuple):
 
 
 def entries(root: Node, folded: bool = True) -> Iterator[Entry]:
-    """Yield every layer in execution order; unfolded, each copy by itself."""
-    return _entries(root, "", 1, folded, False)
+    """Yield every layer in execution order; unfolded, each copy by itself. Raises BneckError for too many."""
+    if not folded:
+        require_rows(root)
+    return bounded(_entries(root, "", 1, folded, False))
+
+
+def require_rows(root: Node) -> None:
+    """Require that a network, each copy by itself, has no more layers than a report has rows."""
+    known: dict[int, int] = {}
+
+    def layers(node: Node) -> int:
+        if isinstance(node, Layer):
+            return 1
+        if id(node) not in known:
+            held = node.runs if isinstance(node, Series) else [Run(one, 1) for one in getattr(node, "branches", ())]
+            joins = int(isinstance(node, Fork) and node.join is not None)
+            known[id(node)] = joins + sum(layers(run.node) * run.copies for run in held)
+        return known[id(node)]
+
+    if layers(root) > ROWS.most:
+        raise exceeded(ROWS)
 
 
 def _entries(node: Node, path: str, copies: int, folded: bool, idle: bool) -> Iterator[Entry]:

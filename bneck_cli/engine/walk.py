@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bneck_cli.budget import LARGEST_SIZE, Meter
 from bneck_cli.engine.joins import Joins
 from bneck_cli.engine.layers import LAYERS, WORDS, LayerError, make
 from bneck_cli.engine.layers.convolution import require_kernel_first
@@ -61,8 +62,6 @@ if TYPE_CHECKING:
     from bneck_cli.language.spec import Definition, Formula
 
 MAX_COPIES = 1_000_000
-FREE_LAYERS = 12_000
-"""So many different layers any text may stand for; beyond them a network has no more than its text has characters."""
 MAX_CALLS = 24
 
 
@@ -104,8 +103,7 @@ class _Walk:
         self.known: dict[Any, Result] = {}
         self.calls: list[str] = []
         self.frames: list[Frame] = []
-        self.layers = 0
-        self.most = 0
+        self.meter = Meter()
         self.idle = False
         self.joins = Joins()
         self.dropped: list[Dropped] = []
@@ -128,8 +126,6 @@ class _Walk:
 
     def net(self, net: Definition, inputs: dict[str, Shape]) -> Propagated:
         """Walk the net; with one input it flows from the start, with several each is taken by ``from``."""
-        texts = {definition.place.node.source.text for definition in (net, *self.blocks.values())}
-        self.most = max(FREE_LAYERS, sum(map(len, texts)))
         wires = {name: fresh(shape) for name, shape in inputs.items()}
         flow = next(iter(wires.values()))
         if len(inputs) > 1 and not _begins_with_resume(net.body):
@@ -154,6 +150,7 @@ class _Walk:
 
     def call(self, step: Step, options: tuple[Option, ...], flow: Flow, frame: Frame) -> Result:
         """Evaluate a step's arguments and walk what its name stands for."""
+        self.meter.step(step, step.place)
         scope = frame.scope
         arrive(scope, flow.shape)
         arguments = [self.value(argument, frame) for argument in step.arguments]
@@ -178,6 +175,10 @@ class _Walk:
             return self.layer(spelled(name, arguments, named), rule, flow, step.place)
         except LayerError as error:
             raise self.layer_error(error, name, step, options, frame) from None
+        except BneckError as error:
+            if error.location is None:  # a formula that grew too large, which knows no place
+                raise step.place.error(error.message, error.hint) from None
+            raise
 
     def value(self, expression: Expression, frame: Frame) -> Any:
         """Evaluate an argument; a bare word is a parameter, else a named tensor, else a word for the layer to read."""
@@ -193,13 +194,15 @@ class _Walk:
 
     def layer(self, text: str, rule: Kind, flow: Flow, place: Place) -> Result:
         """Apply one layer: its shape, its costs, and the stride that it adds."""
-        self.count(place)
+        self.meter.layer(place)
         shape = flow.shape
         out = rule.out_shape(shape)
         if self.idle:
             out = Shape(out.channels, tuple(max(size, 1) if isinstance(size, int) else size for size in out.spatial))
         for size in (out.channels, *out.spatial):
-            if isinstance(size, int) and size < 1:
+            if isinstance(size, int) and not 1 <= size <= LARGEST_SIZE:
+                if size > LARGEST_SIZE:
+                    raise place.error(f"{rule.name}: the result {out} is out of all proportion (over 2**64)")
                 raise too_small(place, rule.name, shape, out)
         macs, attention = rule.macs(shape, out), rule.attention_macs(shape, out)
         conv, linear = (macs, 0) if rule.part == "conv" else (0, macs - attention)
@@ -207,12 +210,6 @@ class _Walk:
         cost = Cost(rule.params(shape), 0, conv, linear, attention, out.elements if weighted else 0)
         node = Layer(rule.name, text, rule, (shape,), out, cost, place)
         return Result(node, Flow(out, stride_after(rule, flow, out), place))
-
-    def count(self, place: Place) -> None:
-        """Keep the number of distinct layers within bounds."""
-        self.layers += 1
-        if self.layers > self.most:
-            raise place.error(f"so short a text stands for more than {self.most:,} different layers")
 
     def layer_error(
         self, error: LayerError, name: str, step: Step, options: tuple[Option, ...], frame: Frame, usage: str = ""
@@ -261,7 +258,7 @@ class _Walk:
         flow: Flow,
     ) -> Result:
         """Apply an op that the file defines by its formulas."""
-        self.count(step.place)
+        self.meter.layer(step.place)
         frame = Frame(formula.name, {}, {})
         self.bind(formula, arguments, named, flow, frame, step.place, options)
         shape, scope = flow.shape, frame.scope
@@ -270,7 +267,7 @@ class _Walk:
         out = Shape(sizes[0], tuple(sizes[1:]))
         params = self.whole(formula.params, scope, 0, f"the params of '{formula.name}'")
         macs = self.whole(formula.macs, scope, 0, f"the macs of '{formula.name}'")
-        cost = Cost(params, 0, 0, macs, 0, out.elements if macs else 0)
+        cost = Cost(params, 0, 0, macs, 0, out.elements if macs != 0 else 0)
         node = Layer(formula.name, spelled(formula.name, arguments, named), None, (shape,), out, cost, step.place)
         same = out.spatial == shape.spatial
         return Result(node, Flow(out, flow.stride if same else None, step.place))
@@ -402,6 +399,7 @@ class _Walk:
         done = 0
         outside = set(frame.wires)
         while done < count:
+            self.meter.step(repeat, repeat.place)
             before = flow
             for name in frame.wires.keys() - outside:  # a name inside a repeat is given anew by each copy
                 del frame.wires[name]
@@ -501,7 +499,7 @@ class _Walk:
         way_out: str = "",
     ) -> Result:
         """Add or concatenate what the branches give; their shapes must agree."""
-        self.count(place)
+        self.meter.layer(place)
         first = flows[0]
         for other in flows[1:]:
             self.joins.require(op, first, other, place, way_out)
@@ -521,7 +519,7 @@ class _Walk:
 
     def scale(self, scale: Scale, flow: Flow, frame: Frame) -> Result:
         """Multiply by a gate, which may be one value per channel."""
-        self.count(scale.place)
+        self.meter.layer(scale.place)
         node, gate = self.body(scale.gate, flow, frame)
         whole, part = flow.shape, gate.shape
         fits = part.channels in (1, whole.channels) and all(

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
-from bneck_cli.engine.network import Child, Fork, Layer, Series, Wire, branch_name, children, name_of
+from bneck_cli.budget import bounded
+from bneck_cli.engine.network import Child, Fork, Layer, Series, Wire, branch_name, children, name_of, require_rows
 from bneck_cli.engine.operations import Part, network_outputs, operations
 
 if TYPE_CHECKING:
@@ -143,7 +144,9 @@ class Follow(Generic[V]):
 
         Of folded copies the ``last`` is followed, or else the first.
         """
-        yield from self.within(self.part, self.inputs, "", (folded, last and folded), False)
+        if not folded:
+            require_rows(self.part.node)
+        yield from bounded(self.within(self.part, self.inputs, "", (folded, last and folded), False))
 
     def within(
         self, part: Part, inputs: list[Way[V]], path: str, form: tuple[bool, bool], idle: bool

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MAX_CHARACTERS = 8_000_000
 MAX_DEPTH = 60
+BREAKS = re.compile("\r\n?|[\x85\u2028\u2029]")
+"""What ends a line to YAML beside a line feed; a place in the text is then one in the lines that messages quote."""
 
 Parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser is seven times faster
 
@@ -130,6 +132,7 @@ def parse_document(source: Source) -> Node:
     """
     if len(source.text) > MAX_CHARACTERS:
         raise BneckError(f"{source.file}: a spec has at most {MAX_CHARACTERS:,} characters (got {len(source.text):,})")
+    source = source._replace(text=BREAKS.sub("\n", source.text))
     events = yaml.parse(source.text, Loader=Parser)
     try:
         for event in events:

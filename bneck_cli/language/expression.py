@@ -10,6 +10,7 @@ import re
 from operator import add, eq, floordiv, ge, gt, le, lt, mod, ne, sub
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bneck_cli.budget import DIGITS, LARGEST, exceeded
 from bneck_cli.errors import BneckError, nearest
 from bneck_cli.language.document import Place, Scalar
 
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 
 MAX_LENGTH = 1_000
 MAX_EXPONENT = 64
-MAX_VALUE = 2**256
 MAX_NESTING = 40
+MAX_PLACES = 30
 
-EXTENT = re.compile(r"\d+x\d+")
+EXTENT = re.compile(r"[0-9]+x[0-9]+")
 TOKEN = re.compile(
-    r"\s*(?:(?P<extent>\d+(?:x\d+)+)(?!\w)|(?P<number>\d+\.\d+|\d+)(?![\w.])|(?P<name>[A-Za-z_]\w*)"
+    r"\s*(?:(?P<extent>[0-9]+(?:x[0-9]+)+)(?!\w)|(?P<number>[0-9]+\.[0-9]+|[0-9]+)(?![\w.])|(?P<name>[A-Za-z_]\w*)"
     r"|(?P<operator>\*\*|//|==|!=|<=|>=|[-+*/%<>()\[\],]))"
 )
 
@@ -100,7 +101,7 @@ class Call(NamedTuple):
         """Apply the function to its evaluated arguments."""
         arguments = [argument.evaluate(scope) for argument in self.arguments]
         try:
-            return FUNCTIONS[self.name](*arguments)
+            return _bounded(FUNCTIONS[self.name](*arguments), self.place)
         except (TypeError, ValueError, ArithmeticError):
             got = ", ".join(show(argument) for argument in arguments)
             raise self.place.error(f"{self.name}() does not take these values (got {got})") from None
@@ -131,9 +132,9 @@ class Operation(NamedTuple):
         except (TypeError, ValueError, ArithmeticError) as error:
             sides = f"{show(left)} {self.operator} {show(right)}"
             raise self.place.error(f"cannot work out {sides}: {error}") from None
-        if isinstance(value, int) and not -MAX_VALUE < value < MAX_VALUE:
-            raise self.place.error("the value is out of all proportion (over 2**256)")
-        return value
+        except BneckError as error:  # a formula that grew too large, which knows no place
+            raise self.place.error(error.message, error.hint) from None
+        return _bounded(value, self.place)
 
 
 class Negation(NamedTuple):
@@ -220,9 +221,30 @@ def _power(base: Any, exponent: Any) -> Any:
     """Raise to a small non-negative power."""
     if not isinstance(exponent, int) or not 0 <= exponent <= MAX_EXPONENT:
         raise ValueError(f"an exponent is a whole number from 0 to {MAX_EXPONENT}")
-    if isinstance(base, int) and base.bit_length() * exponent > MAX_VALUE.bit_length():
-        return MAX_VALUE
+    if isinstance(base, (int, _fraction())):
+        largest = max(abs(base.numerator), base.denominator)
+        if largest.bit_length() * exponent > 2 * LARGEST.bit_length():
+            return LARGEST
     return _whole(base**exponent)
+
+
+def _bounded(value: Any, place: Place) -> Any:
+    """Return a value whose digits can be counted on. Raises BneckError for one out of all proportion."""
+    if type(value) is int:
+        if -LARGEST < value < LARGEST:
+            return value
+        raise exceeded(DIGITS, place)
+    if type(value).__name__ == "Fraction" and max(abs(value.numerator), value.denominator) >= LARGEST:
+        raise exceeded(DIGITS, place)
+    return value
+
+
+def _round(value: Any, digits: int = 0) -> Any:
+    """Round as Python does, halves to even; to so many decimals, which are few."""
+    if not isinstance(digits, int) or not -MAX_PLACES <= digits <= MAX_PLACES:
+        raise ValueError("so many places are not rounded to")
+    rounded = round(value, digits) if digits else round(value)
+    return _whole(rounded)
 
 
 def _whole(value: Any) -> Any:
@@ -271,7 +293,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "max": max,
     "ceil": lambda value: -(-value // 1),
     "floor": lambda value: value // 1,
-    "round": round,
+    "round": _round,
     "round8": round8,
     "len": len,
 }
@@ -286,7 +308,7 @@ def parse_expression(scalar: Scalar, start: int = 0, end: int | None = None) -> 
     """
     text = scalar.text[start:end]
     place = Place(scalar, start, len(text))
-    if text.isdigit():  # the commonest forms, at once
+    if text.isascii() and text.isdigit():  # the commonest forms, at once
         return Number(_integer(text, place), place)
     if EXTENT.fullmatch(text):
         return Number(tuple(_integer(part, place) for part in text.split("x")), place)

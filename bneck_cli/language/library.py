@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from bneck_cli.budget import FILES, exceeded
 from bneck_cli.errors import BneckError, nearest
 from bneck_cli.language.collector import collector_paused
 from bneck_cli.language.document import MAX_CHARACTERS, Place, Scalar, Source
@@ -179,24 +180,25 @@ def _brought(program: Program, words: list[tuple[str, str, Place]]) -> Words:
 def resolve(source: Source) -> Program:
     """Parse a text and bring in its includes and the spec that it extends."""
     with collector_paused():
-        return _resolve(source, ())
+        return _resolve(source, (), {})
 
 
-def _resolve(source: Source, through: tuple[str, ...]) -> Program:
+def _resolve(source: Source, through: tuple[str, ...], known: dict[str, Program]) -> Program:
+    """Resolve a text that was reached ``through`` other files; each file is read once, however often it is named."""
     spec = parse_spec(source)
     blocks: dict[str, Definition] = {}
     formulas: dict[str, Formula] = {}
     net = spec.net
     written: dict[str, tuple[Scalar, Scalar]] = {}
     if spec.extends:
-        base = _brought_in(spec.extends, source, through)
+        base = _brought_in(spec.extends, source, through, known)
         blocks.update(base.blocks)
         formulas.update(base.formulas)
         written.update(base.written)
         net = net or base.net
         spec = _inherit(spec, base.spec)
     for word in spec.include:
-        other = _brought_in(word, source, through)
+        other = _brought_in(word, source, through, known)
         for name, definition in other.blocks.items():
             if name in blocks and blocks[name] != definition and not spec.extends:
                 raise Place(word, 0, len(word.text)).error(f"the block '{name}' is included twice")
@@ -214,14 +216,19 @@ def _resolve(source: Source, through: tuple[str, ...]) -> Program:
     return Program(spec, blocks, formulas, net, written)
 
 
-def _brought_in(word: Scalar, source: Source, through: tuple[str, ...]) -> Program:
+def _brought_in(word: Scalar, source: Source, through: tuple[str, ...], known: dict[str, Program]) -> Program:
     """Resolve the file that a spec includes or extends; an error in it says who brought it in."""
-    other = _other(word, source, (*through, source.file))
-    try:
-        return _resolve(other, (*through, source.file))
-    except BneckError as error:
-        error.trail.append(f"{other.file} is brought in at {Place(word).location()}")
-        raise
+    through = (*through, source.file)
+    other = _other(word, source, through)
+    if other.file not in known:
+        if len(known) == FILES.most:
+            raise exceeded(FILES, Place(word, 0, len(word.text)))
+        try:
+            known[other.file] = _resolve(other, through, known)
+        except BneckError as error:
+            error.trail.append(f"{other.file} is brought in at {Place(word).location()}")
+            raise
+    return known[other.file]
 
 
 def _inherit(spec: Spec, base: Spec) -> Spec:

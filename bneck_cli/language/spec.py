@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bneck_cli.budget import DIGITS, exceeded
 from bneck_cli.errors import listed, nearest
 from bneck_cli.language.document import Mapping, Node, Place, Scalar, Sequence, Source, parse_document
 from bneck_cli.language.expression import Expression, Number, parse_expression, show
@@ -196,9 +197,11 @@ def _expectations(node: Node) -> Iterator[Expect]:
         for name, (key, value) in found.items():
             if name in FIGURES:
                 text = _scalar(value, name).text
-                if not re.fullmatch(r"0|[1-9]\d*(_\d+)*", text):
-                    place = Place(value, 0, len(text))
+                place = Place(value, 0, len(text))
+                if not re.fullmatch(r"0|[1-9][0-9]*(_[0-9]+)*", text):
                     raise place.error(f"a published figure is a whole number (got '{text}')")
+                if len(text) > DIGITS.most:
+                    raise exceeded(DIGITS, place)
                 figures[name] = int(text)
             elif name not in ("origin", "input", "top1"):
                 raise unknown_key(key, (*FIGURES, "origin", "input", "top1"), "`expect`")

@@ -6,7 +6,8 @@ import sys
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from bneck_cli.engine.network import Cost, Layer, Node, Series, Wire, children, entries, inner
+from bneck_cli.budget import bounded
+from bneck_cli.engine.network import Cost, Layer, Node, Series, Wire, children, entries, inner, require_rows
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.report import Facts, Report, Row, Table, telling
 from bneck_cli.words.values import people
@@ -100,7 +101,9 @@ def _parts(analysis: Analysis, view: View) -> Iterator[Part]:
 def shown_rows(analysis: Analysis, view: View) -> tuple[list[LayerRow], list[str]]:
     """Select the rows that a view asks for; the notes say how they were selected."""
     flat = is_flat(view)
-    rows = list(flat_rows(analysis, view, folded=not view.expand) if flat else tree_rows(analysis.root, view))
+    if view.expand:
+        require_rows(analysis.root)
+    rows = list(flat_rows(analysis, view, folded=not view.expand) if flat else bounded(tree_rows(analysis.root, view)))
     notes = []
     if view.only:
         notes.append(f"only {listed(view.only, 'and')}")
@@ -205,7 +208,7 @@ def is_flat(view: View) -> bool:
 def flat_rows(analysis: Analysis, view: View, folded: bool) -> Iterator[LayerRow]:
     """Yield the layers that a view asks for; with a depth, the groups at that depth stand for what they hold."""
     if view.depth is not None and not is_flat(view):
-        tree = tree_rows(analysis.root, view._replace(expand=not folded))
+        tree = bounded(tree_rows(analysis.root, view._replace(expand=not folded)))
         yield from (row for row in tree if row.is_layer or row.level + 1 == view.depth)
         return
     rows: Iterator[LayerRow] = layer_rows(analysis.root, folded)

@@ -18,6 +18,8 @@ from math import gcd, lcm
 from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bneck_cli.budget import PRODUCTS, exceeded
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -100,6 +102,8 @@ class Dim:
 
     def __mul__(self, other: Any) -> Size:
         terms, over = _parts(other)
+        if len(self.terms) * len(terms) > PRODUCTS.most:
+            raise exceeded(PRODUCTS)
         total: dict[Monomial, int] = {}
         for left, one in self.terms.items():
             for right, two in terms.items():
