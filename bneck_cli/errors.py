@@ -9,6 +9,9 @@ from bneck_cli.shown import bounded, shown
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+LONGEST_PART = 400
+"""Characters of a message, of a hint or of a place that are shown."""
+
 
 class Location(NamedTuple):
     """A stretch of one line of a file: ``line`` and ``column`` count from 1, ``width`` is in characters."""
@@ -56,7 +59,7 @@ class BneckError(Exception):
 
 def _said(text: str) -> str:
     """Write a part of a message, which may quote a spec: bounded, its own lines apart, what does not print escaped."""
-    return "\n".join(map(shown, bounded(text).split("\n")))
+    return "\n".join(map(shown, bounded(text, LONGEST_PART).split("\n")))
 
 
 def nearest(word: str, known: Iterable[str], closeness: float = 0.6) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-LONGEST = 400
+LONGEST = 2000
 """Characters of one text that are shown; a name of 100,000 says no more."""
 
 
