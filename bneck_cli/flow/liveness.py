@@ -6,6 +6,8 @@ input is worked out once, however many copies of it there are.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.data.devices import DTYPES
@@ -130,6 +132,7 @@ class _Walk:
         self.plans: dict[tuple[int, int], Plan] = {}
         self.moments: dict[tuple[int, bool], Moment] = {}
         self.counts: dict[int, int] = {}
+        self.children: dict[int, tuple[list[Child], list[int]]] = {}
         self.names: dict[int, tuple[frozenset[str], frozenset[str]]] = {}
 
     def layers(self, node: Node) -> int:
@@ -145,6 +148,14 @@ class _Walk:
                 else sum(map(self.layers, node.branches)) + (node.join is not None)
             )
         return self.counts[id(node)]
+
+    def held(self, node: Node) -> tuple[list[Child], list[int]]:
+        """Name what a node holds, with how many layers stand before each; what has no layer is left out."""
+        if id(node) not in self.children:
+            held = [child for child in children(node) if self.layers(child.node)]
+            counts = [self.layers(child.node) * child.copies for child in held]
+            self.children[id(node)] = held, list(accumulate(counts, initial=0))[:-1]
+        return self.children[id(node)]
 
     def wires(self, node: Node) -> tuple[frozenset[str], frozenset[str]]:
         """Give the names that a node gives to tensors and those that it takes, as its surroundings see them."""
@@ -287,15 +298,10 @@ def _path(root: Node, index: int, walk: _Walk) -> str:
     labels = []
     node = root
     while not isinstance(node, Layer):
-        for child in children(node):
-            count = walk.layers(child.node)
-            if index < count * child.copies:
-                copy, index = divmod(index, count)
-                first = None if child.first is None else child.first + copy
-                labels.append(Child(child.stem, child.node, 1, first).label)
-                node = child.node
-                break
-            index -= count * child.copies
-        else:
-            raise AssertionError("a layer is missing from the tree")
+        held, starts = walk.held(node)
+        at = bisect_right(starts, index) - 1
+        child = held[at]
+        copy, index = divmod(index - starts[at], walk.layers(child.node))
+        labels.append(Child(child.stem, child.node, 1, None if child.first is None else child.first + copy).label)
+        node = child.node
     return ".".join(labels)

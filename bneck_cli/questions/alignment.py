@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bneck_cli.engine.network import Node, Size
     from bneck_cli.sizes.shape import Shape
 
-MAX_WEIGHED = 4_000_000
+MAX_WEIGHED = 250_000
 """How many pairs of layers are weighed against each other; among more, equal names alone make a pair."""
 JOINS = frozenset({"add", "concat", "scale"})
 INVERTED = {"nobias": "bias", "noaffine": "affine"}
