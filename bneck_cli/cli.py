@@ -249,7 +249,7 @@ def explain(
     """Say in words what a block or a network does, and why, with every number worked out."""
     from bneck_cli.language.library import load
     from bneck_cli.questions.explain import explain as explained
-    from bneck_cli.questions.explanation import report
+    from bneck_cli.questions.explain import report
 
     chosen = check_format(format, output)
     found = explained(load(spec), settings(input, channels, in_channels, set, None, 1), at)

@@ -62,12 +62,18 @@ def _said(text: str) -> str:
     return "\n".join(map(shown, bounded(text, LONGEST_PART).split("\n")))
 
 
-def nearest(word: str, known: Iterable[str], closeness: float = 0.6) -> str:
-    """Suggest the known word closest to ``word``, as a hint; empty where none is close."""
+def closest(word: str, known: Iterable[str], closeness: float = 0.6) -> str:
+    """Return the known word closest to ``word``; empty where none is close."""
     from difflib import get_close_matches
 
     close = get_close_matches(word, sorted(set(known)), n=1, cutoff=closeness)
-    return f"did you mean '{close[0]}'?" if close else ""
+    return close[0] if close else ""
+
+
+def nearest(word: str, known: Iterable[str], closeness: float = 0.6) -> str:
+    """Suggest the known word closest to ``word``, as a hint; empty where none is close."""
+    close = closest(word, known, closeness)
+    return f"did you mean '{close}'?" if close else ""
 
 
 def listed(words: Iterable[str], joint: str = "or") -> str:

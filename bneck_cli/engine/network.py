@@ -5,10 +5,12 @@ Copies of a block that are the same are one node with a count, so a repeat of a 
 
 from __future__ import annotations
 
+import re
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.budget import ROWS, bounded, exceeded
-from bneck_cli.errors import BneckError, listed, nearest
+from bneck_cli.errors import BneckError, closest, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,8 +131,10 @@ class Wire(NamedTuple):
 
 Node = Layer | Series | Fork | Wire
 NOTHING = Cost()
-MOST_COPIES = 10_000
-"""Copies in a row that can be named one by one."""
+NUMBERS = re.compile(r"([0-9]{1,12})(?:-([0-9]{1,12}))?")
+"""Which copies a path means: ``2``, ``1-3``."""
+FEW = 12
+"""Names that a hint lists."""
 
 
 class Entry(NamedTuple):
@@ -158,6 +162,23 @@ class Child(NamedTuple):
         apart = "_" if self.stem[-1:].isdigit() else ""  # relu6_1
         last = f"-{self.first + self.copies - 1}" if self.copies > 1 else ""
         return f"{self.stem}{apart}{self.first}{last}"
+
+    def named(self, word: str, anyhow: bool = False) -> Child | None:
+        """Return the copies that a word names: all of them (``1-3``), some (``1-2``) or one (``2``); None for none.
+
+        ``anyhow`` takes the word in any case.
+        """
+        stem = f"{self.stem}_" if self.first is not None and self.stem[-1:].isdigit() else self.stem
+        if anyhow:
+            stem, word = stem.lower(), word.lower()
+        if self.first is None:
+            return self if word == stem else None
+        match = NUMBERS.fullmatch(word[len(stem) :]) if word.startswith(stem) else None
+        if match is None:
+            return None
+        low, high = int(match[1]), int(match[2] or match[1])
+        inside = self.first <= low <= high < self.first + self.copies
+        return self._replace(first=low, copies=high - low + 1) if inside else None
 
     @property
     def idle(self) -> bool:
@@ -222,24 +243,38 @@ def children(node: Node) -> list[Child]:
     return _named(_branches(node)) if isinstance(node, Fork) else []
 
 
-def at_path(root: Node, path: str, name: str) -> Node:
-    """Return the node at a path such as ``layer2.0.conv1``, as reports print it.
+def at_path(root: Node, path: str, name: str) -> tuple[Node, str]:
+    """Return the node at a path such as ``layer2.0.conv1`` or ``layer2.1-3``, and the path as reports print it.
 
-    Raises BneckError, with what is there instead, for a path that is not in the network called ``name``.
+    Names may be written in any case. Raises BneckError, with what is there instead, for a path that is not in the
+    network called ``name``.
     """
     node, walked = root, ""
     for word in path.split("."):
-        held: dict[str, Node] = {}
-        for child in children(node):
-            held |= {child.label: child.node}
-            if word not in held and child.copies <= MOST_COPIES:
-                held |= {copy.label: copy.node for copy in child.opened()}
-        if word not in held:
-            known = f"{walked or name} has {listed(held, 'and') if held else 'nothing more'}"
-            raise BneckError(f"nothing stands at '{path}'", hint=nearest(word, held) or known)
-        node = held[word]
-        walked = f"{walked}.{word}" if walked else word
-    return node
+        held = children(node)
+        there = [copies for anyhow in (False, True) for child in held if (copies := child.named(word, anyhow))]
+        if not there:
+            raise _nothing_there(path, word, walked, held, name)
+        node = there[0].node
+        walked = f"{walked}.{there[0].label}" if walked else there[0].label
+    return node, walked
+
+
+def _nothing_there(path: str, word: str, walked: str, held: list[Child], name: str) -> BneckError:
+    """Say what stands where a path leads to nothing: the nearest, or the first of all that does."""
+    labels = [label for child in held for label in {child.label, *(copy.label for copy in islice(child.opened(), FEW))}]
+    close = closest(word, labels, 0.5)
+    if close:
+        return BneckError(f"nothing stands at '{path}'", hint=f"did you mean '{_joined(walked, close)}'?")
+    known = [child.label for child in held]
+    if len(known) > FEW:
+        known = [*known[:FEW], "others"]
+    there = listed(known, "and") if known else "nothing more"
+    return BneckError(f"nothing stands at '{path}'", hint=f"{walked or name} has {there}")
+
+
+def _joined(walked: str, word: str) -> str:
+    return f"{walked}.{word}" if walked else word
 
 
 def inner(series: Series) -> Series:

@@ -74,7 +74,7 @@ def draw(
 
 def _block_at(analysis: Analysis, path: str) -> Series:
     """Find the block at a path; of a stage, its first."""
-    node = at_path(analysis.root, path, analysis.name)
+    node, _ = at_path(analysis.root, path, analysis.name)
     while isinstance(node, Series) and inner(node).kind == "repeat":
         node = inner(node).runs[0].node
     if not isinstance(node, Series):

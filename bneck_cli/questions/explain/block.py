@@ -1,0 +1,375 @@
+"""Sentences about a block as a whole: what it does, what its numbers add up to, its stride, its gates, what it sees."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from bneck_cli.engine.network import Fork, Layer, Series, Wire, children, entries
+from bneck_cli.errors import listed
+from bneck_cli.flow.follow import Follow
+from bneck_cli.flow.receptive import Sight, reaches
+from bneck_cli.questions.explain.facts import Product, Sums, arriving, forks, sums_of, whole
+from bneck_cli.questions.explain.place import begins_elsewhere, copies_at, way_to
+from bneck_cli.questions.explain.sentences import (
+    counted,
+    extent,
+    formulas,
+    kernel_of,
+    map_of,
+    product,
+    side,
+    total,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bneck_cli.engine.analysis import Analysis
+    from bneck_cli.engine.network import Node
+    from bneck_cli.questions.explain.facts import LayerFacts
+    from bneck_cli.questions.explain.place import Subject
+
+MOST_NAMED = 6
+"""Layers that a sentence names; of more it says how many."""
+MOST_OPENED = 20_000
+"""Copies that are followed one by one."""
+
+
+def summary(name: str, subject: Subject) -> Iterator[str]:
+    """Say what a block makes of what, with how much, and what its shortcut is."""
+    cost = subject.node.cost
+    weighted = [each for each in subject.running if each.kind in ("conv", "transposed", "linear", "attention")]
+    number = sum(each.copies for each in weighted)
+    noun = "convolution" if all(each.kind in ("conv", "transposed") for each in weighted) else "layer with weights"
+    many = (f"{number:,} {noun}" if number == 1 else f"{number:,} {noun.replace('layer', 'layers')}") if number else ""
+    many = many if number == 1 or noun != "convolution" else many + "s" * bool(many)
+    yield (
+        f"{name} takes {subject.arrives} to {subject.node.out}{f' with {many}' if many else ''}: "
+        f"{counted(whole(cost.params), 'parameter')}, {counted(whole(cost.macs), 'multiply-add')}."
+    )
+    yield from _shortcuts(subject)
+
+
+def _shortcuts(subject: Subject) -> Iterator[str]:
+    sums = [fork for fork in forks(subject.node) if fork.kind == "residual"]
+    if len(sums) > 1 and all(_is_identity(fork.branches[1]) for fork in sums) and _once(subject, sums):
+        yield (
+            f"In it {len(sums)} sums add what came into a part to what the part makes of it: their shortcuts are the "
+            "identity and cost nothing."
+        )
+    if len(sums) != 1:
+        return
+    where = "Its result" if _spans(subject.node, sums[0]) else "Within it, the result of a part"
+    came = "what came in" if where == "Its result" else "what came into the part"
+    shortcut = sums[0].branches[1]
+    if _is_identity(shortcut):
+        yield f"{where} is added to {came}: the shortcut is the identity and costs nothing."
+        return
+    if begins_elsewhere(shortcut) or not any(entry.layer.op == "conv" for entry in entries(shortcut)):
+        return
+    there, out = arriving(shortcut), shortcut.out
+    reason = f", since {there} and {out} cannot be added" if there != out else ""
+    yield (
+        f"{where} is added to a projection of {came}{reason}: {counted(whole(shortcut.cost.params), 'parameter')}, "
+        f"{counted(whole(shortcut.cost.macs), 'multiply-add')}."
+    )
+
+
+def _is_identity(side_branch: Node) -> bool:
+    return not any(entry.layer.op not in ("identity", "dropout", "droppath") for entry in entries(side_branch))
+
+
+def _once(subject: Subject, sums: list[Fork]) -> bool:
+    """Tell whether every sum stands once, not in copies."""
+    joins = [each for each in subject.layers if each.layer.op == "add"]
+    return len(joins) == len(sums) and all(each.copies == 1 for each in joins)
+
+
+def _spans(node: Node, fork: Fork) -> bool:
+    """Tell whether a fork is all that a block does, but for functions of single elements after it."""
+    while isinstance(node, Series):
+        runs = [run for run in node.runs if not isinstance(run.node, Wire)]
+        if not runs or runs[0].copies != 1:
+            return False
+        if any(not isinstance(run.node, Layer) or run.node.cost.params or run.node.cost.macs for run in runs[1:]):
+            return False
+        if any(isinstance(run.node, Layer) and run.node.shape != run.node.out for run in runs[1:]):
+            return False
+        node = runs[0].node
+    return node is fork
+
+
+def copies(subject: Subject, analysis: Analysis) -> Iterator[str]:
+    """Say which copies of a stage or a block are meant, and what the others are."""
+    if subject.stage is not None:
+        held = children(subject.stage)
+        number = sum(child.copies for child in held)
+        cost = subject.stage.cost
+        own = held[0].node.cost
+        if number == 1:
+            yield f"{subject.stage_path} is this one block."
+            return
+        said = f"{subject.stage_path} is {number:,} blocks in a row"
+        if len(held) == 1:
+            said += ", all alike; explained here is one of them"
+        else:
+            said += f"; explained here is the first, {subject.path}"
+        yield (
+            f"{said}. Together they have {counted(whole(cost.params), 'parameter')} and "
+            f"{counted(whole(cost.macs), 'multiply-add')}."
+        )
+        for child in held[1:MOST_NAMED]:
+            each = child.node.cost
+            if (each.params, each.macs) != (own.params, own.macs):
+                yield (
+                    f"{subject.stage_path}.{child.label}: {arriving(child.node)} to {child.node.out}, "
+                    f"{whole(each.params):,} parameters and {whole(each.macs):,} multiply-adds"
+                    f"{' each' * (child.copies > 1)}."
+                )
+    elif subject.path and not isinstance(subject.node, Layer):
+        path, number = copies_at(analysis, subject)
+        if number > 1:
+            yield f"{path} are {number:,} copies that are alike; explained here is one of them."
+
+
+def legend(subject: Subject) -> Iterator[str]:
+    """Say how a figure of the block reads: what is on the arrows, and what is in the boxes."""
+    convs = [each for each in subject.body if each.kind == "conv"]
+    if not convs or len(subject.arrives.spatial) != 2 or isinstance(subject.node, Layer):
+        return
+    first = convs[0]
+    size = "×".join(map(str, first.filter))
+    yield (
+        f'In a figure such as that of the ResNet paper, "{first.shape.channels}-d" is the {first.shape.channels} '
+        f'channels on an arrow, and "{kernel_of(first)}, {first.filters}" in a box is '
+        f"{counted(first.filters, 'filter')} of {size}. The maps "
+        f"themselves ({side(first.shape)} before it, {side(first.out)} after) are not drawn."
+    )
+
+
+def sums(subject: Subject) -> Iterator[str]:
+    """Add the parameters and the multiply-adds up, as far as the sums come to what the analysis has."""
+    cost = subject.node.cost
+    params, macs = sums_of(subject.layers)
+    if sum(each.value for each in params) != cost.params or sum(each.value for each in macs) != cost.macs:
+        return
+    if sum(len(each.terms) for each in params) < 2 and sum(len(each.terms) for each in macs) < 2:
+        return
+    yield from (f"{each.noun}: {total(each)}" for each in params)
+    if len(params) > 1:
+        yield f"parameters: {total(Sums('', tuple((1, each.value) for each in params)))}"
+    yield from (f"{each.noun}: {total(each)}" for each in macs)
+
+
+def numbers(subject: Subject) -> Iterator[str]:
+    """Say what the number of a convolution's channels is."""
+    convs = [each for each in subject.running if each.kind == "conv" and each.weights is not None]
+    if not convs:
+        return
+    first = convs[0]
+    assert first.weights is not None
+    one = first.weights.value // first.filters
+    yield (
+        f"The {counted(first.filters, 'channel')} that leave `{first.text}` are the number of its filters: each filter "
+        f"is {'×'.join(map(str, first.filter))}, {counted(one, 'weight')}, and makes one {side(first.out)} "
+        f"{map_of(first.out)}."
+    )
+    if is_bottleneck(subject):
+        _, seen, expanded = [each for each in subject.body if each.kind == "conv"]
+        ones = "×".join("1" * len(seen.kernel))
+        yield (
+            f"Between the two {ones} convolutions there are {seen.shape.channels} channels where "
+            f"{expanded.out.channels} leave: that narrow place is the bottleneck, and the wide kernel works in it."
+        )
+
+
+def in_a_row(subject: Subject) -> bool:
+    """Tell whether the layers of the body come one after the other, with no branches but one shortcut and gates."""
+    kinds = [fork.kind for fork in forks(subject.node)]
+    return set(kinds) <= {"residual", "scale"} and kinds.count("residual") <= 1
+
+
+def is_bottleneck(subject: Subject) -> bool:
+    """Tell whether a block squeezes, looks at neighbours, and expands again, in just this order."""
+    body = [each for each in subject.body if each.kind == "conv"]
+    if len(body) != 3 or not in_a_row(subject) or any(each.copies > 1 for each in body):
+        return False
+    squeezed, seen, expanded = body
+    return (
+        squeezed.pointwise
+        and expanded.pointwise
+        and not seen.pointwise
+        and whole(squeezed.out.channels) < whole(squeezed.shape.channels)
+        and whole(expanded.out.channels) > whole(expanded.shape.channels)
+        and seen.shape.channels == seen.out.channels
+    )
+
+
+# The stride
+
+
+def stride(subject: Subject) -> Iterator[str]:
+    """Say in which layers the stride is, and what it would mean elsewhere."""
+    windows = [each for each in subject.running if each.window is not None]
+    stepping = [each for each in windows if each.strided]
+    if not windows or any(each.kind == "transposed" for each in windows):
+        return
+    if not stepping:
+        yield f"The stride is 1 in {'every layer' if len(windows) > 1 else 'the only window'}: no position is skipped."
+        wide = [each for each in windows if set(each.kernel) != {1}]
+        if wide and all(not each.reshapes for each in windows):
+            narrow = " A window of one position needs none." if len(wide) < len(windows) else ""
+            yield f"Padding keeps the {map_of(subject.node.out)} at {side(wide[0].out)} in {_named(wide)}.{narrow}"
+        return
+    where = [f"{each.path} ({kernel_of(each)}, {side(each.shape)} to {side(each.out)})" for each in stepping]
+    if len(where) > MOST_NAMED:
+        where = [*where[:MOST_NAMED], f"{len(where) - MOST_NAMED} more"]
+    others = "; it is 1 in every other window" if len(windows) > len(stepping) else ""
+    yield f"The stride is in {listed(where, 'and')}{others}."
+    for each in stepping[:MOST_NAMED]:
+        if set(each.kernel) == {1} and not any(axis.before or axis.after for axis in each.axes):
+            there, seen = whole(each.shape.positions), whole(each.out.positions)
+            yield (
+                f"{each.path} has a window of one position, so of the {there:,} positions that arrive it looks at "
+                f"{seen:,} and skips {there - seen:,}."
+            )
+    if in_a_row(subject):
+        yield from _moved(subject)
+
+
+def _named(layers: list[LayerFacts]) -> str:
+    if len(layers) > MOST_NAMED:
+        return f"{len(layers)} layers with wider windows"
+    return listed([each.path for each in layers], "and")
+
+
+def _moved(subject: Subject) -> Iterator[str]:
+    """Say what the stride would mean in the 1x1 before, where it is in the body's wide kernel."""
+    body = [each for each in subject.body if each.kind == "conv"]
+    for before, each in pairwise(body):
+        window, earlier = each.window, before.window
+        assert window is not None
+        assert earlier is not None
+        if not each.strided or each.pointwise or before.copies > 1 or each.copies > 1:
+            continue
+        plain = before.pointwise and not before.strided and before.groups == 1 and not before.reshapes
+        if not plain or before.out != each.shape:
+            continue
+        rule = before.layer.rule
+        moved = type(rule)(
+            **{field.name: getattr(rule, field.name) for field in rule.fields} | {"stride": window.stride}
+        )
+        out = moved.out_shape(before.shape)
+        yield (
+            f"Were the stride of `{each.text}` in `{before.text}` instead, that one would take "
+            f"{moved.macs(before.shape, out):,} multiply-adds, not {before.layer.cost.macs:,}, but look at only "
+            f"{out.positions:,} of its {before.shape.positions:,} positions."
+        )
+
+
+# Mechanisms
+
+
+def separable(subject: Subject) -> Iterator[str]:
+    """Set a depthwise convolution and the 1x1 after it beside the one convolution that they stand for."""
+    if not in_a_row(subject):
+        return
+    for filtering, mixing in pairwise([each for each in subject.body if each.layer.cost.macs]):
+        mixes = (mixing.pointwise and mixing.groups == 1) or mixing.kind == "linear"
+        if not (filtering.depthwise and mixes and filtering.weights and mixing.weights) or filtering.pointwise:
+            continue
+        if filtering.copies > 1 or mixing.copies > 1 or filtering.out != mixing.shape:
+            continue
+        if filtering.shape.channels != filtering.out.channels:
+            continue
+        taps, c, out = Product(filtering.kernel).value, whole(mixing.shape.channels), whole(mixing.out.channels)
+        full = Product((*filtering.kernel, c, out))
+        both = filtering.weights.value + mixing.weights.value
+        times = f": 1/{out} + 1/{taps} of that, {full.value / both:.3g} times fewer" if full.value > 1.05 * both else ""
+        yield (
+            f"One full {kernel_of(filtering)} convolution from {c} to {counted(out, 'channel')} would have "
+            f"{product(full)} weights. To filter each channel by itself and then mix them takes "
+            f"{taps}·{c} + {c}·{out} = {both:,}{times}."
+        )
+        yield f"{mixing.weights.value / both:.1%} of what is left is in {mixing.path}, which mixes."
+
+
+def gates(subject: Subject) -> Iterator[str]:
+    """Say what a gate multiplies, and what it costs."""
+    found = [fork for fork in forks(subject.node) if fork.kind == "scale"]
+    if len(found) != 1:
+        return
+    gate = found[0].branches[0]
+    layers = [each for each in subject.running if "gate" in each.path.split(".") and each.layer.cost.macs]
+    if gate.out.positions != 1 or any(each.out.positions != 1 or each.macs is None for each in layers):
+        return
+    if not layers or any(each.copies > 1 for each in layers):
+        return
+    shape = found[0].out
+    if gate.out.channels == shape.channels:
+        yield (
+            f"The gate makes {whole(gate.out.channels):,} numbers of each image, and multiplies every channel of "
+            f"{shape} by its own, at {'all ' * (shape.positions != 1)}{counted(whole(shape.positions), 'position')}."
+        )
+    else:
+        yield f"The gate multiplies all of {shape} by one number of each image."
+    terms = [f"{each.shape.channels}·{each.out.channels}" for each in layers]
+    weights = sum(each.weights.value for each in layers if each.weights)
+    biases = sum(each.biases for each in layers)
+    extra = f" (and {counted(biases, 'bias')})" if biases else ""
+    yield (
+        f"It runs once an image, not at every position: {' + '.join(terms)} = {weights:,} weights{extra} make "
+        f"{sum(whole(each.layer.cost.macs) for each in layers):,} multiply-adds."
+    )
+
+
+# Where it stands
+
+
+def origin(analysis: Analysis, subject: Subject) -> Iterator[str]:
+    """Follow the map's size from the network's input to the subject, through each layer that changes it."""
+    if len(analysis.inputs) != 1 or not subject.arrives.spatial:
+        return
+    way = way_to(analysis, subject)
+    if way is None:
+        return
+    yield f"{side(next(iter(analysis.inputs.values())))} is the input."
+    yield from (changed(path, each) for path, each in way)
+    unchanged = "" if way else ", unchanged,"
+    yield f"So {side(subject.arrives)}{unchanged} arrives at {subject.path}."
+
+
+def changed(path: str, each: LayerFacts) -> str:
+    """Say how a layer makes the map another size."""
+    if each.window is not None:
+        return f"{path} ({each.text}): {formulas(each.axes)}."
+    return f"{path} ({each.text}): {side(each.shape) or 'a vector'} to {side(each.out) or 'a vector'}."
+
+
+def sight(analysis: Analysis, subject: Subject) -> Iterator[str]:
+    """Say what a position of the result sees, of the block's input and of the network's."""
+    if isinstance(subject.node, Series) and subject.node.out.spatial and not begins_elsewhere(subject.node):
+        own = analysis._replace(root=subject.node, inputs={"input": subject.node.shape})
+        follow = Follow(own, Sight())
+        reach: Any = follow.value(follow.run(follow.part, follow.inputs)[follow.part.outs[0]])
+        if reach.known:
+            gated = "; its gate sees all of it" if any(fork.kind == "scale" for fork in forks(subject.node)) else ""
+            yield f"A position of the result spans {_positions(reach)} of what arrives{gated}."
+    if not subject.path:
+        return
+    folded, _ = copies_at(analysis, subject)
+    if folded == subject.path:
+        found = reaches(analysis).get(folded)
+    elif sum(entry.copies for entry in entries(analysis.root)) <= MOST_OPENED:
+        found = reaches(analysis, folded=False).get(subject.path)
+    else:
+        found = None
+    if found is not None and found.known:
+        jump = extent([axis.jump for axis in found.axes])
+        yield f"Of the network's input it spans {_positions(found)}, and neighbours are {jump} apart there."
+
+
+def _positions(reach: Any) -> str:
+    sizes = [axis.size for axis in reach.axes]
+    return counted(sizes[0], "position") if len(sizes) == 1 else f"{'×'.join(map(str, sizes))} positions"

@@ -1,0 +1,306 @@
+"""The facts of an explanation: what each layer costs, as products, and how each axis becomes as long as it is.
+
+Every number here is a value with the factors it is made of. Sentences are made from these facts elsewhere, and from
+nothing else.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bneck_cli.engine.network import Fork, Layer, Series, Wire, entries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from bneck_cli.engine.layers import Window
+    from bneck_cli.engine.network import Entry, Node, Size
+    from bneck_cli.sizes.shape import Shape
+
+AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+NORMS = {
+    "bn": "batch norm",
+    "ln": "layer norm",
+    "gn": "group norm",
+    "in": "instance norm",
+    "rmsnorm": "RMS norm",
+}
+
+
+class Product(NamedTuple):
+    """A value and the factors that it is the product of."""
+
+    factors: tuple[int, ...]
+
+    @property
+    def value(self) -> int:
+        """The product."""
+        return prod(self.factors)
+
+
+class Axis(NamedTuple):
+    """A window along one axis: ``size`` positions arrive and ``out`` leave."""
+
+    size: int
+    out: int
+    kernel: int
+    stride: int
+    before: int
+    after: int
+    dilation: int
+    ceil: bool
+    transposed: bool
+    extra: int
+
+    @property
+    def floor_holds(self) -> bool:
+        """Whether ⌊(size + padding - reach)/stride⌋ + 1 positions leave."""
+        return not self.transposed and self.windows(self.room) == self.out
+
+    @property
+    def room(self) -> int:
+        """By how much the padded axis is longer than the window."""
+        return self.size + self.before + self.after - self.dilation * (self.kernel - 1) - 1
+
+    def windows(self, room: int) -> int:
+        """Count the windows that start within a room."""
+        return room // self.stride + 1
+
+
+class Sums(NamedTuple):
+    """What a number of layers add up to: a term for each, (copies, amount)."""
+
+    noun: str
+    terms: tuple[tuple[int, int], ...]
+
+    @property
+    def value(self) -> int:
+        """The sum."""
+        return sum(copies * amount for copies, amount in self.terms)
+
+
+class LayerFacts(NamedTuple):
+    """What is known of one layer.
+
+    ``kind`` is ``conv``, ``transposed``, ``linear``, ``attention``, ``norm``, ``pool``, ``global``, ``tokens``,
+    ``join`` or ``other``. ``weights`` and ``macs`` are products; ``rest`` are parameters that are neither weights nor
+    biases.
+    """
+
+    path: str
+    copies: int
+    idle: bool
+    layer: Layer
+    kind: str
+    window: Window | None
+    axes: tuple[Axis, ...]
+    filter: tuple[int, ...]
+    filters: int
+    weights: Product | None
+    biases: int
+    macs: Product | None
+    rest: int
+
+    @property
+    def text(self) -> str:
+        """The layer as the spec writes it."""
+        return self.layer.text
+
+    @property
+    def shape(self) -> Shape:
+        """What arrives."""
+        return self.layer.shape
+
+    @property
+    def out(self) -> Shape:
+        """What leaves."""
+        return self.layer.out
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether it is a convolution whose window is one position."""
+        return self.kind == "conv" and set(self.kernel) == {1}
+
+    @property
+    def kernel(self) -> tuple[int, ...]:
+        """The window's size along each axis."""
+        return self.window.kernel if self.window else ()
+
+    @property
+    def groups(self) -> int:
+        """Groups of channels that do not see each other."""
+        return whole(self.window.groups) if self.window else 1
+
+    @property
+    def depthwise(self) -> bool:
+        """Whether it is a convolution that filters each channel by itself."""
+        return self.kind == "conv" and self.groups == self.shape.channels and self.groups > 1
+
+    @property
+    def strided(self) -> bool:
+        """Whether its window steps over positions of what arrives."""
+        return self.window is not None and not self.window.transposed and max(self.window.stride, default=1) > 1
+
+    @property
+    def reshapes(self) -> bool:
+        """Whether as many positions leave along each axis as arrive, or not."""
+        return self.shape.spatial != self.out.spatial
+
+
+def whole(size: Any) -> int:
+    """Take a size for the number that it is."""
+    return int(size)
+
+
+def is_numeric(root: Node) -> bool:
+    """Tell whether every size and cost of a network is a number."""
+    return all(_numeric(entry.layer) for entry in entries(root))
+
+
+def _numeric(layer: Layer) -> bool:
+    sizes: list[Size] = [*layer.cost, layer.out.channels, *layer.out.spatial]
+    for shape in layer.inputs:
+        sizes += [shape.channels, *shape.spatial]
+    return all(isinstance(size, int) for size in sizes)
+
+
+def facts_of(entry: Entry) -> LayerFacts:
+    """Work out the facts of a layer."""
+    layer, rule = entry.layer, entry.layer.rule
+    window = rule.geometry(layer.shape) if rule is not None else None
+    weights, biases, macs = _costs(layer, window)
+    known = (weights.value if weights else 0) + biases
+    filters, size = 0, ()
+    if window is not None and rule.part == "conv":
+        filters = whole(layer.out.channels)
+        size = (*window.kernel, whole(layer.shape.channels) // (1 if window.transposed else whole(window.groups)))
+    return LayerFacts(
+        path=entry.path,
+        copies=entry.copies,
+        idle=entry.idle,
+        layer=layer,
+        kind=_kind(layer, window),
+        window=window,
+        axes=tuple(_axes(layer, window)) if window is not None else (),
+        filter=size,
+        filters=filters,
+        weights=weights,
+        biases=biases,
+        macs=macs,
+        rest=whole(layer.cost.params) - known,
+    )
+
+
+def _kind(layer: Layer, window: Window | None) -> str:
+    if layer.rule is None:
+        return "join" if layer.op in ("add", "concat", "scale") else "other"
+    part = layer.rule.part
+    if part == "conv":
+        return "transposed" if window is not None and window.transposed else "conv"
+    if part == "pooling":
+        return "pool" if window is not None else "global"
+    if part in ("linear", "attention", "norm"):
+        return str(part)
+    return "tokens" if layer.op == "tokens" else "other"
+
+
+def _costs(layer: Layer, window: Window | None) -> tuple[Product | None, int, Product | None]:
+    """Give weights, biases and multiply-adds of a layer that has one matrix or one set of filters.
+
+    None where its products do not come to what the analysis has.
+    """
+    rule, x, y = layer.rule, layer.shape, layer.out
+    if rule is None or rule.part not in ("conv", "linear"):
+        return None, 0, None
+    if window is None:
+        weights = Product((whole(x.channels), whole(y.channels)))
+        places = y.spatial
+        biased = not rule.nobias
+    else:
+        groups = whole(window.groups)
+        seen = (whole(x.channels), whole(y.channels) // groups)
+        if not window.transposed:
+            seen = (whole(x.channels) // groups, whole(y.channels))
+        weights = Product((*window.kernel, *seen))
+        places = x.spatial if window.transposed else y.spatial
+        biased = rule.bias
+    biases = whole(y.channels) if biased else 0
+    macs = Product((weights.value, *map(whole, places)))
+    if weights.value + biases != layer.cost.params or macs.value != layer.cost.macs:
+        return None, 0, None
+    return weights, biases, macs
+
+
+def _axes(layer: Layer, window: Window) -> Iterator[Axis]:
+    extra = window.output_padding or (0,) * len(window.kernel)
+    for index, (size, out) in enumerate(zip(layer.shape.spatial, layer.out.spatial, strict=True)):
+        before, after = window.padding[index]
+        yield Axis(
+            size=whole(size),
+            out=whole(out),
+            kernel=window.kernel[index],
+            stride=window.stride[index],
+            before=before,
+            after=after,
+            dilation=window.dilation[index],
+            ceil=window.ceil,
+            transposed=window.transposed,
+            extra=extra[index],
+        )
+
+
+def sums_of(layers: Iterable[LayerFacts]) -> tuple[list[Sums], list[Sums]]:
+    """Add parameters up by what they are, and multiply-adds by which layers make them; sums that are 0 are left out."""
+    params: dict[str, list[tuple[int, int]]] = {}
+    macs: dict[str, list[tuple[int, int]]] = {}
+
+    def add(sums: dict[str, list[tuple[int, int]]], noun: str, copies: int, amount: int) -> None:
+        if amount:
+            sums.setdefault(noun, []).append((copies, amount))
+
+    for each in layers:
+        if each.idle:
+            add(params, "heads that do not run", each.copies, whole(each.layer.cost.params))
+            continue
+        add(params, "weights", each.copies, each.weights.value if each.weights else 0)
+        add(params, "biases", each.copies, each.biases)
+        add(params, NORMS.get(each.layer.op, each.layer.op), each.copies, each.rest)
+        add(macs, "multiply-adds", each.copies, whole(each.layer.cost.macs))
+    return (
+        [Sums(noun, tuple(terms)) for noun, terms in params.items()],
+        [Sums(noun, tuple(terms)) for noun, terms in macs.items()],
+    )
+
+
+# Structure
+
+
+def arriving(node: Node) -> Shape:
+    """Return the shape of the tensor on which a node begins; where it begins with ``from``, that is the named one."""
+    while isinstance(node, Series):
+        if not node.runs:
+            return node.shape
+        node = node.runs[0].node
+    return node.out if isinstance(node, Wire) else node.shape
+
+
+def forks(node: Node) -> Iterator[Fork]:
+    """Yield the forks of a node, outermost first, each as often as it stands in the tree."""
+    if isinstance(node, Fork):
+        yield node
+        for branch in node.branches:
+            yield from forks(branch)
+    elif isinstance(node, Series):
+        for run in node.runs:
+            yield from forks(run.node)
+
+
+def body_layers(node: Node) -> list[Layer]:
+    """List the layers of a block without those of its shortcuts, gates and heads that do not run."""
+    if isinstance(node, Layer):
+        return [node]
+    if isinstance(node, Fork):
+        inside = {"residual": node.branches[:1], "scale": (), "aside": ()}.get(node.kind, node.branches)
+        return [layer for branch in inside for layer in body_layers(branch)]
+    return [layer for run in node.runs for layer in body_layers(run.node)] if isinstance(node, Series) else []

@@ -1,0 +1,233 @@
+"""Sentences about a whole network: where its map shrinks, why its stages are as they are, where its cost is."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from bneck_cli.engine.analysis import analyze_program
+from bneck_cli.engine.network import Layer, Series, children, entries, inner
+from bneck_cli.errors import BneckError, listed
+from bneck_cli.flow.follow import depth
+from bneck_cli.flow.receptive import receptive_field
+from bneck_cli.language.library import load, network_names
+from bneck_cli.questions.analyze import describe_input
+from bneck_cli.questions.explain.block import changed
+from bneck_cli.questions.explain.facts import arriving, whole
+from bneck_cli.questions.explain.place import way_through
+from bneck_cli.questions.explain.sentences import counted, side
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bneck_cli.engine.analysis import Analysis
+    from bneck_cli.engine.network import Cost, Entry, Node
+    from bneck_cli.sizes.shape import Shape
+
+MOST_TOLD = 40
+"""Layers and stages that are told one by one."""
+
+
+class Stage(NamedTuple):
+    """A repeat of a network: its block after the first, of which there are most, and how many blocks in all."""
+
+    label: str
+    blocks: int
+    again: Node | None
+    out: Shape
+    cost: Cost
+
+
+def summary(analysis: Analysis) -> Iterator[str]:
+    """Say what a network makes of what, and what it costs."""
+    cost = analysis.cost
+    deep = depth(analysis)
+    said = f": {counted(deep, 'layer')} with weights one after the other, " if deep else ": "
+    yield (
+        f"{analysis.name} takes {describe_input(analysis)} to {analysis.root.out}{said}"
+        f"{counted(whole(cost.params), 'parameter')}, {counted(whole(cost.macs), 'multiply-add')}."
+    )
+
+
+def shrinking(analysis: Analysis) -> Iterator[str]:
+    """Say how each layer that changes the map does so."""
+    if len(analysis.inputs) != 1 or not next(iter(analysis.inputs.values())).spatial:
+        return
+    way = way_through(analysis)
+    yield from (changed(path, each) for path, each in way[:MOST_TOLD])
+    if len(way) > MOST_TOLD:
+        yield f"{len(way) - MOST_TOLD:,} more layers change the map."
+
+
+def stages(analysis: Analysis) -> Iterator[str]:
+    """Say of each stage what it makes of the map and which part of the cost is in it."""
+    total = analysis.cost
+    told = [child for child in children(analysis.root) if isinstance(child.node, Series) and not child.idle]
+    for child in told[:MOST_TOLD]:
+        node = child.node
+        assert isinstance(node, Series)
+        text = f" ({inner(node).text})" if inner(node).kind != "chain" and inner(node).text else ""
+        shares = " and ".join(
+            f"{percent(whole(part) * child.copies, whole(of))} of the {noun}"
+            for part, of, noun in (
+                (node.cost.params, total.params, "parameters"),
+                (node.cost.macs, total.macs, "multiply-adds"),
+            )
+            if of
+        )
+        yield f"{child.label}{text}: {arriving(node)} to {node.out}{f'; {shares}' if shares else ''}."
+    if len(told) > MOST_TOLD:
+        yield f"{len(told) - MOST_TOLD:,} more stages follow."
+
+
+def repeats(analysis: Analysis) -> list[Stage]:
+    """List the stages of a network that repeat a block."""
+    found = []
+    for child in children(analysis.root):
+        node = child.node
+        if not isinstance(node, Series) or child.idle or child.copies > 1 or inner(node).kind != "repeat":
+            continue
+        runs = inner(node).runs
+        again = runs[-1].node if len(runs) > 1 or runs[-1].copies > 1 else None
+        if isinstance(again, Layer):
+            continue
+        found.append(Stage(child.label, sum(run.copies for run in runs), again, node.out, node.cost))
+    return found
+
+
+def design(analysis: Analysis) -> Iterator[str]:
+    """Say why stages are as they are, as far as it holds of this network."""
+    found = repeats(analysis)
+    if len(found) < 2:
+        return
+    halved = all(
+        tuple(whole(n) for n in first.out.spatial) == tuple(2 * whole(n) for n in second.out.spatial)
+        and 2 * whole(first.out.channels) == whole(second.out.channels)
+        and first.out.spatial
+        for first, second in pairwise(found)
+    )
+    costs = {stage.again.cost.macs for stage in found if stage.again is not None}
+    rank = len(found[0].out.spatial)
+    if halved and rank in (1, 2):
+        part = {1: "half", 2: "a quarter of"}[rank]
+        names = f"From {found[0].label} to {found[-1].label} each stage has {part} the positions of the one before, and"
+        if len(costs) == 1 and all(stage.again is not None for stage in found):
+            yield (
+                f"{names} twice the channels, so a block that is repeated costs the same in every stage: "
+                f"{whole(costs.pop()):,} multiply-adds."
+            )
+        else:
+            yield f"{names} twice the channels."
+    yield from _most(found)
+
+
+def _most(found: list[Stage]) -> Iterator[str]:
+    """Say which stage has most of what, and no more where several have as much."""
+    said = []
+    measures: tuple[tuple[str, Callable[[Stage], int]], ...] = (
+        ("blocks", lambda stage: stage.blocks),
+        ("multiply-adds", lambda stage: whole(stage.cost.macs)),
+        ("parameters", lambda stage: whole(stage.cost.params)),
+        ("outputs of layers with weights", lambda stage: whole(stage.cost.activations)),
+    )
+    for noun, measure in measures:
+        ranked = sorted(found, key=measure, reverse=True)
+        if measure(ranked[0]) > measure(ranked[1]):
+            said.append(f"the most {noun} are in {ranked[0].label} ({measure(ranked[0]):,})")
+    if said:
+        text = listed(said, "and")
+        yield f"Of these stages, {text}."
+
+
+def concentration(analysis: Analysis) -> Iterator[str]:
+    """Say which single layers cost most, and how the receptive field compares with the input."""
+    running = [entry for entry in entries(analysis.root) if not entry.idle]
+    measures: tuple[tuple[str, Callable[[Entry], int], int], ...] = (
+        ("parameters", lambda entry: whole(entry.layer.cost.params), whole(analysis.cost.params)),
+        ("multiply-adds", lambda entry: whole(entry.layer.cost.macs), whole(analysis.cost.macs)),
+    )
+    for noun, measure, total in measures:
+        figure = max(map(measure, running), default=0)
+        if not figure:
+            continue
+        most = [entry for entry in running if measure(entry) == figure]
+        others = sum(entry.copies for entry in most) - 1
+        tied = f"; {others:,} other{'s have' if others > 1 else ' has'} as many" if others else ""
+        yield (
+            f"Of single layers {most[0].path} ({most[0].layer.text}) has the most {noun}: {figure:,}, "
+            f"{percent(figure, total)} of all{tied}."
+        )
+    reach = receptive_field(analysis)
+    if reach.known and len(analysis.inputs) == 1:
+        size = "×".join(str(axis.size) for axis in reach.axes)
+        yield (
+            f"A position of the last map spans {size} positions of the input, which has "
+            f"{side(next(iter(analysis.inputs.values())))}."
+        )
+
+
+def gates(analysis: Analysis) -> Iterator[str]:
+    """Add up what the network's gates cost."""
+    inside = [
+        (entry, entry.path[: f".{entry.path}.".index(".gate") + len("gate")])
+        for entry in entries(analysis.root)
+        if not entry.idle and any(word.rstrip("0123456789") == "gate" for word in entry.path.split("."))
+    ]
+    params = sum(entry.copies * whole(entry.layer.cost.params) for entry, _ in inside)
+    macs = sum(entry.copies * whole(entry.layer.cost.macs) for entry, _ in inside)
+    number = sum(entry.copies for entry in entries(analysis.root) if entry.layer.op == "scale" and not entry.idle)
+    if not params or not macs:
+        return
+    yield (
+        f"Its {counted(number, 'gate')} (squeeze-and-excitation) hold {params:,} parameters, "
+        f"{percent(params, whole(analysis.cost.params))} of all, and take {macs:,} multiply-adds, "
+        f"{percent(macs, whole(analysis.cost.macs))}."
+    )
+
+
+def variants(stem: str) -> Iterator[str]:
+    """Say which other networks of the library are variants of this one, and what they change."""
+    names = network_names()
+    if stem not in names:
+        return
+    base = next((name for name in names if stem == name or stem.startswith(f"{name}_")), stem)
+    for name in names:
+        if name == stem or not (name == base or name.startswith(f"{base}_")):
+            continue
+        try:
+            other = analyze_program(load(name))
+            own = analyze_program(load(stem))
+        except BneckError:  # a file of the library that is not as it was shipped
+            continue
+        changes = [
+            _changed(noun, whole(getattr(other.cost, field)), whole(getattr(own.cost, field)))
+            for noun, field in (("parameters", "params"), ("multiply-adds", "macs"))
+        ]
+        first = _first_difference(own, other)
+        yield f"`{name}` is {other.name}: {listed(changes, 'and')}{f'. {first}' if first else ''}."
+
+
+def _changed(noun: str, value: int, own: int) -> str:
+    if value == own:
+        return f"as many {noun} ({value:,})"
+    return f"{abs(value - own):,} {'more' if value > own else 'fewer'} {noun} ({value:,} against {own:,})"
+
+
+def _first_difference(own: Analysis, other: Analysis) -> str:
+    """Say where two networks first differ in a layer of the same path: in its window, its sizes or its cost."""
+    there = {entry.path: entry.layer for entry in entries(other.root)}
+    for entry in entries(own.root):
+        mine, theirs = entry.layer, there.get(entry.path)
+        if theirs is not None and mine.text != theirs.text and _does(mine) != _does(theirs):
+            return f"The first layer that differs is {entry.path}: `{theirs.text}` instead of `{mine.text}`"
+    return ""
+
+
+def _does(layer: Layer) -> tuple[object, ...]:
+    window = layer.rule.geometry(layer.shape) if layer.rule is not None else None
+    return layer.op, layer.inputs, layer.out, layer.cost, window
+
+
+def percent(part: int, total: int) -> str:
+    """Write a share: ``23.5%``."""
+    return f"{part / total:.1%}" if total else "none"

@@ -1,0 +1,195 @@
+"""Sentences about single layers: what each does, how long its output is and why, and its costs as products."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bneck_cli.questions.explain.facts import AXES, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from bneck_cli.questions.explain.facts import Axis, LayerFacts, Product, Sums
+    from bneck_cli.sizes.shape import Shape
+
+MAPS = {1: "sequence", 2: "map", 3: "volume"}
+MOST_TERMS = 8
+"""Terms of a sum that are written out."""
+
+
+def side(shape: Shape) -> str:
+    """Write a shape's spatial sizes: ``56×56``."""
+    return "×".join(map(str, shape.spatial))
+
+
+def extent(sizes: Sequence[int]) -> str:
+    """Write sizes by axis: one number where they agree."""
+    return str(sizes[0]) if len(set(sizes)) == 1 else "×".join(map(str, sizes))
+
+
+def kernel_of(each: LayerFacts) -> str:
+    """Write a window: ``3×3``."""
+    return "×".join(map(str, each.kernel))
+
+
+def map_of(shape: Shape) -> str:
+    """Name what a shape is: a map, a sequence."""
+    return MAPS.get(len(shape.spatial), "tensor")
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun: ``1 filter``, ``64 filters``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}{'es' if noun[-1] == 's' else 's'}"
+
+
+def product(found: Product) -> str:
+    """Write a product and its value: ``3·3·64·64 = 36,864``."""
+    return f"{'·'.join(map(str, found.factors))} = {found.value:,}"
+
+
+def total(sums: Sums, value: int | None = None) -> str:
+    """Write a sum: ``16,384 + 36,864 + 16,384 = 69,632``; of many terms, how many they are."""
+    value = sums.value if value is None else value
+    if len(sums.terms) > MOST_TERMS:
+        return f"{value:,} in {sum(copies for copies, _ in sums.terms):,} layers"
+    terms = [f"{amount:,}" if copies == 1 else f"{copies:,}·{amount:,}" for copies, amount in sums.terms]
+    return f"{' + '.join(terms)} = {value:,}" if len(terms) > 1 or sums.terms[0][0] > 1 else f"{value:,}"
+
+
+# Layer by layer
+
+
+def layer_lines(layers: Iterable[LayerFacts]) -> Iterator[str]:
+    """Say what each layer that mixes, moves or changes the map does; then how, in lines of their own."""
+    for each in layers:
+        mixes = each.kind in ("conv", "transposed", "linear", "attention", "tokens")
+        if each.idle or not (mixes or each.reshapes or (each.layer.cost.macs and each.kind == "other")):
+            continue
+        copies = f" ({each.copies:,} times)" if each.copies > 1 else ""
+        yield f"{each.path}{copies}: {each.text}, {each.shape} to {each.out}. {role(each)}".rstrip()
+        if each.window is not None:
+            yield f"  {geometry(each)}"
+        yield from (f"  {line}" for line in arithmetic(each))
+
+
+def role(each: LayerFacts) -> str:
+    """Say what a layer is for, as far as its numbers tell."""
+    x, y = each.shape, each.out
+    if each.kind == "conv":
+        return _conv_role(each)
+    if each.kind == "transposed":
+        return f"It spreads each position over {kernel_of(each)} positions of what leaves."
+    if each.kind == "linear":
+        return "It mixes channels at each position." if x.positions != 1 else ""
+    if each.layer.op in ("maxpool", "avgpool"):
+        kept = "largest value" if each.layer.op == "maxpool" else "mean"
+        return f"It keeps the {kept} of each {kernel_of(each)} window."
+    if each.layer.op in ("global_avgpool", "global_maxpool"):
+        return f"It makes one number of each channel's {side(x)} {map_of(x)}."
+    if each.kind == "tokens":
+        cls = whole(each.layer.rule.cls)
+        if whole(x.positions) + cls != y.positions:
+            return ""
+        places = "·".join(map(str, x.spatial))
+        if not cls:
+            return f"It makes a sequence of the {places} = {whole(y.positions):,} positions."
+        verb = "is" if cls == 1 else "are"
+        return (
+            f"It makes a sequence of the positions, before which {counted(cls, 'class token')} {verb} put: "
+            f"{places} + {cls} = {whole(y.positions):,}."
+        )
+    return ""
+
+
+def _conv_role(each: LayerFacts) -> str:
+    x, y = whole(each.shape.channels), whole(each.out.channels)
+    if each.depthwise:
+        said = "It filters each channel by itself and mixes none"
+    elif each.groups > 1:
+        said = f"It mixes channels within {each.groups} groups of {x // each.groups}"
+    elif each.pointwise:
+        changed = f", and squeezes {x} to {y}" if y < x else f", and expands {x} to {y}" if y > x else ""
+        return f"It mixes channels at each position{changed}."
+    else:
+        return f"It looks at {kernel_of(each)} positions in {'all ' if x > 1 else ''}{counted(x, 'channel')} at once."
+    return f"{said}; it looks at {kernel_of(each)} positions." if not each.pointwise else f"{said}."
+
+
+def geometry(each: LayerFacts) -> str:
+    """Say how a window moves, and why the map keeps or changes its size."""
+    window: Any = each.window
+    parts = []
+    if each.kind == "conv":
+        parts.append(f"{counted(each.filters, 'filter')} of {'×'.join(map(str, each.filter))}")
+    parts.append(f"stride {extent(window.stride)}")
+    parts.append(_padding(each.axes))
+    if each.reshapes:
+        follows = f"so {side(each.shape)} becomes {side(each.out)}"
+    else:
+        follows = f"so the {map_of(each.shape)} stays {side(each.out)}"
+    return f"{', '.join(parts)}: {formulas(each.axes)}, {follows}"
+
+
+def _padding(axes: Sequence[Axis]) -> str:
+    sides = [(axis.before, axis.after) for axis in axes]
+    if not any(before or after for before, after in sides):
+        return "no padding"
+    if all(before == after for before, after in sides):
+        return f"padding {extent([before for before, _ in sides])}"
+    words = [f"{before} before and {after} after" for before, after in sides]
+    if len(set(words)) == 1:
+        return f"padding {words[0]}"
+    return "padding " + ", ".join(f"{name} {word}" for name, word in zip(AXES[len(axes)], words, strict=True))
+
+
+def formulas(axes: Sequence[Axis]) -> str:
+    """Write how every axis becomes as long as it is; once where all are alike."""
+    texts = [formula(axis) for axis in axes]
+    if len(set(texts)) == 1:
+        return texts[0]
+    return ", ".join(f"{name} {text}" for name, text in zip(AXES[len(axes)], texts, strict=True))
+
+
+def formula(axis: Axis) -> str:
+    """Write how a window makes an axis of another: ``⌊(224 + 2·3 - 7)/2⌋ + 1 = 112``."""
+    n, m, k, s, d = axis.size, axis.out, axis.kernel, axis.stride, axis.dilation
+    if axis.transposed:
+        cut = _sides(axis, "-")
+        reach = f"{k}" if d == 1 else f"{d}·({k} - 1) + 1"
+        extra = f" + {axis.extra}" if axis.extra else ""
+        return f"({n} - 1)·{s}{cut} + {reach}{extra} = {m}"
+    reach = f"{k}" if d == 1 else f"{d}·({k} - 1) - 1"
+    inside = f"({n}{_sides(axis, '+')} - {reach})/{s}"
+    if not axis.ceil:
+        return f"⌊{inside}⌋ + 1 = {m}"
+    whole_windows = -(-axis.room // s) + 1
+    if whole_windows == m:
+        return f"⌈{inside}⌉ + 1 = {m}"
+    return f"⌈{inside}⌉ + 1 = {whole_windows}, of which the last would lie in the padding and is left out: {m}"
+
+
+def _sides(axis: Axis, sign: str) -> str:
+    if axis.before == axis.after:
+        return f" {sign} 2·{axis.before}" if axis.before else ""
+    return f" {sign} {axis.before} {sign} {axis.after}"
+
+
+# Costs
+
+
+def arithmetic(each: LayerFacts) -> Iterator[str]:
+    """Write a layer's weights and multiply-adds as products."""
+    if each.weights is not None and each.macs is not None:
+        biases = f" + {counted(each.biases, 'bias')}" if each.biases else ""
+        first, *places = each.macs.factors
+        where = "".join(f"·{size}" for size in places)
+        yield f"weights {product(each.weights)}{biases}; multiply-adds {first:,}{where} = {each.macs.value:,}"
+    elif each.kind == "attention":
+        from bneck_cli.questions.explain.attention import arithmetic as of_attention
+
+        yield from of_attention(each)
+    elif each.layer.cost.params or each.layer.cost.macs:
+        yield (
+            f"{counted(whole(each.layer.cost.params), 'parameter')}; "
+            f"{counted(whole(each.layer.cost.macs), 'multiply-add')}"
+        )
