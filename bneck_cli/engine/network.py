@@ -339,4 +339,4 @@ def _flat(nodes: list[tuple[str, Node, int]]) -> Iterator[tuple[str, Node, int]]
         elif isinstance(node, Fork) and not name:
             yield from _flat(_branches(node))
         elif isinstance(node, Layer) or (not isinstance(node, Wire) and children(node)):
-            yield name, node, copies
+            yield name or name_of(node), node, copies

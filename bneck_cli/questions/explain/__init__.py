@@ -53,7 +53,7 @@ def explain(program: Program, settings: Settings = Settings(), at: str | None = 
         )
     if at is None and program.block is None:
         return _network(analysis)
-    return _part(analysis, program, settings, at)
+    return _part(analysis, at)
 
 
 def _explanation(title: str, sections: Iterable[tuple[str, Iterable[str]]]) -> Explanation:
@@ -61,14 +61,14 @@ def _explanation(title: str, sections: Iterable[tuple[str, Iterable[str]]]) -> E
     return Explanation(title, tuple(section for section in made if section.lines))
 
 
-def _part(analysis: Analysis, program: Program, settings: Settings, at: str | None) -> Explanation:
+def _part(analysis: Analysis, at: str | None) -> Explanation:
     """Explain a block, or a part of a network."""
     subject = found(analysis, at)
     node = subject.node
     name = inner(node).name if isinstance(node, Series) else node.op if isinstance(node, Layer) else ""
     name = name or subject.path or analysis.name
     title = f"{name} · {subject.arrives} to {node.out}" + (f" · {subject.path} of {analysis.name}" if at else "")
-    facts = None if isinstance(node, Layer) else compared.compare(name, program, settings, subject)
+    facts = None if isinstance(node, Layer) else compared.compare(name, analysis.program, analysis.settings, subject)
     return _explanation(
         title,
         [

@@ -9,8 +9,8 @@ from bneck_cli.engine.network import Fork, Layer, Series, Wire, children, entrie
 from bneck_cli.errors import listed
 from bneck_cli.flow.follow import Follow
 from bneck_cli.flow.receptive import Sight, reaches
-from bneck_cli.questions.explain.facts import Product, Sums, arriving, forks, sums_of, whole
-from bneck_cli.questions.explain.place import begins_elsewhere, copies_at, way_to
+from bneck_cli.questions.explain.facts import Product, Sums, arriving, forks, is_identity, sums_of, taken, whole
+from bneck_cli.questions.explain.place import copies_at, way_to
 from bneck_cli.questions.explain.sentences import (
     counted,
     extent,
@@ -53,7 +53,7 @@ def summary(name: str, subject: Subject) -> Iterator[str]:
 
 def _shortcuts(subject: Subject) -> Iterator[str]:
     sums = [fork for fork in forks(subject.node) if fork.kind == "residual"]
-    if len(sums) > 1 and all(_is_identity(fork.branches[1]) for fork in sums) and _once(subject, sums):
+    if len(sums) > 1 and all(is_identity(fork.branches[1]) for fork in sums) and _once(subject, sums):
         yield (
             f"In it {len(sums)} sums add what came into a part to what the part makes of it: their shortcuts are the "
             "identity and cost nothing."
@@ -63,10 +63,10 @@ def _shortcuts(subject: Subject) -> Iterator[str]:
     where = "Its result" if _spans(subject.node, sums[0]) else "Within it, the result of a part"
     came = "what came in" if where == "Its result" else "what came into the part"
     shortcut = sums[0].branches[1]
-    if _is_identity(shortcut):
+    if is_identity(shortcut):
         yield f"{where} is added to {came}: the shortcut is the identity and costs nothing."
         return
-    if begins_elsewhere(shortcut) or not any(entry.layer.op == "conv" for entry in entries(shortcut)):
+    if taken(shortcut) or not any(entry.layer.op == "conv" for entry in entries(shortcut)):
         return
     there, out = arriving(shortcut), shortcut.out
     reason = f", since {there} and {out} cannot be added" if there != out else ""
@@ -74,10 +74,6 @@ def _shortcuts(subject: Subject) -> Iterator[str]:
         f"{where} is added to a projection of {came}{reason}: {counted(whole(shortcut.cost.params), 'parameter')}, "
         f"{counted(whole(shortcut.cost.macs), 'multiply-add')}."
     )
-
-
-def _is_identity(side_branch: Node) -> bool:
-    return not any(entry.layer.op not in ("identity", "dropout", "droppath") for entry in entries(side_branch))
 
 
 def _once(subject: Subject, sums: list[Fork]) -> bool:
@@ -108,9 +104,8 @@ def copies(subject: Subject, analysis: Analysis) -> Iterator[str]:
         cost = subject.stage.cost
         own = held[0].node.cost
         if number == 1:
-            yield f"{subject.stage_path} is this one block."
             return
-        said = f"{subject.stage_path} is {number:,} blocks in a row"
+        said = f"{subject.stage_path} repeats its block {number:,} times"
         if len(held) == 1:
             said += ", all alike; explained here is one of them"
         else:
@@ -216,9 +211,9 @@ def stride(subject: Subject) -> Iterator[str]:
     if not windows or any(each.kind == "transposed" for each in windows):
         return
     if not stepping:
-        yield f"The stride is 1 in {'every layer' if len(windows) > 1 else 'the only window'}: no position is skipped."
+        yield f"The stride is 1 in {'every window' if len(windows) > 1 else 'the only window'}: no position is skipped."
         wide = [each for each in windows if set(each.kernel) != {1}]
-        if wide and all(not each.reshapes for each in windows):
+        if wide and all(each.out.spatial == wide[0].out.spatial and not each.reshapes for each in windows):
             narrow = " A window of one position needs none." if len(wide) < len(windows) else ""
             yield f"Padding keeps the {map_of(subject.node.out)} at {side(wide[0].out)} in {_named(wide)}.{narrow}"
         return
@@ -349,12 +344,13 @@ def changed(path: str, each: LayerFacts) -> str:
 
 def sight(analysis: Analysis, subject: Subject) -> Iterator[str]:
     """Say what a position of the result sees, of the block's input and of the network's."""
-    if isinstance(subject.node, Series) and subject.node.out.spatial and not begins_elsewhere(subject.node):
+    if isinstance(subject.node, Series) and subject.node.out.spatial and not taken(subject.node):
         own = analysis._replace(root=subject.node, inputs={"input": subject.node.shape})
         follow = Follow(own, Sight())
         reach: Any = follow.value(follow.run(follow.part, follow.inputs)[follow.part.outs[0]])
-        if reach.known:
-            gated = "; its gate sees all of it" if any(fork.kind == "scale" for fork in forks(subject.node)) else ""
+        scales = [fork for fork in forks(subject.node) if fork.kind == "scale"]
+        if reach.known and all(_sees_all(fork) for fork in scales):
+            gated = "; its gate sees all of it" if scales else ""
             yield f"A position of the result spans {_positions(reach)} of what arrives{gated}."
     if not subject.path:
         return
@@ -367,7 +363,13 @@ def sight(analysis: Analysis, subject: Subject) -> Iterator[str]:
         found = None
     if found is not None and found.known:
         jump = extent([axis.jump for axis in found.axes])
-        yield f"Of the network's input it spans {_positions(found)}, and neighbours are {jump} apart there."
+        gated = " through windows alone" if any(entry.layer.op == "scale" for entry in entries(analysis.root)) else ""
+        yield f"Of the network's input it spans {_positions(found)}{gated}, and neighbours are {jump} apart there."
+
+
+def _sees_all(gate: Fork) -> bool:
+    """Tell whether a gate looks at the whole map."""
+    return any(entry.layer.op in ("global_avgpool", "global_maxpool") for entry in entries(gate.branches[0]))
 
 
 def _positions(reach: Any) -> str:

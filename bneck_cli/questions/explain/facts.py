@@ -27,6 +27,9 @@ NORMS = {
     "rmsnorm": "RMS norm",
 }
 
+SAME = frozenset({"identity", "dropout", "droppath"})
+"""Layers that hand on what arrives, as it is, at inference."""
+
 
 class Product(NamedTuple):
     """A value and the factors that it is the product of."""
@@ -276,13 +279,29 @@ def sums_of(layers: Iterable[LayerFacts]) -> tuple[list[Sums], list[Sums]]:
 # Structure
 
 
+def taken(node: Node) -> list[Wire]:
+    """List the ``from`` with which a node begins: it works on the last of these tensors, and not on what arrives."""
+    if isinstance(node, Wire):
+        return [node] if node.kind == "from" else []
+    wires: list[Wire] = []
+    for run in node.runs if isinstance(node, Series) else ():
+        wires += taken(run.node)
+        if not isinstance(run.node, Wire):
+            break
+    return wires
+
+
 def arriving(node: Node) -> Shape:
-    """Return the shape of the tensor on which a node begins; where it begins with ``from``, that is the named one."""
-    while isinstance(node, Series):
-        if not node.runs:
-            return node.shape
-        node = node.runs[0].node
-    return node.out if isinstance(node, Wire) else node.shape
+    """Return the shape of the tensor on which a node works first."""
+    wires = taken(node)
+    return wires[-1].out if wires else node.shape
+
+
+def is_identity(node: Node) -> bool:
+    """Tell whether a branch hands on what arrives, as it is."""
+    if isinstance(node, Series):
+        return all(is_identity(run.node) for run in node.runs)
+    return node.kind == "as" if isinstance(node, Wire) else isinstance(node, Layer) and node.op in SAME
 
 
 def forks(node: Node) -> Iterator[Fork]:

@@ -88,7 +88,7 @@ def repeats(analysis: Analysis) -> list[Stage]:
         if not isinstance(node, Series) or child.idle or child.copies > 1 or inner(node).kind != "repeat":
             continue
         runs = inner(node).runs
-        again = runs[-1].node if len(runs) > 1 or runs[-1].copies > 1 else None
+        again = runs[-1].node if len(runs) == 2 or (len(runs) == 1 and runs[0].copies > 1) else None
         if isinstance(again, Layer):
             continue
         found.append(Stage(child.label, sum(run.copies for run in runs), again, node.out, node.cost))
@@ -160,29 +160,33 @@ def concentration(analysis: Analysis) -> Iterator[str]:
     reach = receptive_field(analysis)
     if reach.known and len(analysis.inputs) == 1:
         size = "×".join(str(axis.size) for axis in reach.axes)
+        gated = " through windows alone" if any(entry.layer.op == "scale" for entry in running) else ""
         yield (
-            f"A position of the last map spans {size} positions of the input, which has "
+            f"A position of the last map spans {size} positions of the input{gated}, which has "
             f"{side(next(iter(analysis.inputs.values())))}."
         )
 
 
 def gates(analysis: Analysis) -> Iterator[str]:
     """Add up what the network's gates cost."""
-    inside = [
-        (entry, entry.path[: f".{entry.path}.".index(".gate") + len("gate")])
-        for entry in entries(analysis.root)
-        if not entry.idle and any(word.rstrip("0123456789") == "gate" for word in entry.path.split("."))
-    ]
-    params = sum(entry.copies * whole(entry.layer.cost.params) for entry, _ in inside)
-    macs = sum(entry.copies * whole(entry.layer.cost.macs) for entry, _ in inside)
-    number = sum(entry.copies for entry in entries(analysis.root) if entry.layer.op == "scale" and not entry.idle)
-    if not params or not macs:
+    running = [entry for entry in entries(analysis.root) if not entry.idle]
+    inside = [entry for entry in running if any(_is_gate(word) for word in entry.path.split("."))]
+    params = sum(entry.copies * whole(entry.layer.cost.params) for entry in inside)
+    macs = sum(entry.copies * whole(entry.layer.cost.macs) for entry in inside)
+    scales = [entry for entry in running if entry.layer.op == "scale"]
+    number = sum(entry.copies for entry in scales)
+    if not params or not macs or any(entry.layer.inputs[1].positions != 1 for entry in scales):
         return
     yield (
         f"Its {counted(number, 'gate')} (squeeze-and-excitation) hold {params:,} parameters, "
         f"{percent(params, whole(analysis.cost.params))} of all, and take {macs:,} multiply-adds, "
         f"{percent(macs, whole(analysis.cost.macs))}."
     )
+
+
+def _is_gate(word: str) -> bool:
+    """Tell whether a word of a path is a gate's, numbered or not."""
+    return word.rstrip("0123456789") == "gate"
 
 
 def variants(stem: str) -> Iterator[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bneck_cli.engine.network import Entry, Layer, Series, Wire, at_path, children, entries, inner
+from bneck_cli.engine.network import Entry, Layer, Series, at_path, children, entries, inner
 from bneck_cli.flow.follow import Follow
-from bneck_cli.questions.explain.facts import LayerFacts, arriving, facts_of
+from bneck_cli.questions.explain.facts import LayerFacts, arriving, facts_of, taken
 
 if TYPE_CHECKING:
     from bneck_cli.engine.analysis import Analysis
@@ -106,8 +106,8 @@ def way_to(analysis: Analysis, subject: Subject) -> list[tuple[str, LayerFacts]]
     way: Way = None
     for visit in follow.visits(last=False):
         if visit.path == wanted:
-            place = 1 if begins_elsewhere(subject.node) else 0
-            way = visit.entering[place] if place < len(visit.entering) else None
+            place = len(taken(subject.node))
+            way = visit.entering[place] if place < 2 else None
             break
     if way is None:
         return None
@@ -145,10 +145,3 @@ def copies_at(analysis: Analysis, subject: Subject) -> tuple[str, int]:
         walked.append(child.label)
         node, copies = child.node, child.copies
     return ".".join(walked), copies
-
-
-def begins_elsewhere(node: Node) -> bool:
-    """Tell whether a part begins with ``from``: not with what arrives, but with a tensor that it takes by name."""
-    while isinstance(node, Series) and node.runs:
-        node = node.runs[0].node
-    return isinstance(node, Wire)
