@@ -579,3 +579,11 @@ def test_the_way_of_a_map_is_that_of_its_tensors(seed: int) -> None:
             assert int(there[1] or there[2]) == size
             size = int(re.findall(r"(\d+)\.$|to (\d+)×", line)[-1][0] or re.findall(r"to (\d+)×", line)[-1])
         assert lines[-1].startswith(f"So {size}×{size}")
+
+
+def test_variants_are_those_of_the_library_alone() -> None:
+    """A file that bears the name of one of the library's networks, and is another, is no variant of any."""
+    own = "name: own\ninput: 3 x 8 x 8\nnet: conv 3x3 8 -> relu\n"
+    assert not lines_of(explain(resolve(Source("resnet50.yaml", own))), "Others in the library")
+    assert not lines_of(explain(load("resnet50"), Settings(input="192x192")), "Others in the library")
+    assert lines_of(explain(load("resnet50_v1")), "Others in the library")[0].startswith("`resnet50` is ResNet-50: ")

@@ -99,7 +99,7 @@ def _network(analysis: Analysis) -> Explanation:
             ("Its stages", network.stages(analysis)),
             ("Why they are so", network.design(analysis)),
             ("Where the cost is", (*network.concentration(analysis), *network.gates(analysis))),
-            ("Others in the library", network.variants(stem)),
+            ("Others in the library", network.variants(analysis, stem)),
         ],
     )
 

@@ -18,10 +18,10 @@ from bneck_cli.questions.explain.block import is_bottleneck
 from bneck_cli.questions.explain.facts import NORMS, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from bneck_cli.engine.analysis import Analysis
-    from bneck_cli.engine.network import Series, Size
+    from bneck_cli.engine.network import Layer, Series, Size
     from bneck_cli.language.library import Program
     from bneck_cli.questions.explain.place import Subject
 
@@ -81,6 +81,8 @@ def compare(name: str, program: Program, asked: Settings, subject: Subject) -> C
         return None
     if node.shape != node.out or len(node.out.spatial) != 2 or (subject.path and not _is_plain_step(subject)):
         return None
+    if not _convolves(each.layer for each in subject.layers):
+        return None
     values = () if subject.path else tuple(pair for pair in asked.values if pair[0] != "channels")
     settings = Settings(channels=str(width), input="x".join(map(str, node.out.spatial)))
     other = PLAIN if name != PLAIN else OTHER
@@ -111,18 +113,25 @@ def _is_plain_step(subject: Subject) -> bool:
 def _form(program: Program, settings: Settings) -> tuple[Analysis, Form | None]:
     """Analyse a block, and write its weights as a constant times C²; None where they are not, or it does other work."""
     analysis = analyze_program(program, settings)
-    layers = [entry.layer for entry in entries(analysis.root)]
-    looks = [layer for layer in layers if layer.rule is not None and layer.rule.part == "conv"]
-    works = all(layer.op in WORK or (layer.rule is not None and layer.rule.part == "activation") for layer in layers)
-    if not works or not any(set(layer.rule.geometry(layer.shape).kernel) != {1} for layer in looks):
-        return analysis, None
-    if any(getattr(layer.rule, "bias", False) for layer in looks):
+    if not _convolves(entry.layer for entry in entries(analysis.root)):
         return analysis, None
     try:
         symbolic = analyze_program(program, settings._replace(channels="C"))
     except BneckError:
         return analysis, None
     return analysis, _square(weights(symbolic))
+
+
+def _convolves(layers: Iterable[Layer]) -> bool:
+    """Tell whether layers are convolutions without biases, one of them of a wide window, and what goes with them."""
+    wide = False
+    for layer in layers:
+        activates = layer.rule is not None and layer.rule.part == "activation"
+        if (layer.op not in WORK and not activates) or getattr(layer.rule, "bias", False):
+            return False
+        if layer.rule is not None and layer.rule.part == "conv":
+            wide = wide or set(layer.rule.geometry(layer.shape).kernel) != {1}
+    return wide
 
 
 def _square(size: Size) -> Form | None:

@@ -189,19 +189,19 @@ def _is_gate(word: str) -> bool:
     return word.rstrip("0123456789") == "gate"
 
 
-def variants(stem: str) -> Iterator[str]:
-    """Say which other networks of the library are variants of this one, and what they change."""
+def variants(own: Analysis, stem: str) -> Iterator[str]:
+    """Say which other networks of the library are variants of this one, if it is as it stands there, and how."""
     names = network_names()
-    if stem not in names:
-        return
     base = next((name for name in names if stem == name or stem.startswith(f"{name}_")), stem)
-    for name in names:
-        if name == stem or not (name == base or name.startswith(f"{base}_")):
-            continue
-        try:
-            other = analyze_program(load(name))
-            own = analyze_program(load(stem))
-        except BneckError:  # a file of the library that is not as it was shipped
+    others = [name for name in names if name != stem and (name == base or name.startswith(f"{base}_"))]
+    try:
+        if stem not in names or not others or analyze_program(load(stem)).cost != own.cost:
+            return
+        found = [(name, analyze_program(load(name))) for name in others]
+    except BneckError:  # a file beside the command bears the name of one of the library's
+        return
+    for name, other in found:
+        if other.inputs != own.inputs:
             continue
         changes = [
             _changed(noun, whole(getattr(other.cost, field)), whole(getattr(own.cost, field)))
