@@ -337,11 +337,17 @@ def footprint(
             autocompletion=completion.OPTIMIZERS,
         ),
     ] = "adam",
+    attention: Annotated[
+        str, typer.Option(help="Scores of attention: fused (never written), plain, or usual (plain within windows).")
+    ] = "usual",
+    inplace: Annotated[
+        bool, typer.Option("--inplace", help="Activations write over what they take, where PyTorch can.")
+    ] = False,
     layers: Annotated[bool, typer.Option("--layers", help="Every layer, not stages alone.")] = False,
     format: DataFormatOption = None,
     output: OutputOption = None,
 ) -> None:
-    """Say what a design costs beside weights and multiply-adds: activations, memory, bytes moved, time."""
+    """Say what a design costs beside weights and multiply-adds: tensors, memory, bytes moved, time."""
     from bneck_cli.engine.analysis import analyze_program
     from bneck_cli.language.library import load
     from bneck_cli.questions.footprint import footprint as measured
@@ -349,7 +355,7 @@ def footprint(
 
     chosen = check_format(format, output)
     analysis = analyze_program(load(spec), settings(input, channels, None, set, None, batch))
-    found = measured(analysis, dtype, device, optimizer)
+    found = measured(analysis, dtype, device, optimizer, attention, inplace)
     put(report(found, layers), chosen, output)
 
 

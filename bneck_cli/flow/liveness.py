@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.data.devices import DTYPES
 from bneck_cli.engine.network import Child, Fork, Layer, Series, Wire, children
+from bneck_cli.engine.operations import operations
 from bneck_cli.errors import BneckError
+from bneck_cli.flow.saved import overwriting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,9 +23,12 @@ if TYPE_CHECKING:
     from bneck_cli.engine.network import Node
     from bneck_cli.sizes.shape import Shape
 
-VIEWS = frozenset({"flatten", "identity", "dropout", "droppath"})
-"""Layers that give the tensor that they take: nothing is read, nothing written."""
 NEEDS_NUMBERS = "give --input 3x224x224"
+
+
+def is_view(node: Node) -> bool:
+    """Whether a layer gives at inference the tensor that it takes, or a part of it: nothing is read or written."""
+    return isinstance(node, Layer) and node.rule is not None and (node.rule.view or node.rule.view_at_inference)
 
 
 class Tensor(NamedTuple):
@@ -77,14 +82,14 @@ class Moment(NamedTuple):
     alive: tuple[tuple[int, int], ...]
 
 
-def peak(analysis: Analysis, dtype: str = "fp32") -> Peak:
-    """Find the largest sum of tensors alive at inference, and where it is.
+def peak(analysis: Analysis, dtype: str = "fp32", inplace: bool = False) -> Peak:
+    """Find the largest sum of tensors alive at inference, and where it is; ``inplace`` activations write no new one.
 
     Raises BneckError where sizes are symbolic.
     """
     if not isinstance(analysis.batch, int):
         raise BneckError("the peak of memory needs numbers", hint="give --batch 1")
-    walk = _Walk()
+    walk = _Walk(overwriting(operations(analysis)) if inplace else set())
     moment = _largest(analysis, walk)
     width = analysis.batch * DTYPES[dtype]
     names = list(analysis.inputs)
@@ -101,7 +106,7 @@ def peak_elements(analysis: Analysis) -> int:
 
     Raises BneckError where sizes are symbolic.
     """
-    return _largest(analysis, _Walk()).size
+    return _largest(analysis, _Walk(set())).size
 
 
 def _largest(analysis: Analysis, walk: _Walk) -> Moment:
@@ -128,7 +133,8 @@ def _tensor(plan: Plan, shape: Shape, born: int) -> int:
 class _Walk:
     """What is known of the nodes met so far, each by its identity: nodes are shared, and may be large to compare."""
 
-    def __init__(self) -> None:
+    def __init__(self, over: set[int]) -> None:
+        self.over = over
         self.plans: dict[tuple[int, int], Plan] = {}
         self.moments: dict[tuple[int, bool], Moment] = {}
         self.counts: dict[int, int] = {}
@@ -179,7 +185,7 @@ class _Walk:
         if isinstance(node, Wire):
             return self.wire(node, flow, scope)
         if isinstance(node, Layer):
-            if node.rule is not None and node.op in VIEWS:
+            if is_view(node) or id(node) in self.over:
                 return flow
             return self.write(plan, node.out, (flow,), at)
         if any(self.wires(node)):

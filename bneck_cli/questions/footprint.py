@@ -11,7 +11,8 @@ from bneck_cli.data.devices import DTYPES, Device, load_device
 from bneck_cli.engine.network import Layer
 from bneck_cli.engine.network import entries as executed
 from bneck_cli.errors import BneckError, listed, nearest
-from bneck_cli.flow.liveness import NEEDS_NUMBERS, VIEWS, Peak, peak
+from bneck_cli.flow.liveness import NEEDS_NUMBERS, Peak, is_view, peak
+from bneck_cli.flow.saved import ATTENTION, saved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,19 +23,23 @@ if TYPE_CHECKING:
 
 OPTIMIZERS = {"sgd": 0, "momentum": 1, "adam": 2}
 """Values that an optimizer remembers for each parameter."""
-TRAINING_VIEWS = VIEWS - {"dropout", "droppath"}
 STATE_BYTES = 4
-SUMMED = ("params", "buffers", "macs", "activations", "weights", "moved")
+TOO_LONG = "the estimate of time is more seconds than a number holds (1.8e308)"
+
+SUMMED = ("params", "buffers", "macs", "written", "weights", "moved")
 
 RULES = {
     "memory": (
         "a tensor is alive from the layer that writes it to the last layer that reads it, and an output of the network "
-        "to the end; every layer writes a new tensor (none works in place, none is fused with another), but flatten "
-        "and dropout, which are views, and the slices of a split; what a layer needs inside itself is not counted"
+        "to the end; every layer writes a new tensor (with --inplace activations write over what they take; none is fused "
+        "with another), but flatten, take and dropout, which are views, and the slices of a split; what a layer needs "
+        "inside itself is not counted; weights of heads that do not run are in memory too"
     ),
     "training": (
-        "weights, gradients as wide as they are, the optimizer's state in fp32 (fp64 for fp64), and once each the "
-        "input and every tensor that a layer writes (dropout's too, and those of heads that run in training alone)"
+        "weights, gradients as wide as they are, the optimizer's state in fp32 (fp64 for fp64), and the tensors that "
+        "PyTorch's autograd saves for the backward pass, each once: what convolutions, linear layers, norms and most "
+        "activations take, what relu, sigmoid and softmax give, both factors of a product, a norm's statistics, the "
+        "place of each maximum (8 bytes) and dropout's mask (1); heads that run in training alone are part of it"
     ),
     "moved": (
         "each layer reads its inputs and its weights once and writes its output once; "
@@ -54,8 +59,8 @@ RULES = {
 class Item(NamedTuple):
     """One executed layer: what it holds, writes and moves, each figure for one of its ``copies`` and for the batch.
 
-    ``params`` and ``buffers`` are elements, ``activations`` those that are written; ``weights`` and ``moved`` are
-    bytes. ``seconds`` is an estimate, None without a device; ``bound`` says what takes the longer.
+    ``params`` and ``buffers`` are elements, ``written`` those that it writes; ``weights`` and ``moved`` are bytes.
+    ``seconds`` is an estimate, None without a device; ``bound`` says what takes the longer.
     """
 
     path: str
@@ -66,7 +71,7 @@ class Item(NamedTuple):
     params: Size
     buffers: Size
     macs: Size
-    activations: Size
+    written: Size
     weights: Size
     moved: Size
     seconds: float | None
@@ -84,7 +89,7 @@ class Totals(NamedTuple):
     params: Size = 0
     buffers: Size = 0
     macs: Size = 0
-    activations: Size = 0
+    written: Size = 0
     weights: Size = 0
     moved: Size = 0
     seconds: float | None = None
@@ -104,24 +109,26 @@ class Totals(NamedTuple):
 
 
 class Training(NamedTuple):
-    """Memory of training in bytes, by what it is for."""
+    """Memory of training in bytes, by what it is for; ``saved`` are the tensors kept for the backward pass."""
 
     weights: Size
     buffers: Size
     gradients: Size
     state: Size
-    activations: Size
+    saved: Size
 
     @property
     def total(self) -> Size:
         """All of it."""
-        return self.weights + self.buffers + self.gradients + self.state + self.activations
+        return self.weights + self.buffers + self.gradients + self.state + self.saved
 
 
 class Footprint(NamedTuple):
     """What a design costs, for a data type, an optimizer and perhaps a device.
 
-    ``peak`` is None where sizes are symbolic, ``training`` for a data type that does not train.
+    ``idle`` are bytes of weights and buffers in heads that do not run, which are in memory all the same.
+    ``attention`` is fused, plain or usual. ``peak`` is None where sizes are symbolic, ``training`` for a data type that
+    does not train.
     """
 
     analysis: Analysis
@@ -132,6 +139,9 @@ class Footprint(NamedTuple):
     total: Totals
     peak: Peak | None
     training: Training | None
+    idle: Size = 0
+    attention: str = "usual"
+    inplace: bool = False
 
     @property
     def width(self) -> int:
@@ -141,25 +151,41 @@ class Footprint(NamedTuple):
     @property
     def inference(self) -> Size | None:
         """Bytes at the peak of inference: weights, buffers and the tensors alive."""
-        return None if self.peak is None else self.total.weights + self.peak.bytes
+        return None if self.peak is None else self.total.weights + self.idle + self.peak.bytes
 
 
 def intensity(macs: Size, moved: Size) -> float | None:
     """Divide operations, 2 for each multiply-add, by bytes; None where nothing moves or sizes are symbolic."""
     if not isinstance(macs, int) or not isinstance(moved, int) or moved == 0:
         return None
-    return 2 * macs / moved
+    try:
+        return 2 * macs / moved
+    except OverflowError:
+        return None
 
 
 def footprint(
-    analysis: Analysis, dtype: str = "fp32", device: str | Device | None = None, optimizer: str = "adam"
+    analysis: Analysis,
+    dtype: str = "fp32",
+    device: str | Device | None = None,
+    optimizer: str = "adam",
+    attention: str = "usual",
+    inplace: bool = False,
 ) -> Footprint:
     """Work out memory, bytes moved and, on a device, time.
 
-    Raises BneckError for an unknown data type, optimizer or device, for a device without a peak for the data type,
-    and for a device where sizes are symbolic.
+    ``attention`` says whether scores are written (plain) or not (fused); the usual is as torchvision's networks have
+    it: fused over all positions, plain within windows. With ``inplace`` activations write over what they take.
+
+    Raises BneckError for an unknown data type, optimizer, attention or device, for a device without a peak for the
+    data type, and for a device where sizes are symbolic.
     """
-    for option, word, known in (("--dtype", dtype, DTYPES), ("--optimizer", optimizer, OPTIMIZERS)):
+    words: tuple[tuple[str, str, Iterable[str]], ...] = (
+        ("--dtype", dtype, DTYPES),
+        ("--optimizer", optimizer, OPTIMIZERS),
+        ("--attention", attention, ATTENTION),
+    )
+    for option, word, known in words:
         if word not in known:
             hint = nearest(word, known) or f"it is one of {listed(known)}"
             raise BneckError(f"{option}: unknown '{word}'", hint=hint)
@@ -176,15 +202,25 @@ def footprint(
         if not numbers:
             raise BneckError("an estimate of time needs numbers", hint=NEEDS_NUMBERS)
     items = tuple(_item(entry, analysis.batch, dtype, device) for entry in run)
+    total = added(items)
+    if total.seconds == float("inf"):
+        raise BneckError(TOO_LONG)
+    idle: Size = 0
+    for entry in executed(analysis.root):
+        if entry.idle:
+            idle = idle + (entry.layer.cost.params + _buffers(entry.layer)) * (entry.copies * width)
     return Footprint(
         analysis,
         dtype,
         optimizer,
         device,
         items,
-        added(items),
-        peak(analysis, dtype) if numbers else None,
-        _training(analysis, width, OPTIMIZERS[optimizer]) if dtype != "int8" else None,
+        total,
+        peak(analysis, dtype, inplace) if numbers else None,
+        _training(analysis, width, OPTIMIZERS[optimizer], attention, inplace) if dtype != "int8" else None,
+        idle,
+        attention,
+        inplace,
     )
 
 
@@ -208,36 +244,41 @@ def added(items: Iterable[Item]) -> Totals:
             figures[name] = value + getattr(item, name) * item.copies
         if item.seconds is not None:
             timed = True
-            seconds += item.seconds * item.copies
-            compute += item.seconds * item.copies if item.bound == "compute" else 0.0
+            try:
+                spent = item.seconds * item.copies
+            except OverflowError:
+                raise BneckError(TOO_LONG) from None
+            seconds += spent
+            compute += spent if item.bound == "compute" else 0.0
     return Totals(**figures, seconds=seconds if timed else None, compute_seconds=compute)
 
 
 def _item(entry: Entry, batch: Size, dtype: str, device: Device | None) -> Item:
     """Work a layer's figures out; a view holds, reads and writes nothing."""
     layer, width = entry.layer, DTYPES[dtype]
-    view = layer.rule is not None and layer.op in VIEWS
+    view = is_view(layer)
     cost = layer.cost
     stored = _buffers(layer)
     macs = cost.macs * batch
-    activations: Size = 0 if view else layer.out.elements * batch
+    written: Size = 0 if view else layer.out.elements * batch
     weights = (cost.params + stored) * width
     moved: Size = 0
     if not view:
         read: Size = 0
         for tensor in layer.inputs:
             read = read + tensor.elements * batch
-        moved = (read + activations) * width + weights
+        moved = (read + written) * width + weights
     seconds, bound = None, ""
     if device is not None:
-        assert isinstance(macs, int)
-        assert isinstance(moved, int)
-        computing, moving = 2 * macs / device.peak(dtype), moved / device.bandwidth
+        try:
+            computing, moving = 2 * macs / device.peak(dtype), moved / device.bandwidth  # type: ignore[operator]
+        except OverflowError:
+            raise BneckError(TOO_LONG) from None
         seconds = max(computing, moving)
         bound = "" if not seconds else "compute" if computing > moving else "memory"
     path, copies, text = entry.path, entry.copies, layer.text
     return Item(
-        path, layer.op, text, copies, layer.out, cost.params, stored, macs, activations, weights, moved, seconds, bound
+        path, layer.op, text, copies, layer.out, cost.params, stored, macs, written, weights, moved, seconds, bound
     )
 
 
@@ -245,22 +286,16 @@ def _buffers(layer: Layer) -> Size:
     return layer.rule.buffers(layer.shape) if layer.rule is not None else 0
 
 
-def _training(analysis: Analysis, width: int, remembered: int) -> Training:
+def _training(analysis: Analysis, width: int, remembered: int, attention: str, inplace: bool) -> Training:
     """Add up what training holds; heads that run in training alone are part of it."""
-    kept: Size = 0
-    for shape in analysis.inputs.values():
-        kept = kept + shape.elements
     buffers: Size = 0
     for entry in executed(analysis.root):
-        layer = entry.layer
-        buffers = buffers + _buffers(layer) * entry.copies
-        if layer.rule is None or layer.op not in TRAINING_VIEWS:
-            kept = kept + layer.out.elements * entry.copies
+        buffers = buffers + _buffers(entry.layer) * entry.copies
     params = analysis.cost.params
     return Training(
-        params * width,
-        buffers * width,
-        params * width,
-        params * (remembered * max(STATE_BYTES, width)),
-        kept * (width * analysis.batch),
+        weights=params * width,
+        buffers=buffers * width,
+        gradients=params * width,
+        state=params * (remembered * max(STATE_BYTES, width)),
+        saved=saved(analysis, attention, inplace).bytes(analysis.batch, width),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bneck_cli.flow.saved import ATTENTION
 from bneck_cli.questions.analyze import describe_input, requirements
 from bneck_cli.questions.footprint import RULES, added, unfolded
 from bneck_cli.report import Column, Facts, Records, Report, Row, Table
@@ -90,7 +91,7 @@ def _cells(label: str, out: Shape | None, copies: int, figures: Totals, footprin
         out,
         copies if copies > 1 else None,
         Bytes(figures.weights),
-        Bytes(figures.activations * footprint.width),
+        Bytes(figures.written * footprint.width),
         Bytes(figures.moved),
         None if figures.intensity is None else f"{figures.intensity:,.1f}",
         Seconds(figures.seconds),
@@ -102,22 +103,23 @@ def _summary(footprint: Footprint) -> Iterator[tuple[str, str]]:
     """State the totals, each with its heading."""
     total, width = footprint.total, footprint.width
     buffers = f", of which {Bytes(total.buffers * width).exactly()} buffers" if total.buffers != 0 else ""
-    yield "weights", Bytes(total.weights).exactly() + buffers
-    yield "activations", f"{people(total.activations)} elements, {Bytes(total.activations * width).exactly()}"
+    idle = f"; and {Bytes(footprint.idle).exactly()} in heads that do not run" if footprint.idle != 0 else ""
+    yield "weights", Bytes(total.weights).exactly() + buffers + idle
+    yield "tensors written", f"{people(total.written)} elements, {Bytes(total.written * width).exactly()}"
     if footprint.peak is None or footprint.inference is None:
         yield "peak memory at inference", "needs numbers: give --input 3x224x224"
     else:
         peak = footprint.peak
         tensors = ", ".join(f"{tensor.path} {Bytes(tensor.bytes)}" for tensor in peak.tensors)
         at = f" at {peak.path}" if peak.path else ""
-        held = f"weights {Bytes(total.weights)} and tensors {Bytes(peak.bytes).exactly()}, which are {tensors}"
+        held = f"weights {Bytes(total.weights + footprint.idle)} and tensors {Bytes(peak.bytes).exactly()}, which are {tensors}"
         yield "peak memory at inference", f"{Bytes(footprint.inference).exactly()}{at}: {held}"
     if footprint.training is None:
         yield "memory of training", f"none: {footprint.dtype} does not train"
     else:
         parts = footprint.training
         named = {"weights": parts.weights + parts.buffers, "gradients": parts.gradients, "state": parts.state}
-        named["activations"] = parts.activations
+        named["tensors saved"] = parts.saved
         said = ", ".join(f"{name} {Bytes(size)}" for name, size in named.items() if size != 0)
         yield "memory of training", f"{Bytes(parts.total).exactly()} with {footprint.optimizer}: {said}"
     if footprint.device and total.seconds is not None:
@@ -135,7 +137,7 @@ def _rules(footprint: Footprint) -> Iterator[tuple[str, str]]:
         if (name != "estimate" or footprint.device) and (name != "training" or footprint.training):
             yield name, words
     if any(item.op == "attention" for item in footprint.items):
-        yield "attention", "its queries, keys, values and scores are inside one layer, and are not counted as memory"
+        yield "attention", f"{ATTENTION[footprint.attention]}; its inner tensors count in training, and not in the peak"
     if footprint.device:
         device = footprint.device
         unit = "OPS" if footprint.dtype == "int8" else "FLOPS"
@@ -153,7 +155,7 @@ def _rate(value: int, unit: str) -> str:
 # Data
 
 HEADER = (
-    "path", "op", "out_channels", "out_height", "out_width", "params", "buffers", "macs", "activations",
+    "path", "op", "out_channels", "out_height", "out_width", "params", "buffers", "macs", "written",
     "weight_bytes", "moved_bytes",
 )  # fmt: skip
 
@@ -174,7 +176,7 @@ def _records(footprint: Footprint) -> Records:
 
 def _row(item: Item, footprint: Footprint) -> list[Any]:
     row: list[Any] = [item.path, item.op, *_three(item.out)]
-    row += [item.params, item.buffers, item.macs, item.activations, item.weights, item.moved]
+    row += [item.params, item.buffers, item.macs, item.written, item.weights, item.moved]
     return [*row, item.seconds, item.bound] if footprint.device else row
 
 
@@ -187,6 +189,9 @@ def _data(footprint: Footprint, full: bool) -> dict[str, Any]:
         "batch": analysis.batch,
         "dtype": footprint.dtype,
         "optimizer": footprint.optimizer,
+        "attention": footprint.attention,
+        "inplace": footprint.inplace,
+        "idle_weight_bytes": footprint.idle,
         "device": _device(footprint),
         "rules": dict(_rules(footprint)),
         "totals": _figures(total),
@@ -220,7 +225,7 @@ def _device(footprint: Footprint) -> dict[str, Any] | None:
 
 def _figures(total: Totals) -> dict[str, Any]:
     """Name the sums; times are there with a device."""
-    names = {"params": "params", "buffers": "buffers", "macs": "macs", "activations": "activations"}
+    names = {"params": "params", "buffers": "buffers", "macs": "macs", "written": "written"}
     names |= {"weights": "weight_bytes", "moved": "moved_bytes"}
     figures: dict[str, Size | float | str | None] = {key: getattr(total, name) for name, key in names.items()}
     figures["operations_per_byte"] = total.intensity

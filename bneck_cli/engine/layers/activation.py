@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bneck_cli.engine.layers.kinds import Kind, flag, kind
+from bneck_cli.engine.layers.kinds import LAYERS, Keeps, Kind, flag, kind
 
 if TYPE_CHECKING:
     from bneck_cli.sizes.shape import Shape, Size
+
+BY_OUTPUT = ("relu", "sigmoid", "tanh")
+"""Functions whose derivative PyTorch works out from what they give."""
+BY_OUTPUT_IN_PLACE = ("relu", "leaky_relu", "elu", "selu", "celu")
+"""The same, where they write over what they take."""
 
 
 @kind(
@@ -19,13 +24,19 @@ class Activation(Kind):
 
     part = "activation"
 
-    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
-        """Elements, by the function."""
-        return {self.name: y.elements}
-
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Every element goes through the function."""
         return (("activation", y.elements),)
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """What the derivative is written in: what leaves, or what arrives; softsign's divisor too."""
+        if self.name in BY_OUTPUT:
+            return Keeps(output=True)
+        return Keeps(input=True, values=x.elements if self.name == "softsign" else 0)
+
+    def keeps_in_place(self, x: Shape, y: Shape) -> Keeps:
+        """What leaves, if the derivative can be told from it; else a copy of what arrived."""
+        return Keeps(output=True) if self.name in BY_OUTPUT_IN_PLACE else super().keeps_in_place(x, y)
 
 
 @kind("prelu")
@@ -47,6 +58,10 @@ class PReLU(Kind):
         """Every element goes through the function."""
         return (("activation", y.elements),)
 
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """What arrives."""
+        return Keeps(input=True)
+
 
 @kind("softmax")
 class Softmax(Kind):
@@ -61,6 +76,10 @@ class Softmax(Kind):
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Every element goes through the function."""
         return (("softmax", y.elements),)
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """What leaves."""
+        return Keeps(output=True)
 
 
 @kind("layer_scale")
@@ -79,7 +98,34 @@ class LayerScale(Kind):
         """Every element is multiplied by its channel's factor."""
         return (("scaling", y.elements),)
 
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """What arrives, for the factors' gradients."""
+        return Keeps(input=True)
+
 
 @kind("dropout", "droppath", "identity")
 class Identity(Kind):
     """The tensor as it is, at inference."""
+
+    view_at_inference = True
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """Which elements stay (a byte each on a GPU; a CPU writes them as wide as the tensor), or which inputs."""
+        return Keeps(mask=x.elements if self.name == "dropout" else 0, values=1 if self.name == "droppath" else 0)
+
+
+LAYERS["identity"].view = True
+for name in (
+    "relu",
+    "relu6",
+    "hard_tanh",
+    "hard_sigmoid",
+    "hard_swish",
+    "silu",
+    "mish",
+    "leaky_relu",
+    "elu",
+    "selu",
+    "celu",
+):
+    LAYERS[name].in_place = True

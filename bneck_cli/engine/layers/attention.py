@@ -6,6 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.layers.kinds import (
+    Keeps,
     Kind,
     LayerError,
     argument,
@@ -55,10 +56,16 @@ class Tokens(Kind):
         """A vector is added at every position."""
         return (("addition", y.elements),) if self.pos == "learned" else ()
 
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """Nothing: a concatenation and a sum."""
+        return Keeps()
+
 
 @kind("take")
 class Take(Kind):
     """One token of a sequence, as a vector."""
+
+    view = True
 
     index: Any = argument(natural, "which token, from 0")
 
@@ -70,6 +77,10 @@ class Take(Kind):
         if isinstance(length, int) and self.index >= length:
             raise LayerError(f"index (={self.index}) must be below the sequence's length (={length})", 0)
         return Shape(x.channels)
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """Nothing: it is a view."""
+        return Keeps()
 
 
 @kind("attention")
@@ -209,3 +220,18 @@ class Attention(Kind):
         count, length = self._windows(x)
         scores = ("softmax", count * length * length * self._heads(x))
         return (scores,) if self.nobias else (("bias additions", 4 * count * length * x.channels), scores)
+
+    def keeps(self, x: Shape, y: Shape, fused: bool | None = None) -> Keeps:
+        """Queries, keys, values and their weighted sum; the scores, or where they are never written a sum per row.
+
+        Scores are written within windows, unless ``fused`` says otherwise.
+
+        Positions in windows are a copy of those that arrive, and that is kept instead.
+        """
+        count, length = self._windows(x)
+        if fused is None:
+            fused = self.window is None
+        whole = self.window is None or (count == 1 and length == x.positions)
+        rows = count * length * self._heads(x)
+        held = 4 * count * length * x.channels + (rows if fused else rows * length)
+        return Keeps(input=True, values=held) if whole else Keeps(values=held + count * length * x.channels)

@@ -6,6 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.layers.kinds import (
+    Keeps,
     Kind,
     LayerError,
     Window,
@@ -139,6 +140,10 @@ class Conv(Kind):
         """Bias is added to every element that leaves."""
         return (("bias additions", y.elements),) if self.bias else ()
 
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """What arrives, for the filters' gradients."""
+        return Keeps(input=True)
+
 
 @kind("dwconv")
 class DepthwiseConv(Kind):
@@ -176,6 +181,10 @@ class DepthwiseConv(Kind):
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Bias is added to every element that leaves."""
         return (("bias additions", y.elements),) if self.bias else ()
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """What arrives, for the filters' gradients."""
+        return Keeps(input=True)
 
 
 @kind("upconv")
@@ -234,3 +243,7 @@ class TransposedConv(Kind):
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Bias is added to every element that leaves."""
         return (("bias additions", y.elements),) if self.bias else ()
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """What arrives, for the filters' gradients."""
+        return Keeps(input=True)

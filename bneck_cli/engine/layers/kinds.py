@@ -66,6 +66,22 @@ def flag(help: str) -> Any:
     return Field("", boolean, help, default=False, is_flag=True)
 
 
+class Keeps(NamedTuple):
+    """What PyTorch's autograd keeps of a layer until the backward pass, beside its parameters.
+
+    ``input`` and ``output`` are tensors that others may keep too, and are then one. The rest is the layer's own, for
+    one input: ``values`` as wide as the tensors, ``indices`` of 8 bytes and ``mask`` of 1; ``statistics`` are values
+    of the whole batch.
+    """
+
+    input: bool = False
+    output: bool = False
+    values: Size = 0
+    indices: Size = 0
+    mask: Size = 0
+    statistics: Size = 0
+
+
 class Kind:
     """What every layer has unless it says otherwise: the shape as it came, no parameters, no multiply-adds.
 
@@ -76,6 +92,12 @@ class Kind:
     summary: str
     fields: tuple[Field, ...] = ()
     part = "other"
+    view = False
+    """Whether what leaves is the tensor that arrived, or a part of it: nothing is written."""
+    view_at_inference = False
+    """The same, at inference alone."""
+    in_place = False
+    """Whether PyTorch's module can write over its input."""
     forms: tuple[str, ...] = ("module", "function", "subclass")
     """How a network's code may call it, which decides what some tools see."""
     _last: tuple[Shape, Window | None] | None = None
@@ -114,6 +136,15 @@ class Kind:
     def counted(self, x: Shape, y: Shape, form: str) -> dict[tuple[str, str], Size]:
         """Count the quantities, each with the form in which the code that is written so calls it."""
         return {(key, form): amount for key, amount in self.quantities(x, y).items()}
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """Say what training keeps; each kind must."""
+        raise NotImplementedError(self.name)
+
+    def keeps_in_place(self, x: Shape, y: Shape) -> Keeps:
+        """Say what training keeps where the layer writes over its input: PyTorch copies an input that it needs."""
+        usual = self.keeps(x, y)
+        return usual._replace(input=False, values=usual.values + x.elements) if usual.input else usual
 
     def geometry(self, x: Shape) -> Any:
         """Give the Window that moves over the input, or None; the rules of one layer all ask for the same one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bneck_cli.engine.layers.kinds import Kind, argument, flag, kind, option, positive, share, size
+from bneck_cli.engine.layers.kinds import Keeps, Kind, argument, flag, kind, option, positive, share, size
 
 if TYPE_CHECKING:
     from bneck_cli.sizes.shape import Shape, Size
@@ -33,6 +33,10 @@ class BatchNorm(Kind):
         """Every element is scaled and shifted."""
         return (("batch norm", y.elements),)
 
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """What arrives, and the batch's mean and deviation per channel."""
+        return Keeps(input=True, statistics=2 * x.channels)
+
 
 @kind("ln")
 class LayerNorm(Kind):
@@ -52,6 +56,10 @@ class LayerNorm(Kind):
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Every element is normalised."""
         return (("layer norm", y.elements),)
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """What arrives, and a mean and a deviation per position."""
+        return Keeps(input=True, values=2 * x.positions)
 
 
 @kind("gn")
@@ -79,6 +87,10 @@ class GroupNorm(Kind):
         """Every element is normalised."""
         return (("group norm", y.elements),)
 
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """What arrives, and a mean and a deviation per group."""
+        return Keeps(input=True, values=2 * self.groups)
+
 
 @kind("in")
 class InstanceNorm(Kind):
@@ -99,6 +111,10 @@ class InstanceNorm(Kind):
         """Every element is normalised."""
         return (("instance norm", y.elements),)
 
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """What arrives, per channel a mean and a deviation, and the scale, repeated for each input."""
+        return Keeps(input=True, values=(2 if self.noaffine else 3) * x.channels)
+
 
 @kind("rmsnorm")
 class RMSNorm(Kind):
@@ -118,6 +134,10 @@ class RMSNorm(Kind):
         """Every element is normalised."""
         return (("rms norm", y.elements),)
 
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """What arrives, what it is divided to, and a divisor per position."""
+        return Keeps(input=True, values=x.elements + x.positions)
+
 
 @kind("lrn")
 class LocalResponseNorm(Kind):
@@ -133,3 +153,7 @@ class LocalResponseNorm(Kind):
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Every element is normalised."""
         return (("local response norm", y.elements),)
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """What arrives, its squares with size - 1 channels of padding, their means, and the divisors."""
+        return Keeps(input=True, values=2 * x.elements + (x.channels + self.size - 1) * x.positions)

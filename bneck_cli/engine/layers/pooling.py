@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.layers.convolution import window_over, windows_over
 from bneck_cli.engine.layers.kinds import (
+    Keeps,
     Kind,
     LayerError,
     Window,
@@ -90,6 +91,10 @@ class MaxPool(Kind):
         """Each element that leaves is the maximum of a window."""
         return (("pooling", y.elements),)
 
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """What arrives, and the place of each maximum."""
+        return Keeps(input=True, indices=y.elements)
+
 
 @kind("avgpool")
 class AvgPool(Kind):
@@ -117,6 +122,10 @@ class AvgPool(Kind):
         """Each element that leaves is the mean of a window."""
         return (("pooling", y.elements),)
 
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """What arrives, though its gradient needs sizes alone."""
+        return Keeps(input=True)
+
 
 @kind("global_avgpool", "global_maxpool")
 class GlobalPool(Kind):
@@ -139,6 +148,10 @@ class GlobalPool(Kind):
         """Every element that arrives goes into a mean or a maximum."""
         return (("global pooling", x.elements),)
 
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """Of a maximum what arrives and its places; a mean over all needs sizes alone."""
+        return Keeps(input=True, indices=y.elements) if self.name.endswith("maxpool") else Keeps()
+
 
 @kind("adaptive_avgpool", "adaptive_maxpool")
 class AdaptivePool(Kind):
@@ -160,3 +173,10 @@ class AdaptivePool(Kind):
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Every element that arrives goes into a mean or a maximum."""
         return (("global pooling", x.elements),)
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """Of a maximum what arrives and its places, of a mean what arrives; to one position, nothing."""
+        return Keeps(
+            input=self.name.endswith("maxpool") or y.positions != 1,
+            indices=y.elements if self.name.endswith("maxpool") else 0,
+        )

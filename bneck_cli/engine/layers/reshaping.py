@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.layers.kinds import (
+    Keeps,
     Kind,
     LayerError,
     argument,
@@ -54,14 +55,24 @@ class Linear(Kind):
         """Bias is added to every element that leaves."""
         return () if self.nobias else (("bias additions", y.elements),)
 
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """What arrives, for the matrix's gradient."""
+        return Keeps(input=True)
+
 
 @kind("flatten")
 class Flatten(Kind):
     """All values as one vector."""
 
+    view = True
+
     def out_shape(self, x: Shape) -> Shape:
         """C×H×W to C·H·W."""
         return Shape(x.elements)
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """Nothing: it is a view."""
+        return Keeps()
 
 
 @kind("upsample")
@@ -84,6 +95,10 @@ class Upsample(Kind):
         """Every element that leaves is interpolated."""
         return (("interpolation", y.elements),)
 
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """Nothing: its gradient needs sizes alone."""
+        return Keeps()
+
 
 @kind("pixel_shuffle")
 class PixelShuffle(Kind):
@@ -98,6 +113,10 @@ class PixelShuffle(Kind):
             raise LayerError(f"channels (={x.channels}) must be divisible by factor**{rank} (={self.factor**rank})", 0)
         channels = share(x.channels, self.factor**rank, "channels", "factor")
         return Shape(channels, tuple(n * self.factor for n in x.spatial))
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """Nothing."""
+        return Keeps()
 
 
 @kind("pixel_unshuffle")
@@ -116,6 +135,10 @@ class PixelUnshuffle(Kind):
             sizes = tuple(share(n, self.factor, "the map's side", "factor") for n in x.spatial)
         return Shape(x.channels * self.factor**rank, sizes)
 
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """Nothing."""
+        return Keeps()
+
 
 @kind("shuffle")
 class ChannelShuffle(Kind):
@@ -127,6 +150,10 @@ class ChannelShuffle(Kind):
         """The shape as it came."""
         share(x.channels, self.groups, "channels", "groups")
         return x
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """Nothing."""
+        return Keeps()
 
 
 def _map(x: Shape) -> int:

@@ -1,0 +1,225 @@
+"""What PyTorch's autograd saves of a network for the backward pass: tensors, each once, and what layers keep beside.
+
+A layer keeps what its derivative is written in (``Kind.keeps``). A tensor that two layers keep is one, and views share
+the storage of theirs. Nothing is kept of what no parameter precedes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from bneck_cli.engine.layers import Keeps, Kind
+from bneck_cli.engine.network import Layer
+from bneck_cli.engine.operations import operations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bneck_cli.engine.analysis import Analysis
+    from bneck_cli.engine.network import Size
+    from bneck_cli.engine.operations import Operation, Part
+
+INDEX_BYTES = 8
+ATTENTION = {
+    "usual": "attention over all positions is fused (its scores are never written), within windows plain",
+    "fused": "attention is fused: its scores are never written",
+    "plain": "attention is plain: its scores, heads·L·L, are written",
+}
+"""Whether the scores of attention are written, in words."""
+
+
+class Saved(NamedTuple):
+    """Elements saved for one input: ``values`` as wide as the tensors, ``indices``, ``mask``.
+
+    ``statistics`` are values of the whole batch.
+    """
+
+    values: Size = 0
+    indices: Size = 0
+    mask: Size = 0
+    statistics: Size = 0
+
+    def plus(self, other: Saved | Keeps, times: int = 1) -> Saved:
+        """Add so many times another."""
+        return Saved(
+            self.values + other.values * times,
+            self.indices + other.indices * times,
+            self.mask + other.mask * times,
+            self.statistics + other.statistics * times,
+        )
+
+    def bytes(self, batch: Size, width: int) -> Size:
+        """Count bytes: a value is ``width`` wide, an index 8 bytes, an element of a mask 1."""
+        return (self.values * width + self.indices * INDEX_BYTES + self.mask) * batch + self.statistics * width
+
+
+class _Storage:
+    """A tensor's memory: its size, how many copies have one, whether a gradient flows, whether it is kept."""
+
+    __slots__ = ("kept", "learned", "size", "times")
+
+    def __init__(self, size: Size, times: int, learned: bool, kept: bool = False) -> None:
+        self.size, self.times, self.learned, self.kept = size, times, learned, kept
+
+
+class _Summary(NamedTuple):
+    """What a part saves: ``own`` without its inputs and what leaves; which inputs; and each result.
+
+    A result is an input (negative, as in the part) or the index of one of the storages in ``made``.
+    """
+
+    own: Saved
+    keeps: tuple[bool, ...]
+    results: tuple[int, ...]
+    made: tuple[tuple[Size, bool, bool], ...]
+
+
+def saved(analysis: Analysis, attention: str = "usual", inplace: bool = False) -> Saved:
+    """Add up what training saves, heads that run in training alone too; the input counts where a layer keeps it.
+
+    ``attention`` is fused, plain or usual; with ``inplace`` activations write over what they take.
+    """
+    part = operations(analysis)
+    walk = _Walk(attention, overwriting(part) if inplace else set())
+    found = walk.part(part, (False,) * len(part.inputs))
+    total = found.own
+    for keeps, shape in zip(found.keeps, part.inputs, strict=True):
+        if keeps:
+            total = total._replace(values=total.values + shape.elements)
+    for size, kept, _ in found.made:
+        if kept:
+            total = total._replace(values=total.values + size)
+    return total
+
+
+class _Walk:
+    """A walk over parts, each worked out once for its inputs."""
+
+    def __init__(self, attention: str, over: set[int]) -> None:
+        self.attention = attention
+        self.over = over
+        self.known: dict[tuple[int, tuple[bool, ...]], _Summary] = {}
+
+    def part(self, part: Part, learned: tuple[bool, ...]) -> _Summary:
+        """Work a part out; ``learned`` says through which of its inputs gradients flow."""
+        key = id(part), learned
+        if key not in self.known:
+            self.known[key] = self.worked(part, learned)
+        return self.known[key]
+
+    def worked(self, part: Part, learned: tuple[bool, ...]) -> _Summary:
+        """Follow the operations of a part."""
+        inputs = [_Storage(0, 1, one) for one in learned]
+        tensors: list[_Storage] = [*(inputs[:1] * part.results), *inputs[::-1]]
+        own, made = Saved(), []
+        for operation in part.operations:
+            given = [tensors[number] for number in operation.inputs]
+            results = given
+            for times in _weights(operation.copies):
+                here, storages, results = self.copy(operation, given, times)
+                own = own.plus(here)
+                made += storages
+                given = [results[0], *given[1:]]
+            tensors[operation.first : operation.results.stop] = results
+        outs = [tensors[number] for number in part.outs]
+        leaving = list({id(one): one for one in outs if not any(one is other for other in inputs)}.values())
+        left = {id(one) for one in leaving}
+        for one in made:
+            if one.kept and id(one) not in left:
+                own = own._replace(values=own.values + one.size * one.times)
+        places = {id(one): index for index, one in enumerate(leaving)}
+        places |= {id(one): ~index for index, one in enumerate(inputs)}
+        return _Summary(
+            own,
+            tuple(one.kept for one in inputs),
+            tuple(places[id(one)] for one in outs),
+            tuple((one.size, one.kept, one.learned) for one in leaving),
+        )
+
+    def copy(
+        self, operation: Operation, given: list[_Storage], times: int
+    ) -> tuple[Saved, list[_Storage], list[_Storage]]:
+        """Run one copy, for so many: what it keeps beside tensors, the storages that it makes, and its results."""
+        if operation.part is None:
+            assert isinstance(operation.node, Layer)
+            return self.layer(operation.node, given, times)
+        found = self.part(operation.part, tuple(one.learned for one in given))
+        for one, keeps in zip(given, found.keeps, strict=True):
+            one.kept = one.kept or keeps
+        made = [_Storage(size, times, learned, kept) for size, kept, learned in found.made]
+        return Saved().plus(found.own, times), made, [given[~at] if at < 0 else made[at] for at in found.results]
+
+    def layer(self, layer: Layer, given: list[_Storage], times: int) -> tuple[Saved, list[_Storage], list[_Storage]]:
+        """Keep what a layer keeps of its inputs and its output."""
+        keeps = self.keeps(layer)
+        learned = any(one.learned for one in given) or layer.cost.params != 0
+        if layer.rule is not None and layer.rule.view:
+            return Saved(), [], given[:1]
+        if layer.op == "scale" and layer.rule is None:  # a factor is kept for the gradient of the others
+            for one in given:
+                one.kept = one.kept or any(other.learned for other in given if other is not one)
+        if id(layer) in self.over and not given[0].kept:
+            given[0].kept = learned and keeps.output
+            return Saved().plus(keeps, times if learned else 0), [], given[:1]
+        given[0].kept = given[0].kept or (learned and keeps.input)
+        out = _Storage(layer.out.elements, times, learned, learned and keeps.output)
+        return Saved().plus(keeps, times if learned else 0), [out], [out]
+
+    def keeps(self, layer: Layer) -> Keeps:
+        """Say what a layer keeps; a sum and a concatenation nothing, an op of the spec's own what arrives."""
+        rule, x = layer.rule, layer.inputs[0]
+        if not isinstance(rule, Kind):
+            return Keeps(input=rule is not None)
+        if id(layer) in self.over:
+            return rule.keeps_in_place(x, layer.out)
+        if rule.part == "attention" and self.attention != "usual":
+            return rule.keeps(x, layer.out, self.attention == "fused")  # type: ignore[call-arg]
+        return rule.keeps(x, layer.out)
+
+
+def _weights(copies: int) -> tuple[int, ...]:
+    """Say for how many copies each one that is followed stands: those in the middle are alike."""
+    return (1,) * copies if copies < 3 else (1, copies - 2, 1)
+
+
+def overwriting(part: Part) -> set[int]:
+    """Find the activations (by identity) that write over what they take: it is a layer's result and nobody else's."""
+    found: set[int] = set()
+    apart: set[int] = set()
+    for each in _parts(part):
+        for operation in each.operations:
+            layer = operation.node
+            if isinstance(layer, Layer) and isinstance(layer.rule, Kind) and layer.rule.in_place:
+                fits = operation.copies == 1 and _made_for(each, operation.inputs[0], 1)
+                (found if fits else apart).add(id(layer))
+    return found - apart
+
+
+def _parts(part: Part) -> Iterator[Part]:
+    """Yield a part and those in it, each once."""
+    seen = {id(part)}
+    waiting = [part]
+    while waiting:
+        part = waiting.pop()
+        yield part
+        for operation in part.operations:
+            if operation.part is not None and id(operation.part) not in seen:
+                seen.add(id(operation.part))
+                waiting.append(operation.part)
+
+
+def _made_for(part: Part, tensor: int, readers: int) -> bool:
+    """Whether a layer of a part writes a tensor that so many read, and does not keep it itself."""
+    reads = sum(operation.inputs.count(tensor) for operation in part.operations) + part.outs.count(tensor)
+    if tensor < 0 or reads != readers:
+        return False
+    maker = next(one for one in part.operations if tensor in one.results)
+    if maker.part is not None:
+        return tensor == maker.first and _made_for(maker.part, maker.part.outs[0], 1)
+    layer = maker.node
+    if not isinstance(layer, Layer) or layer.rule is None:
+        return True
+    if not isinstance(layer.rule, Kind):
+        return False
+    rule = layer.rule
+    return not (rule.view or rule.view_at_inference or rule.keeps(layer.inputs[0], layer.out).output)

@@ -1,0 +1,262 @@
+"""What training saves: each layer and each network against PyTorch's autograd, to the byte where it can be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from autograd import recorded
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import Flat, Writer
+
+from bneck_cli import BneckError, analyze
+from bneck_cli.engine.layers import LAYERS, Kind
+from bneck_cli.flow.saved import Saved, saved
+from bneck_cli.questions.footprint import footprint
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from bneck_cli.engine.analysis import Analysis
+
+GPT2 = """\
+input: 768 x 1024
+include: blocks/transformer
+net:
+  - 12x encoder 768 -> ln -> linear 50257 nobias
+"""
+
+
+def test_every_kind_says_what_training_keeps() -> None:
+    """A kind that is silent would be counted as keeping nothing."""
+    assert [name for name, kind in LAYERS.items() if kind.keeps is Kind.keeps] == []
+
+
+# Each layer, against PyTorch's own
+
+LAYER_CASES = [
+    ("conv 3x3 4", "Conv2d(8, 4, 3, bias=False)"),
+    ("dwconv 3x3", "Conv2d(8, 8, 3, groups=8, bias=False)"),
+    ("upconv 2x2 4 stride=2", "ConvTranspose2d(8, 4, 2, 2, bias=False)"),
+    ("bn", "BatchNorm2d(8)"),
+    ("gn 4", "GroupNorm(4, 8)"),
+    ("in", "InstanceNorm2d(8, affine=True)"),
+    ("in noaffine", "InstanceNorm2d(8)"),
+    ("lrn size=5", "LocalResponseNorm(5)"),
+    ("prelu", "PReLU()"),
+    ("softmax", "Softmax(1)"),
+    ("maxpool 2x2 stride=2", "MaxPool2d(2)"),
+    ("avgpool 2x2 stride=2", "AvgPool2d(2)"),
+    ("global_avgpool", "AdaptiveAvgPool2d(1)"),
+    ("global_maxpool", "AdaptiveMaxPool2d(1)"),
+    ("adaptive_avgpool 3x3", "AdaptiveAvgPool2d(3)"),
+    ("adaptive_maxpool 3x3", "AdaptiveMaxPool2d(3)"),
+    ("upsample 2", "Upsample(scale_factor=2)"),
+    ("upsample 2 mode=bilinear", "Upsample(scale_factor=2, mode='bilinear')"),
+    ("pixel_shuffle 2", "PixelShuffle(2)"),
+    ("pixel_unshuffle 2", "PixelUnshuffle(2)"),
+    ("shuffle 2", "ChannelShuffle(2)"),
+    ("dropout", "Dropout()"),
+    ("flatten -> linear 3", "Sequential(Flatten(), Linear(8 * 36, 3))"),
+    ("relu -> conv 3x3 4", "Sequential(ReLU(), Conv2d(8, 4, 3))"),
+    ("bn -> relu -> conv 3x3 4", "Sequential(BatchNorm2d(8), ReLU(), Conv2d(8, 4, 3))"),
+    ("bn -> silu -> conv 3x3 4", "Sequential(BatchNorm2d(8), SiLU(), Conv2d(8, 4, 3))"),
+    *(
+        (name, f"{module}()")
+        for name, module in {
+            "relu": "ReLU", "relu6": "ReLU6", "leaky_relu": "LeakyReLU", "elu": "ELU", "selu": "SELU", "celu": "CELU",
+            "silu": "SiLU", "hard_swish": "Hardswish", "gelu": "GELU", "sigmoid": "Sigmoid", "tanh": "Tanh",
+            "hard_sigmoid": "Hardsigmoid", "hard_tanh": "Hardtanh", "mish": "Mish", "softplus": "Softplus",
+            "softsign": "Softsign",
+        }.items()
+    ),
+]  # fmt: skip
+SEQUENCE_CASES = [
+    ("linear 4", "Linear(8, 4)"),
+    ("ln", "LayerNorm(8)"),
+    ("ln noaffine", "LayerNorm(8, elementwise_affine=False)"),
+    ("rmsnorm", "RMSNorm(8)"),
+    ("ln -> linear 4 -> gelu", "Sequential(LayerNorm(8), Linear(8, 4), GELU())"),
+    ("ln -> take 0 -> linear 4", "Sequential(LayerNorm(8), First(), Linear(8, 4))"),
+]
+
+
+def kept_by(text: str, module: str, sequence: bool) -> tuple[int, Any]:
+    """Return what PyTorch saves of a layer after one with weights, and what is counted."""
+    torch = pytest.importorskip("torch")
+    from autograd import saved as measured
+
+    class First(torch.nn.Module):  # type: ignore[misc, name-defined]
+        """The first token of a sequence."""
+
+        def forward(self, x: Any) -> Any:
+            """Return a view."""
+            return x[:, 0]
+
+    layer = eval(module, vars(torch.nn) | {"First": First})
+    first = torch.nn.Linear(3, 8) if sequence else torch.nn.Conv2d(3, 8, 1)
+    x = torch.randn(2, 6, 3) if sequence else torch.randn(2, 3, 6, 6)
+    start = "3 x 6\nnet:\n  - linear 8" if sequence else "3 x 6 x 6\nnet:\n  - conv 1x1 8"
+    inplace = "inplace=True" in module
+    counted = saved(analyze(f"input: {start} -> {text}\n"), inplace=inplace)
+    return measured(torch.nn.Sequential(first, layer).train(), x), counted.bytes(2, 4)
+
+
+@pytest.mark.parametrize(("text", "module"), LAYER_CASES)
+def test_a_layer_keeps_what_autograd_saves(text: str, module: str) -> None:
+    """To the byte: tensors, statistics, indices and masks."""
+    found, counted = kept_by(text, module, sequence=False)
+    assert counted == found
+
+
+@pytest.mark.parametrize(("text", "module"), SEQUENCE_CASES)
+def test_a_layer_of_sequences_keeps_what_autograd_saves(text: str, module: str) -> None:
+    """To the byte; a token taken from a sequence is a view, which keeps all of it."""
+    found, counted = kept_by(text, module, sequence=True)
+    assert counted == found
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [("relu", "ReLU"), ("relu6", "ReLU6"), ("leaky_relu", "LeakyReLU"), ("elu", "ELU"), ("selu", "SELU"),
+     ("celu", "CELU"), ("silu", "SiLU"), ("hard_swish", "Hardswish"), ("hard_sigmoid", "Hardsigmoid"),
+     ("hard_tanh", "Hardtanh"), ("mish", "Mish")],
+)  # fmt: skip
+def test_an_activation_in_place_keeps_what_autograd_saves(name: str, module: str) -> None:
+    """A function that needs what it writes over keeps a copy."""
+    for after, more in (("", ""), (" -> conv 1x1 4", ", Conv2d(8, 4, 1)")):
+        found, counted = kept_by(f"{name}{after}", f"Sequential({module}(inplace=True){more})", sequence=False)
+        assert counted == found
+
+
+# Each network, against the recorded table
+
+
+def spec(name: str) -> tuple[str, str]:
+    """Return a spec and the form of attention."""
+    return (GPT2, name[5:]) if name.startswith("gpt2") else (name, "usual")
+
+
+@pytest.mark.parametrize("name", recorded("saved"))
+def test_a_network_saves_what_autograd_does(name: str) -> None:
+    """Within a thousandth, at batch 2; what differs is noise of dropped paths (8 bytes each) and scales of scores."""
+    text, attention = spec(name)
+    counted = saved(analyze(text), attention).bytes(2, 4)
+    assert counted == pytest.approx(recorded("saved")[name], rel=1e-3)
+
+
+EXACT = ("resnet18", "resnet50", "vgg16", "densenet121", "shufflenet_v2_x1_0", "mobilenet_v2", "googlenet", "vit_b_16")
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_most_networks_agree_to_the_byte(name: str) -> None:
+    """Where no path is dropped and no score scaled, nothing differs."""
+    assert saved(analyze(name)).bytes(2, 4) == recorded("saved")[name]
+
+
+# Copies, names and joins, against the literal expansion
+
+
+def expanded(analysis: Analysis) -> tuple[int, int]:
+    """Sum what is kept over all steps, each tensor once: values, statistics."""
+    flat = Flat(analysis)
+    sizes = {index: shape.elements for index, shape in enumerate(analysis.inputs.values())}
+    storage = {index: index for index in sizes}
+    learned = dict.fromkeys(sizes, False)
+    kept: set[int] = set()
+    values: Any = 0
+    statistics: Any = 0
+    for layer, reads, writes, _ in flat.steps:
+        flows = any(learned[storage[one]] for one in reads) or layer.cost.params != 0
+        if layer.op == "scale":
+            for one in reads:
+                if any(learned[storage[other]] for other in reads if storage[other] != storage[one]):
+                    kept.add(storage[one])
+        if layer.rule is not None and layer.rule.view:
+            storage[writes] = storage[reads[0]]
+            continue
+        storage[writes], sizes[writes], learned[writes] = writes, layer.out.elements, flows
+        if layer.rule is None or not flows:
+            continue
+        keeps = layer.rule.keeps(layer.inputs[0], layer.out)
+        values, statistics = values + keeps.values, statistics + keeps.statistics
+        if keeps.input:
+            kept.add(storage[reads[0]])
+        if keeps.output:
+            kept.add(writes)
+    return values + sum(sizes[one] for one in kept), statistics
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_what_is_saved_is_that_of_the_flat_expansion(random: Random) -> None:
+    """Folded copies, joins, slices and names in any nesting: each tensor once, however many keep it."""
+    analysis = analyze(Writer(random, ["conv 1x1 4", "bn", "relu", "identity", "sigmoid"]).spec(4))
+    found = saved(analysis)
+    assert (found.values, found.statistics) == expanded(analysis)
+
+
+def test_a_tensor_kept_twice_counts_once() -> None:
+    """The rectifier keeps what it gives, the convolution what it takes: 12 + 8 elements in all, and 8 of `a`."""
+    assert saved(analyze("input: 3 x 2 x 2\nnet:\n  - conv 1x1 2 -> relu -> conv 1x1 2\n")) == Saved(12 + 8)
+
+
+def test_what_no_parameter_precedes_is_not_kept() -> None:
+    """No gradient flows through a pool of the input: neither it nor the places are kept, only what the filters read."""
+    assert saved(analyze("input: 3 x 4 x 4\nnet:\n  - maxpool 2x2 stride=2 -> conv 1x1 2\n")) == Saved(12)
+
+
+def test_vgg_keeps_58_mebibytes() -> None:
+    """15,237,608 values and the places of the maxima, whether ReLU is in place or not."""
+    for inplace in (False, True):
+        found = saved(analyze("vgg16"), inplace=inplace)
+        assert found.indices == (64 * 112**2 + 128 * 56**2 + 256 * 28**2 + 512 * 14**2 + 512 * 7**2)
+        assert found.values * 4 / 2**20 == pytest.approx(58.13, abs=0.15)
+
+
+def test_scores_are_kept_where_attention_is_plain() -> None:
+    """8 heads of 8,192 by 8,192 scores, or a sum for each row; queries, keys, values and their sum either way."""
+    text = "input: 512 x 8192\nnet: attention heads=8\n"
+    around = 512 * 8192 * (1 + 4)
+    assert saved(analyze(text), "fused") == Saved(around + 8 * 8192)
+    assert saved(analyze(text), "plain") == Saved(around + 8 * 8192**2)
+    with pytest.raises(BneckError, match="unknown 'plane'"):
+        footprint(analyze(text), attention="plane")
+
+
+def test_idle_experts_are_in_memory() -> None:
+    """Two experts of 8,388,608 weights run, six wait; all eight are resident."""
+    text = """\
+input: 1024 x 1 x 16
+blocks: {"expert()": linear 4096 nobias -> relu -> linear 1024 nobias}
+net:
+  - aside: 6x expert
+  - add: [expert, expert]
+"""
+    found = footprint(analyze(text))
+    assert (found.total.weights, found.idle) == (4 * 2 * 8_388_608, 4 * 6 * 8_388_608)
+    assert found.peak is not None
+    assert found.inference == 4 * 8 * 8_388_608 + found.peak.bytes
+
+
+def test_an_activation_in_place_needs_no_tensor_of_its_own() -> None:
+    """A rectifier after a convolution writes over it; one whose input others read does not."""
+    from bneck_cli.flow.liveness import peak
+
+    alone = analyze("input: 1 x 2 x 2\nnet:\n  - conv 1x1 8 -> relu -> conv 1x1 1\n")
+    assert (peak(alone).bytes, peak(alone, inplace=True).bytes) == (4 * 4 * 16, 4 * 4 * 9)
+    shared = analyze("input: 1 x 2 x 2\nnet:\n  - conv 1x1 8 -> as a -> relu\n  - concat: [from a, identity]\n")
+    assert peak(shared).bytes == peak(shared, inplace=True).bytes
+
+
+@pytest.mark.parametrize("digits", [200, 400])
+def test_a_time_beyond_all_numbers_is_said(digits: int) -> None:
+    """Sizes of hundreds of digits have exact bytes; a time that no number holds is an error."""
+    text = f"input: 3 x 1{'0' * digits} x 1\nnet:\n  - conv 1x1 4\n"
+    assert footprint(analyze(text)).total.written == 4 * 10**digits
+    if digits == 200:
+        assert footprint(analyze(text), device="1GFLOPS,1GB/s").total.seconds > 0
+    else:
+        with pytest.raises(BneckError, match="more seconds than a number holds"):
+            footprint(analyze(text), device="1GFLOPS,1GB/s")
