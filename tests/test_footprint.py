@@ -307,7 +307,7 @@ def test_a_network_of_views_alone_holds_its_input() -> None:
      ("fp64", "adam", 48, 96)],
 )  # fmt: skip
 def test_training_holds_four_things(dtype: str, optimizer: str, weights: int, state: int) -> None:
-    """6 weights and their gradients, the optimizer's values for each; the input, what the rectifier gives, and a mask."""
+    """6 weights and their gradients, the optimizer's values for each; the input, the rectifier's output and a mask."""
     parts = footprint(analyze(CHAIN, batch=5), dtype, optimizer=optimizer).training
     assert parts is not None
     held = 5 * ((12 + 8) * DTYPES[dtype] + 8)

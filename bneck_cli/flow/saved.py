@@ -156,8 +156,9 @@ class _Walk:
         if layer.rule is not None and layer.rule.view:
             return Saved(), [], given[:1]
         if layer.op == "scale" and layer.rule is None:  # a factor is kept for the gradient of the others
-            for one in given:
-                one.kept = one.kept or any(other.learned for other in given if other is not one)
+            for index, one in enumerate(given):
+                others = given[:index] + given[index + 1 :]
+                one.kept = one.kept or any(other.learned for other in others)
         if id(layer) in self.over and not given[0].kept:
             given[0].kept = learned and keeps.output
             return Saved().plus(keeps, times if learned else 0), [], given[:1]
@@ -178,8 +179,11 @@ class _Walk:
 
 
 def _weights(copies: int) -> tuple[int, ...]:
-    """Say for how many copies each one that is followed stands: those in the middle are alike."""
-    return (1,) * copies if copies < 3 else (1, copies - 2, 1)
+    """Say for how many copies each one that is followed stands: those in the middle are alike.
+
+    A name that the last copy gives may be what the one before it gave, so both stand for themselves.
+    """
+    return (1,) * copies if copies < 4 else (1, copies - 3, 1, 1)
 
 
 def overwriting(part: Part) -> set[int]:
@@ -214,6 +218,8 @@ def _made_for(part: Part, tensor: int, readers: int) -> bool:
     if tensor < 0 or reads != readers:
         return False
     maker = next(one for one in part.operations if tensor in one.results)
+    if maker.part is not None and maker.part.outs[0] < 0:  # nothing stands in it
+        return tensor == maker.first and _made_for(part, maker.inputs[~maker.part.outs[0]], 1)
     if maker.part is not None:
         return tensor == maker.first and _made_for(maker.part, maker.part.outs[0], 1)
     layer = maker.node

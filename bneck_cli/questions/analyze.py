@@ -26,6 +26,7 @@ RULE = (
     "one multiply-add of a convolution, a linear layer or a product of attention is 1 MAC; "
     "nothing else is counted (torchvision's rule)"
 )
+ACTIVATIONS = "activations are the elements that convolutions, linear layers and attention give (pycls's measure)"
 SORTS = ("params", "macs", "activations")
 
 

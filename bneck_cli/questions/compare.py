@@ -8,7 +8,7 @@ from bneck_cli.engine.analysis import Analysis, analyze_program
 from bneck_cli.engine.network import entries
 from bneck_cli.errors import BneckError, listed
 from bneck_cli.flow.follow import depth
-from bneck_cli.questions.analyze import RULE, View, describe_input, requirements, shown_rows, table
+from bneck_cli.questions.analyze import ACTIVATIONS, RULE, View, describe_input, requirements, shown_rows, table
 from bneck_cli.report import Beside, Column, Facts, Prose, Records, Report, Row, Table, telling
 from bneck_cli.words.values import Ratio
 from bneck_cli.words.values import people as grouped
@@ -222,7 +222,7 @@ def _parts(comparison: Comparison) -> Iterator[Part]:
     yield _totals(comparison)
     if comparison.conclusion:
         yield Prose(comparison.conclusion)
-    yield Facts((*(("note", note) for note in comparison.notes), ("rule", RULE)))
+    yield Facts((*(("note", note) for note in comparison.notes), ("rule", f"{RULE}; {ACTIVATIONS}")))
 
 
 def _layers(candidate: Candidate, blocks: bool) -> Table:

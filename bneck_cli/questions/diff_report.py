@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.questions.alignment import Part as Unpaired
-from bneck_cli.questions.analyze import LayerRow
+from bneck_cli.questions.analyze import ACTIVATIONS, LayerRow
 from bneck_cli.questions.columns import CELLS, RECORDED
 from bneck_cli.report import Column, Facts, Prose, Records, Report, Row, Table
 from bneck_cli.words.values import Percent, Signed
@@ -40,7 +40,7 @@ def _parts(found: Diff) -> Iterator[Part]:
         yield _changes(found)
     yield _totals(found)
     yield Prose(found.conclusion)
-    yield Facts((*(("note", note) for note in found.notes), ("rule", found.rule)))
+    yield Facts((*(("note", note) for note in found.notes), ("rule", f"{found.rule}; {ACTIVATIONS}")))
 
 
 def _changes(found: Diff) -> Table:

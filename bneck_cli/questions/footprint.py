@@ -31,9 +31,9 @@ SUMMED = ("params", "buffers", "macs", "written", "weights", "moved")
 RULES = {
     "memory": (
         "a tensor is alive from the layer that writes it to the last layer that reads it, and an output of the network "
-        "to the end; every layer writes a new tensor (with --inplace activations write over what they take; none is fused "
-        "with another), but flatten, take and dropout, which are views, and the slices of a split; what a layer needs "
-        "inside itself is not counted; weights of heads that do not run are in memory too"
+        "to the end; every layer writes a new tensor (with --inplace activations write over what they take; none is "
+        "fused with another), but flatten, take and dropout, which are views, and the slices of a split; what a layer "
+        "needs inside itself is not counted; weights of heads that do not run are in memory too"
     ),
     "training": (
         "weights, gradients as wide as they are, the optimizer's state in fp32 (fp64 for fp64), and the tensors that "

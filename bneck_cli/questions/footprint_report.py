@@ -112,7 +112,8 @@ def _summary(footprint: Footprint) -> Iterator[tuple[str, str]]:
         peak = footprint.peak
         tensors = ", ".join(f"{tensor.path} {Bytes(tensor.bytes)}" for tensor in peak.tensors)
         at = f" at {peak.path}" if peak.path else ""
-        held = f"weights {Bytes(total.weights + footprint.idle)} and tensors {Bytes(peak.bytes).exactly()}, which are {tensors}"
+        resident = Bytes(total.weights + footprint.idle)
+        held = f"weights {resident} and tensors {Bytes(peak.bytes).exactly()}, which are {tensors}"
         yield "peak memory at inference", f"{Bytes(footprint.inference).exactly()}{at}: {held}"
     if footprint.training is None:
         yield "memory of training", f"none: {footprint.dtype} does not train"

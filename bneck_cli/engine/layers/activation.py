@@ -24,6 +24,10 @@ class Activation(Kind):
 
     part = "activation"
 
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """Elements, by the function."""
+        return {self.name: y.elements}
+
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Every element goes through the function."""
         return (("activation", y.elements),)
@@ -115,17 +119,5 @@ class Identity(Kind):
 
 
 LAYERS["identity"].view = True
-for name in (
-    "relu",
-    "relu6",
-    "hard_tanh",
-    "hard_sigmoid",
-    "hard_swish",
-    "silu",
-    "mish",
-    "leaky_relu",
-    "elu",
-    "selu",
-    "celu",
-):
+for name in (*BY_OUTPUT_IN_PLACE, *"relu6 hard_tanh hard_sigmoid hard_swish silu mish".split()):
     LAYERS[name].in_place = True
