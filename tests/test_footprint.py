@@ -614,6 +614,7 @@ def test_json_has_every_figure() -> None:
         "layer": "conv",
         "tensor_bytes": 2 * 20,
         "tensors": [{"path": "input", "bytes": 24}, {"path": "conv", "bytes": 16}],
+        "eager_tensor_bytes": 2 * (12 + 8 + 8),
     }
     assert document["training"]["bytes"] == 12 + 12 + 24 + 2 * 20 + 8
     assert document["device"]["operations_per_second"] == 65 * 10**12

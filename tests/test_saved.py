@@ -12,6 +12,7 @@ from networks import Flat, Writer
 
 from bneck_cli import BneckError, analyze
 from bneck_cli.engine.layers import LAYERS, Kind
+from bneck_cli.flow.eager import eager_elements
 from bneck_cli.flow.saved import Saved, saved
 from bneck_cli.formats import as_text
 from bneck_cli.questions.footprint import footprint
@@ -264,3 +265,39 @@ def test_a_time_beyond_all_numbers_is_said() -> None:
     with pytest.raises(BneckError, match="more seconds than a number holds"):
         footprint(analyze(text), device="1GFLOPS,1GB/s")
     as_text(report(footprint(analyze(text))), "text")
+
+
+# The peak of inference, as PyTorch runs a network
+
+
+@pytest.mark.parametrize(("figure", "inplace"), [("alive", True), ("alive_copying", False)])
+@pytest.mark.parametrize("name", recorded("alive"))
+def test_the_peak_is_what_pytorch_holds(name: str, figure: str, inplace: bool) -> None:
+    """To the element; on the device `meta` ViT's attention is plain, and other activations are in place or not."""
+    attention = "plain" if name == "vit_b_16" else "usual"
+    assert eager_elements(analyze(name), attention, inplace) == recorded(figure)[name]
+
+
+def test_a_call_holds_what_it_is_given() -> None:
+    """The caller's 4 elements, the block's 8, and its two tensors of 16; copies of the block hold no more."""
+    text = "input: 1 x 2 x 2\nblocks: {b(n): conv 1x1 4 -> relu -> conv 1x1 2}\nnet:\n  - conv 1x1 2 -> {}b 1\n"
+    for times in ("", "2x ", "9x "):
+        assert eager_elements(analyze(text.replace("{}", times))) >= 4 + 8 + 16 + 16
+    assert eager_elements(analyze(text.replace("{}", ""))) == 4 + 8 + 16 + 16
+    assert eager_elements(analyze(text.replace("{}", "3x "))) == 4 + 8 + 8 + 16 + 16
+
+
+def test_copies_cost_no_time_as_pytorch_runs_them() -> None:
+    """A million copies hold what five do."""
+    text = "input: 4 x 2 x 2\nblocks: {b(n): [residual: conv 1x1 8 -> bn -> conv 1x1 4]}\nnet: {} x b 1\n".replace(
+        " x b", "x b"
+    )
+    assert eager_elements(analyze(text.replace("{}", "5"))) == eager_elements(analyze(text.replace("{}", "1000000")))
+
+
+def test_a_footprint_has_both_peaks() -> None:
+    """An ideal allocator's, and PyTorch's, in bytes of the batch."""
+    found = footprint(analyze("resnet50", batch=2), "fp16")
+    assert found.peak is not None
+    assert (found.peak.bytes, found.eager) == (4 * 2_408_448, 4 * 2_760_192)
+    assert "as PyTorch runs it" in as_text(report(found), "text")

@@ -11,6 +11,7 @@ from bneck_cli.data.devices import DTYPES, Device, load_device
 from bneck_cli.engine.network import Layer
 from bneck_cli.engine.network import entries as executed
 from bneck_cli.errors import BneckError, listed, nearest
+from bneck_cli.flow.eager import eager_elements
 from bneck_cli.flow.liveness import NEEDS_NUMBERS, Peak, is_view, peak
 from bneck_cli.flow.saved import ATTENTION, saved
 
@@ -30,10 +31,16 @@ SUMMED = ("params", "buffers", "macs", "written", "weights", "moved")
 
 RULES = {
     "memory": (
-        "a tensor is alive from the layer that writes it to the last layer that reads it, and an output of the network "
-        "to the end; every layer writes a new tensor (with --inplace activations write over what they take; none is "
-        "fused with another), but flatten, take and dropout, which are views, and the slices of a split; what a layer "
-        "needs inside itself is not counted; weights of heads that do not run are in memory too"
+        "by an ideal allocator a tensor is alive from the layer that writes it to the last layer that reads it, and an "
+        "output of the network to the end; every layer writes a new tensor (with --inplace activations write over what "
+        "they take; none is fused with another), but flatten, take and dropout, which are views, and the slices of a "
+        "split; what a layer needs inside itself is not counted; weights of heads that do not run are in memory too"
+    ),
+    "eager": (
+        "as PyTorch runs it: the caller holds the input, and each block, stage and repeat is a call that holds what it "
+        "is given until it returns; a norm's statistics, the places of maxima and what attention works with are alive "
+        "while their layer runs; a block that concatenates what arrives with layers of its own keeps a list of maps, "
+        "which each concatenates anew; the sequence before positions are added is held (as in torchvision's code)"
     ),
     "training": (
         "weights, gradients as wide as they are, the optimizer's state in fp32 (fp64 for fp64), and the tensors that "
@@ -142,6 +149,8 @@ class Footprint(NamedTuple):
     idle: Size = 0
     attention: str = "usual"
     inplace: bool = False
+    eager: int | None = None
+    """Bytes of the tensors alive at the peak of inference as PyTorch runs the network."""
 
     @property
     def width(self) -> int:
@@ -202,7 +211,7 @@ def footprint(
         if not numbers:
             raise BneckError("an estimate of time needs numbers", hint=NEEDS_NUMBERS)
     items = tuple(_item(entry, analysis.batch, dtype, device) for entry in run)
-    total = added(items)
+    total, batch = added(items), analysis.batch
     if total.seconds == float("inf"):
         raise BneckError(TOO_LONG)
     idle: Size = 0
@@ -221,6 +230,7 @@ def footprint(
         idle,
         attention,
         inplace,
+        eager_elements(analysis, attention, inplace) * batch * width if isinstance(batch, int) and numbers else None,
     )
 
 

@@ -115,6 +115,10 @@ def _summary(footprint: Footprint) -> Iterator[tuple[str, str]]:
         resident = Bytes(total.weights + footprint.idle)
         held = f"weights {resident} and tensors {Bytes(peak.bytes).exactly()}, which are {tensors}"
         yield "peak memory at inference", f"{Bytes(footprint.inference).exactly()}{at}: {held}"
+    if footprint.eager is not None:
+        held_weights = total.weights + footprint.idle
+        said = f"{Bytes(held_weights + footprint.eager).exactly()}: tensors {Bytes(footprint.eager).exactly()}"
+        yield "as PyTorch runs it", said
     if footprint.training is None:
         yield "memory of training", f"none: {footprint.dtype} does not train"
     else:
@@ -138,7 +142,10 @@ def _rules(footprint: Footprint) -> Iterator[tuple[str, str]]:
         if (name != "estimate" or footprint.device) and (name != "training" or footprint.training):
             yield name, words
     if any(item.op == "attention" for item in footprint.items):
-        yield "attention", f"{ATTENTION[footprint.attention]}; its inner tensors count in training, and not in the peak"
+        yield (
+            "attention",
+            f"{ATTENTION[footprint.attention]}; its inner tensors are in both of PyTorch's figures",
+        )
     if footprint.device:
         device = footprint.device
         unit = "OPS" if footprint.dtype == "int8" else "FLOPS"
@@ -205,6 +212,7 @@ def _data(footprint: Footprint, full: bool) -> dict[str, Any]:
             "layer": footprint.peak.path,
             "tensor_bytes": footprint.peak.bytes,
             "tensors": [tensor._asdict() for tensor in footprint.peak.tensors],
+            "eager_tensor_bytes": footprint.eager,
         }
     if footprint.training is not None:
         parts = {f"{name}_bytes": size for name, size in footprint.training._asdict().items()}

@@ -119,5 +119,5 @@ class Identity(Kind):
 
 
 LAYERS["identity"].view = True
-for name in (*BY_OUTPUT_IN_PLACE, *"relu6 hard_tanh hard_sigmoid hard_swish silu mish".split()):
+for name in (*BY_OUTPUT_IN_PLACE, "relu6", "hard_tanh", "hard_sigmoid", "hard_swish", "silu", "mish"):
     LAYERS[name].in_place = True

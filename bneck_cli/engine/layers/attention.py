@@ -60,6 +60,10 @@ class Tokens(Kind):
         """Nothing: a concatenation and a sum."""
         return Keeps()
 
+    def held(self, x: Shape, y: Shape) -> Size:
+        """The sequence to which positions are added: torchvision's ViT calls its encoder with it, which adds them."""
+        return y.elements if self.pos == "learned" else 0
+
 
 @kind("take")
 class Take(Kind):
@@ -235,3 +239,34 @@ class Attention(Kind):
         rows = count * length * self._heads(x)
         held = 4 * count * length * x.channels + (rows if fused else rows * length)
         return Keeps(input=True, values=held) if whole else Keeps(values=held + count * length * x.channels)
+
+    def working(self, x: Shape, y: Shape, fused: bool | None = None) -> Size:
+        """Count the elements alive inside at the worst moment, of those that the code of torchvision passes through.
+
+        Over all positions: the linear layer's queries, keys and values and a copy of them (6·L·C); or keys, values and
+        scaled queries and keys with the scores (5·L·C + S), then scores and their softmax (4·L·C + 2·S). Within
+        windows, beside the position bias and the mask of shifted ones: input, queries, keys, values, scaled queries and
+        two copies for the product with the scores (7·L·C + S), then scores and their softmax (5·L·C + 2·S).
+        """
+        count, length = self._windows(x)
+        if fused is None:
+            fused = self.window is None
+        whole = count * length * x.channels
+        rows = count * length * self._heads(x)
+        scores = rows * length
+        if self.window is None:
+            return (
+                _largest(6 * whole, 4 * whole + rows)
+                if fused
+                else _largest(6 * whole, 5 * whole + scores, 4 * whole + 2 * scores)
+            )
+        bias = 0 if self.position == "none" else length * length * self._heads(x)
+        mask = count * length * length if self.shift and count != 1 else 0
+        inner = _largest(6 * whole, 5 * whole + rows) if fused else _largest(7 * whole + scores, 5 * whole + 2 * scores)
+        return inner + bias + mask
+
+
+def _largest(first: Size, *others: Size) -> Size:
+    """Return the largest size; of symbolic ones the first, as nothing says which it is."""
+    sizes = (first, *others)
+    return max(sizes) if all(isinstance(size, int) for size in sizes) else first  # type: ignore[type-var]

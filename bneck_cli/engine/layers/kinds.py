@@ -146,6 +146,14 @@ class Kind:
         usual = self.keeps(x, y)
         return usual._replace(input=False, values=usual.values + x.elements) if usual.input else usual
 
+    def working(self, x: Shape, y: Shape) -> Size:
+        """Count the elements alive while PyTorch runs the layer at inference, beside what arrives."""
+        return y.elements
+
+    def held(self, x: Shape, y: Shape) -> Size:
+        """Count the elements that stay alive until the network ends, held by a variable of its code."""
+        return 0
+
     def geometry(self, x: Shape) -> Any:
         """Give the Window that moves over the input, or None; the rules of one layer all ask for the same one."""
         last = self._last

@@ -37,6 +37,10 @@ class BatchNorm(Kind):
         """What arrives, and the batch's mean and deviation per channel."""
         return Keeps(input=True, statistics=2 * x.channels)
 
+    def working(self, x: Shape, y: Shape) -> Size:
+        """What leaves, and a mean and a deviation per channel."""
+        return y.elements + 2 * x.channels
+
 
 @kind("ln")
 class LayerNorm(Kind):
@@ -60,6 +64,10 @@ class LayerNorm(Kind):
     def keeps(self, x: Shape, y: Shape) -> Keeps:
         """What arrives, and a mean and a deviation per position."""
         return Keeps(input=True, values=2 * x.positions)
+
+    def working(self, x: Shape, y: Shape) -> Size:
+        """What leaves, and a mean and a deviation per position."""
+        return y.elements + 2 * x.positions
 
 
 @kind("gn")
@@ -90,6 +98,11 @@ class GroupNorm(Kind):
     def keeps(self, x: Shape, y: Shape) -> Keeps:
         """What arrives, and a mean and a deviation per group."""
         return Keeps(input=True, values=2 * self.groups)
+
+    def working(self, x: Shape, y: Shape) -> Size:
+        """What leaves, and a mean and a deviation per group."""
+        statistics: Size = 2 * self.groups
+        return y.elements + statistics
 
 
 @kind("in")

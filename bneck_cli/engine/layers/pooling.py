@@ -95,6 +95,10 @@ class MaxPool(Kind):
         """What arrives, and the place of each maximum."""
         return Keeps(input=True, indices=y.elements)
 
+    def working(self, x: Shape, y: Shape) -> Size:
+        """What leaves, and the places of the maxima."""
+        return 2 * y.elements
+
 
 @kind("avgpool")
 class AvgPool(Kind):

@@ -139,6 +139,10 @@ class PixelUnshuffle(Kind):
         """Nothing."""
         return Keeps()
 
+    def working(self, x: Shape, y: Shape) -> Size:
+        """What leaves, and with ``ceil`` the map padded to whole squares."""
+        return 2 * y.elements if self.ceil else y.elements
+
 
 @kind("shuffle")
 class ChannelShuffle(Kind):
