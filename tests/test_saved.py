@@ -253,18 +253,18 @@ def test_an_activation_in_place_needs_no_tensor_of_its_own() -> None:
     assert peak(shared).bytes == peak(shared, inplace=True).bytes
 
 
-def test_a_time_beyond_all_numbers_is_said() -> None:
-    """Sizes of fifty digits have exact bytes and a time; a time that no number holds is an error."""
-    text = "input: 3 x 1 x 1\nnet:\n  - conv 1x1 10**50 -> conv 1x1 10**50\n"
-    found = footprint(analyze(text), device="1GFLOPS,1GB/s")
-    assert found.total.written == 2 * 10**50
-    assert found.total.seconds == pytest.approx(4e91)
-    assert f"{2 * 10**50:,} elements" in as_text(report(found), "text").replace("\n  ", " ")
-    text = "input: 3 x 1 x 1\nnet:\n  - conv 1x1 10**64*10**12 -> conv 10**64*10**12 10**64*10**12 pad=10**64*10**12\n"
-    assert footprint(analyze(text)).total.macs > 10**308
+@pytest.mark.parametrize("digits", [50, 400])
+def test_a_time_beyond_all_numbers_is_said(digits: int) -> None:
+    """Bytes are exact whatever their digits; a time that no number holds is an error."""
+    analysis = analyze("input: 3 x 1 x 1\nnet:\n  - conv 1x1 4\n")._replace(batch=10**digits)
+    found = footprint(analysis)
+    assert found.total.written == 4 * 10**digits
+    assert f"{4 * 10**digits:,}"[:40] in as_text(report(found), "text")
+    if digits == 50:
+        assert footprint(analysis, device="1GFLOPS,1GB/s").total.seconds == pytest.approx(2.8e42)
+        return
     with pytest.raises(BneckError, match="more seconds than a number holds"):
-        footprint(analyze(text), device="1GFLOPS,1GB/s")
-    as_text(report(footprint(analyze(text))), "text")
+        footprint(analysis, device="1GFLOPS,1GB/s")
 
 
 # The peak of inference, as PyTorch runs a network

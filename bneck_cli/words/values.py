@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     Size = int | Dim
 
+LARGEST = 1024**100
+"""Bytes from which a tenth of the largest unit is not worth writing, and from which on a float may not hold them."""
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 
@@ -73,6 +75,8 @@ class Bytes(NamedTuple):
             power += 1
         if power == 0:
             return f"{size} {'byte' if size == 1 else 'bytes'}" if size else "0"
+        if size >= LARGEST:
+            return f"{size // 1024**power:,} {UNITS[power]}"
         if power + 1 < len(UNITS) and round(size / 1024**power, 1) >= 1024:
             power += 1
         return f"{size / 1024**power:,.1f} {UNITS[power]}"
