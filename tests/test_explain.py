@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 EQUATION = re.compile(r"(?P<left>(?:[√⌊⌈(]*\d[\d,]*\.?\d*[)⌋⌉]*(?: ?[·/+-] ?)?)+) = (?P<right>\d[\d,]*(?:\.\d+)?)")
 ARITHMETIC = re.compile(
     r"weights (?P<factors>[\d·]+) = (?P<count>[\d,]+)(?: \+ (?P<biases>[\d,]+) bias(?:es)?)?; "
-    r"multiply-adds (?P<weights>[\d,]+)(?P<places>(?:·\d+)*) = (?P<macs>[\d,]+)"
+    r"multiply-adds (?P<weights>[\d,]+)(?P<places>(?:·\d+)*)(?: = (?P<macs>[\d,]+)|, one for each weight)"
 )
 CAST = (("⌊", "floor("), ("⌋", ")"), ("⌈", "ceil("), ("⌉", ")"), ("·", "*"), (",", ""))
 """How a formula of a sentence reads in Python."""
@@ -74,10 +74,12 @@ def check_arithmetic(found: Explanation, layers: dict[str, Any]) -> tuple[int, i
         if match is not None:
             count, biases = number(match["count"]), number(match["biases"] or "0")
             assert prod(map(int, match["factors"].split("·"))) == count == number(match["weights"])
-            assert count * prod(int(place) for place in match["places"].split("·")[1:]) == number(match["macs"])
-            assert (count + biases, number(match["macs"])) == (layer.cost.params, layer.cost.macs)
+            assert count * prod(int(place) for place in match["places"].split("·")[1:]) == number(
+                match["macs"] or match["weights"]
+            )
+            assert (count + biases, number(match["macs"] or match["weights"])) == (layer.cost.params, layer.cost.macs)
             params += copies * (count + biases)
-            macs += copies * number(match["macs"])
+            macs += copies * number(match["macs"] or match["weights"])
         elif "stride" in line:
             sizes = [*re.findall(r"= (\d+)", line.split(", so ")[0])]
             alike = sizes * len(layer.out.spatial) if len(sizes) == 1 else sizes

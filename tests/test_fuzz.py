@@ -24,7 +24,6 @@ import fuzz
 OPEN = {
     "ValueError in language/expression.py:_integer",
     "ValueError in language/spec.py:_expectations",
-    "ValueError in questions/explain.py:_concentration",
     "ZeroDivisionError in questions/reconcile_report.py:explanation",
     "KeyError in flow/liveness.py:<listcomp>",
     "TypeError in sizes/dim.py:__bool__",

@@ -42,7 +42,7 @@ def summary(analysis: Analysis) -> Iterator[str]:
     """Say what a network makes of what, and what it costs."""
     cost = analysis.cost
     deep = depth(analysis)
-    said = f": {counted(deep, 'layer')} with weights one after the other, " if deep else ": "
+    said = f", through {deep:,} layer{'s' * (deep != 1)} with weights on its longest path: " if deep else ": "
     yield (
         f"{analysis.name} takes {describe_input(analysis)} to {analysis.root.out}{said}"
         f"{counted(whole(cost.params), 'parameter')}, {counted(whole(cost.macs), 'multiply-add')}."

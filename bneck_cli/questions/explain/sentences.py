@@ -183,7 +183,8 @@ def arithmetic(each: LayerFacts) -> Iterator[str]:
         biases = f" + {counted(each.biases, 'bias')}" if each.biases else ""
         first, *places = each.macs.factors
         where = "".join(f"·{size}" for size in places)
-        yield f"weights {product(each.weights)}{biases}; multiply-adds {first:,}{where} = {each.macs.value:,}"
+        macs = f"{first:,}{where} = {each.macs.value:,}" if places else f"{first:,}, one for each weight"
+        yield f"weights {product(each.weights)}{biases}; multiply-adds {macs}"
     elif each.kind == "attention":
         from bneck_cli.questions.explain.attention import arithmetic as of_attention
 
