@@ -1,38 +1,71 @@
 """bneck: exact sizes, weights and multiply-adds of a neural network, from a text file.
 
 >>> import bneck_cli
->>> analysis = bneck_cli.analyze("resnet50")
->>> analysis.cost.params, analysis.cost.macs
+>>> network = bneck_cli.analyze("resnet50")
+>>> network.params, network.macs
 (25557032, 4089184256)
+>>> network
+<bneck analyze: ResNet-50 · 3×224×224 · 25,557,032 params, 4,089,184,256 MACs>
+
+Every function answers the question of the command that bears its name, and returns an ``Answer``. A spec is a path,
+the name of a bundled network or block (``basic 64``), or the text of a spec: anything with a line break.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from os import PathLike
 
+    from bneck_cli.answers import Answer, Drawing, Network
     from bneck_cli.engine.analysis import Analysis, Settings
     from bneck_cli.engine.network import Entry
+    from bneck_cli.errors import BneckError
     from bneck_cli.language.library import Program
     from bneck_cli.questions.compare import Comparison
+    from bneck_cli.questions.diff import Diff
+    from bneck_cli.questions.explain import Explanation
+    from bneck_cli.questions.footprint import Footprint
+    from bneck_cli.questions.lint import Lint
+    from bneck_cli.questions.reconcile import Reconciliation
+    from bneck_cli.version import __version__
 
-__all__ = ["BneckError", "analyze", "compare", "each_layer"]
+    Spec = str | PathLike[str]
+
+__all__ = [
+    "BneckError",
+    "__version__",
+    "analyze",
+    "compare",
+    "diff",
+    "draw",
+    "each_layer",
+    "explain",
+    "footprint",
+    "layers",
+    "lint",
+    "match",
+    "reconcile",
+]
 
 
 def __getattr__(name: str) -> object:
-    """Load the error only when it is asked for: importing the package costs nothing."""
+    """Load what is no function only when it is asked for: importing the package costs nothing."""
     if name == "BneckError":
         from bneck_cli.errors import BneckError
 
         return BneckError
+    if name == "__version__":
+        from bneck_cli.version import __version__
+
+        return __version__
     raise AttributeError(f"module 'bneck_cli' has no attribute '{name}'")
 
 
 def analyze(
-    spec: str | PathLike[str],
+    spec: Spec,
     *,
     input: str | None = None,
     channels: int | str | None = None,
@@ -40,55 +73,229 @@ def analyze(
     assume: str | None = None,
     batch: int = 1,
     **parameters: object,
-) -> Analysis:
-    """Analyse a network or a block.
+) -> Network:
+    """Work out every layer's shapes, parameters and multiply-adds.
 
     Args:
-        spec: a path, the name of a bundled network or block, or the text of a spec (anything with a line break).
+        spec: a path, a bundled name, or the text of a spec.
         input: the input's sizes, ``3x224x224``, ``320x320`` or, with symbols, ``3xHxW``.
         channels: a block's channels, a number or a symbol's name.
         in_channels: the channels that enter a block, where they are others.
         assume: what symbols are multiples of, ``H%32==0,W%32==0``.
-        batch: inputs at once, for the reports; an Analysis's own figures are those of one input.
+        batch: inputs at once, for the rows; ``params`` and ``cost`` are those of one input.
         parameters: parameters of the net or the block, such as ``width=0.5``.
 
     Raises:
         BneckError: with the file, line and column of what is wrong.
     """
-    from bneck_cli.engine.analysis import analyze_program
+    from bneck_cli.answers import Network
+    from bneck_cli.questions.analyze import report
 
-    return analyze_program(_program(spec), _settings(input, channels, in_channels, assume, batch, parameters))
+    return Network(_analyzed(spec, _settings(input, channels, in_channels, assume, batch, parameters)), report)
 
 
 def compare(
-    *specs: str | PathLike[str],
+    *specs: Spec,
     input: str | None = None,
     channels: int | str | None = None,
     in_channels: int | str | None = None,
     assume: str | None = None,
     batch: int = 1,
     **parameters: object,
-) -> Comparison:
-    """Compare blocks or networks, as ``analyze`` takes them; a block may bring its own channels, ``basic 64``."""
-    from bneck_cli.questions.compare import compare_programs
+) -> Answer[Comparison]:
+    """Set blocks or networks side by side, and say what the difference is.
 
-    programs = [(str(spec).split("\n")[0], _program(spec)) for spec in specs]
-    return compare_programs(programs, _settings(input, channels, in_channels, assume, batch, parameters))
+    Raises BneckError for fewer than two, and for a block beside a network.
+    """
+    from bneck_cli.answers import Answer
+    from bneck_cli.questions.compare import compare_programs, report
+
+    settings = _settings(input, channels, in_channels, assume, batch, parameters)
+    return Answer(compare_programs(_programs(specs), settings), report)
 
 
-def each_layer(analysis: Analysis, folded: bool = False) -> Iterator[Entry]:
-    """Yield an analysis's layers in execution order, each with its path, its shapes and its cost."""
+def match(
+    *specs: Spec,
+    measure: str,
+    channels: int | str,
+    multiple_of: int = 8,
+    input: str | None = None,
+    in_channels: int | str | None = None,
+    **parameters: object,
+) -> Answer[Comparison]:
+    """Find the width at which the other blocks cost as much as the first: ``weights``, ``params``, ``macs`` ...
+
+    Raises BneckError for an unknown measure, and where no width matches.
+    """
+    from bneck_cli.answers import Answer
+    from bneck_cli.questions.compare import report
+    from bneck_cli.questions.match import compare_matched
+
+    settings = _settings(input, channels, in_channels, None, 1, parameters)
+    return Answer(compare_matched(_programs(specs), settings, measure, multiple_of)[0], report)
+
+
+def explain(
+    spec: Spec,
+    *,
+    at: str | None = None,
+    input: str | None = None,
+    channels: int | str | None = None,
+    in_channels: int | str | None = None,
+    **parameters: object,
+) -> Answer[Explanation]:
+    """Say in words what a block or a network does, and why; ``at`` is the path of a part of it.
+
+    Raises BneckError for a path that is not there, and for sizes with symbols.
+    """
+    from bneck_cli.answers import Answer
+    from bneck_cli.questions.explain import explain as explained
+    from bneck_cli.questions.explain import report
+
+    settings = _settings(input, channels, in_channels, None, 1, parameters)
+    return Answer(explained(_program(spec), settings, at), report)
+
+
+def diff(
+    one: Spec,
+    other: Spec,
+    *,
+    input: str | None = None,
+    input_b: str | None = None,
+    channels: int | str | None = None,
+    parameters_b: dict[str, object] | None = None,
+    **parameters: object,
+) -> Answer[Diff]:
+    """Say what changed from one network to another, layer by layer, and what it costs.
+
+    ``parameters`` are for both; ``parameters_b`` and ``input_b`` for the other alone.
+    """
+    from bneck_cli.answers import Answer
+    from bneck_cli.questions.diff import diff as difference
+    from bneck_cli.questions.diff_report import report
+
+    first = _settings(input, channels, None, None, 1, parameters)
+    second = _settings(input_b or input, channels, None, None, 1, {**parameters, **(parameters_b or {})})
+    names = [str(spec).split("\n")[0] for spec in (one, other)]
+    if names[0] == names[1]:
+        names[1] += " (B)"
+    return Answer(difference(_analyzed(one, first), _analyzed(other, second), (names[0], names[1])), report)
+
+
+def lint(
+    spec: Spec,
+    *,
+    ignore: Iterable[str] = (),
+    all: bool = False,
+    input: str | None = None,
+    channels: int | str | None = None,
+    **parameters: object,
+) -> Answer[Lint]:
+    """Find what a design pays for and does not use; ``findings`` holds them.
+
+    Raises BneckError for a rule in ``ignore`` that is not there.
+    """
+    from bneck_cli.answers import Answer
+    from bneck_cli.questions.lint import USUAL
+    from bneck_cli.questions.lint import lint as linted
+    from bneck_cli.questions.lint_report import report
+
+    analysis = _analyzed(spec, _settings(input, channels, None, None, 1, parameters))
+    return Answer(linted(analysis, (*ignore, *(() if all else USUAL))), report)
+
+
+def footprint(
+    spec: Spec,
+    *,
+    dtype: str = "fp32",
+    device: str | None = None,
+    optimizer: str = "adam",
+    batch: int = 1,
+    input: str | None = None,
+    channels: int | str | None = None,
+    **parameters: object,
+) -> Answer[Footprint]:
+    """Work out memory, bytes moved and, on a device, time.
+
+    Raises BneckError for a data type, a device or an optimizer that is not there.
+    """
+    from bneck_cli.answers import Answer
+    from bneck_cli.questions.footprint import footprint as measured
+    from bneck_cli.questions.footprint_report import report
+
+    analysis = _analyzed(spec, _settings(input, channels, None, None, batch, parameters))
+    return Answer(measured(analysis, dtype, device, optimizer), report)
+
+
+def reconcile(
+    spec: str, figure: str, *, input: str | None = None, channels: int | str | None = None, **parameters: object
+) -> Answer[Reconciliation]:
+    """Find the counting rule and the variant of a network that give a stated figure, such as ``4.11G``.
+
+    Raises BneckError for a text that is no figure.
+    """
+    from bneck_cli.answers import Answer
+    from bneck_cli.questions.reconcile import reconcile as reconciled
+    from bneck_cli.questions.reconcile_report import report
+
+    return Answer(reconciled(spec, figure, _settings(input, channels, None, None, 1, parameters)), report)
+
+
+def draw(
+    *specs: Spec,
+    at: str | None = None,
+    numbers: Iterable[str] = ("params", "macs"),
+    input: str | None = None,
+    channels: int | str | None = None,
+    in_channels: int | str | None = None,
+    **parameters: object,
+) -> Drawing:
+    """Draw a block as the papers' figures do, or a network as its stages; ``text("svg")`` is the drawing.
+
+    Raises BneckError for a path that is not there.
+    """
+    from bneck_cli.answers import Drawing
+    from bneck_cli.questions.draw import draw as drawn
+
+    settings = _settings(input, channels, in_channels, None, 1, parameters)
+    return Drawing(drawn(_programs(specs), settings, at, tuple(numbers)))
+
+
+def layers(kind: str | None = None) -> Answer[None]:
+    """List the layer kinds of the language, or describe one.
+
+    Raises BneckError for a kind that is not there.
+    """
+    from bneck_cli.answers import Answer
+    from bneck_cli.questions.layers import kind_report, kinds_report
+
+    found = kind_report(kind) if kind else kinds_report()
+    return Answer(None, lambda _: found)
+
+
+def each_layer(network: Network | Analysis, folded: bool = False) -> Iterator[Entry]:
+    """Yield a network's layers in execution order, each with its path, its shapes and its cost."""
     from bneck_cli.engine.network import entries
 
-    return entries(analysis.root, folded)
+    return entries(network.root, folded)
 
 
-def _program(spec: str | PathLike[str]) -> Program:
+def _program(spec: Spec) -> Program:
     from bneck_cli.language.document import Source
     from bneck_cli.language.library import load, resolve
 
     text = str(spec)
     return resolve(Source("<text>", text)) if "\n" in text else load(text)
+
+
+def _programs(specs: Iterable[Spec]) -> list[tuple[str, Program]]:
+    return [(str(spec).split("\n")[0], _program(spec)) for spec in specs]
+
+
+def _analyzed(spec: Spec, settings: Settings) -> Analysis:
+    from bneck_cli.engine.analysis import analyze_program
+
+    return analyze_program(_program(spec), settings)
 
 
 def _settings(
@@ -97,7 +304,7 @@ def _settings(
     in_channels: int | str | None,
     assume: str | None,
     batch: int,
-    parameters: dict[str, object],
+    parameters: dict[str, Any],
 ) -> Settings:
     from bneck_cli.engine.analysis import Settings
     from bneck_cli.language.expression import show

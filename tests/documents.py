@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = (ROOT / "README.md", ROOT / "specs" / "LANGUAGE.md")
+DOCUMENTS = (ROOT / "README.md", ROOT / "specs" / "LANGUAGE.md", ROOT / "specs" / "LIBRARY.md")
 WIDTH = "100"
 BLOCK = re.compile(r"^```(\w+)(?: title=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

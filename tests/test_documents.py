@@ -57,10 +57,13 @@ def test_python_in_the_documents() -> None:
     """Every line of Python in the documents gives what stands below it."""
     found = 0
     for text in TEXTS.values():
+        names: dict[str, object] = {}  # those of one document are one session's
         for block in blocks(text):
             if block.language == "python":
-                test = doctest.DocTestParser().get_doctest(block.text, {}, "document", None, 0)
-                results = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test)
+                test = doctest.DocTestParser().get_doctest(block.text, names, "document", None, 0)
+                test.globs = names
+                runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+                results = runner.run(test, clear_globs=False)
                 assert results.failed == 0
                 found += results.attempted
     assert found > 0

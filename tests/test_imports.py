@@ -28,6 +28,7 @@ FLOORS = (
     ("questions",),
     ("formats",),
     ("output", "completion"),
+    ("answers",),
     ("cli",),
     ("__main__",),
 )

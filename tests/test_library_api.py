@@ -52,6 +52,97 @@ def test_layers_come_in_execution_order_with_their_places() -> None:
     assert sum(e.layer.cost.macs * e.copies for e in folded) == analysis.cost.macs
 
 
+EVERY = {
+    "analyze": lambda: bneck_cli.analyze("resnet18"),
+    "compare": lambda: bneck_cli.compare("basic 64", "bottleneck 256"),
+    "match": lambda: bneck_cli.match("basic", "bottleneck", measure="weights", channels=64),
+    "explain": lambda: bneck_cli.explain("bottleneck", channels=256),
+    "diff": lambda: bneck_cli.diff("resnet18", "resnet18", input_b="320x320"),
+    "lint": lambda: bneck_cli.lint("mobilenet_v2", all=True),
+    "footprint": lambda: bneck_cli.footprint("resnet18", batch=2, dtype="fp16"),
+    "reconcile": lambda: bneck_cli.reconcile("resnet50", "4.11G"),
+    "layers": lambda: bneck_cli.layers("conv"),
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_question_has_an_answer(name: str, tmp_path: Path) -> None:
+    """Each function's answer prints in a line, is a page in a notebook, and is written in every format as data."""
+    answer = EVERY[name]()
+    assert repr(answer).startswith("<bneck ")
+    assert len(repr(answer)) < 200
+    assert "\n" not in repr(answer)
+    assert answer._repr_html_().startswith("<!DOCTYPE html>")
+    assert str(answer) == answer.text().rstrip("\n")
+    assert answer.to_dict()["command"]
+    assert all(isinstance(record, dict) for record in answer.records())
+    answer.write(file=tmp_path / "a.json")
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == answer.to_dict()
+    stream = io.StringIO()
+    answer.write("csv", stream)
+    assert stream.getvalue() == answer.text("csv")
+    with pytest.raises(BneckError, match="no format is called 'docx'"):
+        answer.write("docx", stream)
+
+
+def test_the_face_is_what_it_says() -> None:
+    """Every name of the package is there; what the commands are called, the functions are."""
+    assert all(getattr(bneck_cli, name) is not None for name in bneck_cli.__all__)
+    assert set(EVERY) <= set(bneck_cli.__all__)
+    assert bneck_cli.__version__.count(".") >= 1
+
+
+def test_layers_are_records_of_numbers() -> None:
+    """Records hold numbers as numbers and nothing where a layer has none; a table of them adds up."""
+    network = bneck_cli.analyze("densenet121")
+    rows = network.layers()
+    assert sum(row["macs"] for row in rows) == network.macs
+    assert sum(row["params"] for row in rows) == network.params
+    folded = network.layers(fold=True)
+    assert sum(row["params"] * row["repeat"] for row in folded) == network.params
+    words = {key for row in rows for key, cell in row.items() if isinstance(cell, str)}
+    assert words == {"path", "op"}
+
+
+def test_layers_make_a_frame() -> None:
+    """One line makes a data frame whose columns of numbers are numeric."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(bneck_cli.analyze("mobilenet_v2").layers())
+    texts = [name for name in frame.columns if not pandas.api.types.is_numeric_dtype(frame[name])]
+    assert texts == ["path", "op"]
+
+
+def test_an_answer_can_be_copied_and_has_what_it_found() -> None:
+    """An answer has the attributes of what it found, and no others."""
+    import copy
+
+    answer = bneck_cli.compare("basic 64", "bottleneck 256")
+    assert copy.copy(answer).metrics == answer.found.metrics
+    with pytest.raises(AttributeError):
+        _ = answer.nonsense
+    assert "svg" in bneck_cli.draw("basic 64")._repr_html_()
+    with pytest.raises(BneckError, match="no rows"):
+        bneck_cli.draw("basic 64").records()
+
+
+def test_the_types_of_the_face_hold(tmp_path: Path) -> None:
+    """A strict type checker knows what the functions take and return."""
+    api = pytest.importorskip("mypy.api")
+    (tmp_path / "user.py").write_text(
+        "import bneck_cli\n"
+        "from bneck_cli.questions.compare import Comparison\n"
+        "network = bneck_cli.analyze('resnet50', batch=2)\n"
+        "name: str = network.name\n"
+        "records: list[dict[str, object]] = network.layers()\n"
+        "found: Comparison = bneck_cli.compare('basic 64', 'bottleneck 256').found\n"
+        "bneck_cli.analyze('resnet50', batch='two')  # type: ignore[arg-type]\n"
+        "bneck_cli.BneckError('x')\nversion: str = bneck_cli.__version__\n",
+        encoding="utf-8",
+    )
+    out, errors, code = api.run(["--strict", "--no-incremental", str(tmp_path / "user.py")])
+    assert (code, errors) == (0, ""), out
+
+
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     """The package has no other names than it says."""
     with pytest.raises(AttributeError, match="has no attribute 'layerz'"):

@@ -1,0 +1,168 @@
+"""What the library's functions return: an answer that prints shortly, shows as a table, and gives its data."""
+
+from __future__ import annotations
+
+import os
+from typing import IO, TYPE_CHECKING, Any, Generic, TypeVar
+
+from bneck_cli.errors import BneckError, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bneck_cli.engine.analysis import Analysis  # noqa: F401  (named in a base class)
+    from bneck_cli.engine.network import Cost, Series, Size
+    from bneck_cli.report import Report
+    from bneck_cli.sizes.shape import Shape
+
+T = TypeVar("T")
+
+
+class Answer(Generic[T]):
+    """The answer to a question, as the command of the same name gives it.
+
+    ``found`` is what was worked out; its attributes are the answer's own. A notebook shows the tables, ``print`` the
+    text of the command.
+    """
+
+    def __init__(self, found: T, report: Callable[[T], Report]) -> None:
+        self.found = found
+        self._report = report
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("found", "_report"):  # not there yet: an answer that is being copied
+            raise AttributeError(name)
+        return getattr(self.found, name)
+
+    @property
+    def report(self) -> Report:
+        """The report: titled parts with exact values, before any format."""
+        return self._report(self.found)
+
+    def __repr__(self) -> str:
+        report = self.report
+        return f"<bneck {report.command}: {' · '.join(part for part in (report.title, report.subtitle) if part)}>"
+
+    def __str__(self) -> str:
+        return self.text().rstrip("\n")
+
+    def _repr_html_(self) -> str:
+        return self.text("html")
+
+    def text(self, format: str = "text") -> str:
+        """Return the whole answer in a format.
+
+        Raises BneckError for a format that is not there.
+        """
+        from bneck_cli.formats import ALIASES, FORMATS, as_text
+
+        if ALIASES.get(format, format) not in FORMATS:
+            raise BneckError(f"no format is called '{format}'", hint=f"the formats are {listed(FORMATS, 'and')}")
+        return as_text(self.report, format)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the rows of the CSV as records, numbers as numbers: ``pandas.DataFrame(answer.records())``."""
+        header, rows = self.report.records()
+        return [{key: None if cell == "" else cell for key, cell in zip(header, row, strict=True)} for row in rows]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what JSON shows, as Python's own values."""
+        import json
+
+        return dict(json.loads(self.text("json")))
+
+    def write(self, format: str | None = None, file: str | os.PathLike[str] | IO[str] = "-") -> None:
+        """Write the answer to a path, a text stream or (``-``) standard output; without a format the suffix says it.
+
+        Raises BneckError for a format that is not there, and where the file cannot be written.
+        """
+        from bneck_cli.formats import FORMATS
+        from bneck_cli.output import suffix_format, write
+
+        path = os.fspath(file) if isinstance(file, (str, os.PathLike)) else None
+        text = self.text(format or suffix_format(path, FORMATS) or "text")
+        if path is None:
+            assert not isinstance(file, (str, os.PathLike))
+            file.write(text)
+        else:
+            write([text], path)
+
+
+class Network(Answer["Analysis"]):
+    """An analysed network or block; figures are those of one input."""
+
+    @property
+    def name(self) -> str:
+        """The name of the network or the block."""
+        return self.found.name
+
+    @property
+    def inputs(self) -> dict[str, Shape]:
+        """The shapes that enter, by name."""
+        return self.found.inputs
+
+    @property
+    def outputs(self) -> dict[str, Shape]:
+        """The shapes that leave, by name."""
+        return self.found.outputs
+
+    @property
+    def root(self) -> Series:
+        """The tree of stages, blocks and layers."""
+        return self.found.root
+
+    @property
+    def cost(self) -> Cost:
+        """Parameters and multiply-adds in their parts."""
+        return self.found.cost
+
+    @property
+    def params(self) -> Size:
+        """Learned parameters."""
+        return self.cost.params
+
+    @property
+    def macs(self) -> Size:
+        """Multiply-adds of one input."""
+        return self.cost.macs
+
+    def layers(self, fold: bool = False) -> list[dict[str, Any]]:
+        """Return a record for every layer, the columns of the CSV; with ``fold`` one for identical layers.
+
+        Raises BneckError where there are more layers than rows.
+        """
+        from bneck_cli.questions.analyze import View, report
+
+        return Answer(self.found, lambda found: report(found, View(fold=fold))).records()
+
+    def __repr__(self) -> str:
+        from bneck_cli.questions.analyze import describe_input
+        from bneck_cli.words.values import people
+
+        given = describe_input(self.found)
+        return f"<bneck analyze: {self.name} · {given} · {people(self.params)} params, {people(self.macs)} MACs>"
+
+
+class Drawing(Answer[Any]):
+    """A drawing: a notebook shows it, ``print`` draws it in characters."""
+
+    def __init__(self, found: Any) -> None:
+        super().__init__(found, _no_report)
+
+    def __repr__(self) -> str:
+        return f"<bneck draw: {self.found.title}>"
+
+    def _repr_html_(self) -> str:
+        return self.text("svg")
+
+    def text(self, format: str = "text") -> str:
+        """Return the drawing as ``text``, ``svg``, ``mermaid``, ``dot`` or ``tikz``."""
+        from bneck_cli.questions.draw import FORMATS, render
+
+        if format not in FORMATS:
+            raise BneckError(f"no drawing is called '{format}'", hint=f"drawings are {listed(FORMATS, 'and')}")
+        return "".join(render(self.found, format))
+
+
+def _no_report(_: object) -> Report:
+    raise BneckError("a drawing has no rows", hint="`analyze` has the figures")
