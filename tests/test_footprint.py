@@ -6,11 +6,13 @@ import csv
 import io
 import json
 import re
+from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from networks import Writer as Crossing
 
 from bneck_cli import BneckError, analyze
 from bneck_cli.data.devices import DTYPES, load_device, load_devices, parse_devices
@@ -24,8 +26,6 @@ from bneck_cli.questions.footprint_report import report
 from bneck_cli.words.values import Bytes, Seconds
 
 if TYPE_CHECKING:
-    from random import Random
-
     from bneck_cli.engine.analysis import Analysis
 
 PIPE = Style()
@@ -216,7 +216,27 @@ class Writer:
 @given(st.randoms(use_true_random=False))
 def test_the_peak_of_any_network_is_that_of_its_flat_expansion(random: Random) -> None:
     """Residuals, concatenations, slices, gates, heads, repeats and named tensors, in any nesting."""
-    assert_as_expanded(analyze(Writer(random).spec()))
+    try:
+        analysis = analyze(Writer(random).spec())
+    except BneckError as error:
+        if "out of all proportion" not in error.message:  # concatenations that double, one within another
+            raise
+        assume(False)
+    assert_as_expanded(analysis)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.integers(0, 2**32))
+def test_the_peak_is_that_of_the_flat_expansion_wherever_names_are_given(seed: int) -> None:
+    """Names that are given in branches and repeats, passed on by blocks, and taken again in each copy."""
+    layers = ["conv 3x3 4", "conv 1x1 4", "bn", "dropout", "maxpool 3x3 stride=1 pad=1"]
+    assert_as_expanded(analyze(Crossing(Random(seed), layers).spec(4)))
+
+
+def test_what_a_head_names_cannot_be_an_output() -> None:
+    """An output that only a head gives is not there at inference."""
+    with pytest.raises(BneckError, match="the output 'a' is named in a head that does not run"):
+        footprint(analyze("input: 3 x 2 x 2\nnet:\n  - aside: [conv 1x1 4, as a]\noutputs: [a]\n"))
 
 
 # Sums by hand

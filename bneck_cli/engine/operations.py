@@ -73,22 +73,22 @@ class Part(NamedTuple):
 def operations(analysis: Analysis) -> Part:
     """List what a network does; its first input arrives, and others are taken by name."""
     scope = _Scope(_Listing(), analysis.root)
-    scope.names[next(iter(analysis.inputs))] = ARRIVES
+    first, *others = analysis.inputs
+    scope.names[first] = ARRIVES
+    for name in others:
+        scope.named(name, analysis.inputs[name])
     return scope.closed(analysis.root, scope.inside(analysis.root))
 
 
 def network_outputs(analysis: Analysis, part: Part) -> tuple[int, ...]:
-    """Return the tensors that leave a network: those that its spec names, else what leaves its last layer.
-
-    An input that leaves as it is counts where something takes it.
-    """
+    """Return the tensors that leave a network: those that its spec names, else what leaves its last layer."""
     program = analysis.program
     if not program.spec.outputs or program.block is not None:
         return part.outs[:1]
     numbers = {next(iter(analysis.inputs)): ARRIVES}
     numbers |= {name: ~index for index, name in enumerate(part.taken, 1)}
     numbers |= zip(part.given, part.outs[1:], strict=True)
-    return tuple(numbers[word.text] for word in program.spec.outputs if word.text in numbers)
+    return tuple(numbers[word.text] for word in program.spec.outputs)
 
 
 class _Listing:

@@ -11,8 +11,8 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.data.devices import DTYPES
-from bneck_cli.engine.network import Child, Fork, Layer, Series, Wire, children
-from bneck_cli.engine.operations import operations
+from bneck_cli.engine.network import Child, Layer, Series, Wire, children
+from bneck_cli.engine.operations import network_outputs, operations
 from bneck_cli.errors import BneckError
 from bneck_cli.flow.saved import overwriting
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from bneck_cli.engine.analysis import Analysis
     from bneck_cli.engine.network import Node
+    from bneck_cli.engine.operations import Operation, Part
     from bneck_cli.sizes.shape import Shape
 
 NEEDS_NUMBERS = "give --input 3x224x224"
@@ -110,13 +111,13 @@ def peak_elements(analysis: Analysis) -> int:
 
 
 def _largest(analysis: Analysis, walk: _Walk) -> Moment:
-    plan = Plan([], [], [], set())
-    scope: dict[str, int] = {}
-    for index, (name, shape) in enumerate(analysis.inputs.items()):
-        scope[name] = _tensor(plan, shape, index - len(analysis.inputs))
-    out = walk.inside(analysis.root, 0, plan, scope, 0)
-    named = bool(analysis.program.spec.outputs) and analysis.program.block is None
-    plan.kept.update([scope[name] for name in analysis.outputs] if named else [out])
+    plan, part = Plan([], [], [], set()), operations(analysis)
+    count = len(analysis.inputs)
+    given = {name: _tensor(plan, shape, at - count) for at, (name, shape) in enumerate(analysis.inputs.items())}
+    tensors = walk.inside(part, [0, *(given[name] for name in part.taken)], plan, 0)
+    plan.kept.update(tensors[number] for number in network_outputs(analysis, part))
+    if min(plan.kept, default=0) < 0:
+        raise BneckError(f"the output '{walk.heads[~min(plan.kept)]}' is named in a head that does not run")
     return walk.moment(plan, plan.kept)
 
 
@@ -139,7 +140,8 @@ class _Walk:
         self.moments: dict[tuple[int, bool], Moment] = {}
         self.counts: dict[int, int] = {}
         self.children: dict[int, tuple[list[Child], list[int]]] = {}
-        self.names: dict[int, tuple[frozenset[str], frozenset[str]]] = {}
+        self.heads: list[str] = []
+        """The names of tensors of heads that do not run; the first of them is tensor -1 of any plan."""
 
     def layers(self, node: Node) -> int:
         """Count the layers in a node, those of heads included."""
@@ -163,79 +165,56 @@ class _Walk:
             self.children[id(node)] = held, list(accumulate(counts, initial=0))[:-1]
         return self.children[id(node)]
 
-    def wires(self, node: Node) -> tuple[frozenset[str], frozenset[str]]:
-        """Give the names that a node gives to tensors and those that it takes, as its surroundings see them."""
-        if isinstance(node, Layer):
-            return frozenset(), frozenset()
-        if isinstance(node, Wire):
-            one = frozenset({node.name})
-            return (one, frozenset()) if node.kind == "as" else (frozenset(), one)
-        if id(node) not in self.names:
-            held = [run.node for run in node.runs] if isinstance(node, Series) else list(node.branches)
-            pairs = [self.wires(one) for one in held]
-            given = frozenset().union(*(pair[0] for pair in pairs))
-            taken = frozenset().union(*(pair[1] for pair in pairs))
-            if isinstance(node, Series) and node.kind == "block":  # its names are its own
-                given, taken = frozenset(), frozenset(name[3:] for name in taken if name.startswith("../"))
-            self.names[id(node)] = given, taken
-        return self.names[id(node)]
+    def inside(self, part: Part, inputs: list[int], plan: Plan, at: int) -> list[int]:
+        """Add what stands inside a part to a plan; return its tensors, the results first and then the inputs backwards.
 
-    def step(self, node: Node, flow: int, plan: Plan, scope: dict[str, int], at: int) -> int:
-        """Add what a node does to a plan; give the tensor that leaves it."""
-        if isinstance(node, Wire):
-            return self.wire(node, flow, scope)
-        if isinstance(node, Layer):
+        ``at`` layers stand before it.
+        """
+        tensors = inputs[:1] * part.results + inputs[::-1]
+        for operation in part.operations:
+            count, reads, results = self.layers(operation.node), [tensors[number] for number in operation.inputs], [0]
+            for copy in _telling(operation.copies):
+                results = self.step(operation, reads, plan, at + copy * count)
+                reads = [results[0], *reads[1:]]
+            tensors[operation.first : operation.results.stop] = results
+            at += operation.copies * count
+        return tensors
+
+    def step(self, operation: Operation, reads: list[int], plan: Plan, at: int) -> list[int]:
+        """Add what one copy does to a plan; return the tensors that it gives. A head does not run."""
+        part, node = operation.part, operation.node
+        if part is not None and part.idle:
+            self.heads += part.given
+            return [reads[0], *(~at for at in range(len(self.heads) - len(part.given), len(self.heads)))]
+        if part is not None and (part.taken or part.given):
+            tensors = self.inside(part, reads, plan, at)
+            return [tensors[number] for number in part.outs]
+        if min(reads) < 0:
+            raise node.place.error(f"'{self.heads[~min(reads)]}' is named in a head that does not run")
+        if part is None:
+            assert isinstance(node, Layer)
             if is_view(node) or id(node) in self.over:
-                return flow
-            return self.write(plan, node.out, (flow,), at)
-        if any(self.wires(node)):
-            return self.inside(node, flow, plan, scope, at)
-        part = self.part(node, plan.sizes[flow])
-        if not part.ops:
-            return flow
-        out = next(iter(part.kept))
-        plan.sizes.append(part.sizes[out])
-        plan.births.append(at + part.births[out])
-        plan.ops.append(Op(at, (flow,), len(plan.sizes) - 1, part))
-        return len(plan.sizes) - 1
+                return reads[:1]
+            return [self.write(plan, node.out, tuple(dict.fromkeys(reads)), at)]
+        return [self.alone(part, reads[0], plan, at)]
 
-    def part(self, node: Series | Fork, size: int) -> Plan:
-        """Plan a node that reads its input alone, once for all its copies; a slice holds the whole of its tensor."""
-        key = (id(node), size)
+    def alone(self, part: Part, flow: int, plan: Plan, at: int) -> int:
+        """Add a part that reads its input alone, planned once for all uses; a slice holds the whole of its tensor."""
+        key = (id(part), plan.sizes[flow])
         if key not in self.plans:
-            plan = Plan([], [size], [-1], set())
-            plan.kept.add(self.inside(node, 0, plan, {}, 0))
-            self.plans[key] = plan
-        return self.plans[key]
-
-    def inside(self, node: Series | Fork, flow: int, plan: Plan, scope: dict[str, int], at: int) -> int:
-        """Add what stands inside a node to a plan; a head does not run."""
-        if isinstance(node, Series):
-            if node.kind == "block":
-                scope = {f"../{name}": tensor for name, tensor in scope.items()}
-            for run in node.runs:
-                count = self.layers(run.node)
-                for copy in _telling(run.copies):
-                    flow = self.step(run.node, flow, plan, scope, at + copy * count)
-                at += run.copies * count
+            planned = Plan([], [plan.sizes[flow]], [-1], set())
+            planned.kept.add(self.inside(part, [0], planned, 0)[part.outs[0]])
+            self.plans[key] = planned
+        planned = self.plans[key]
+        (out,) = planned.kept
+        if not planned.ops:
             return flow
-        if node.kind == "aside":
-            return flow
-        outs = [flow] if node.kind == "scale" else []
-        for branch in node.branches:
-            outs.append(self.step(branch, flow, plan, scope, at))
-            at += self.layers(branch)
-        assert node.join is not None
-        return self.write(plan, node.join.out, tuple(dict.fromkeys(outs)), at)
-
-    def wire(self, wire: Wire, flow: int, scope: dict[str, int]) -> int:
-        """Name a tensor, or take it by name."""
-        if wire.kind == "as":
-            scope[wire.name] = flow
-            return flow
-        if wire.name not in scope:
-            raise wire.place.error(f"'{wire.name}' is named in a head that does not run")
-        return scope[wire.name]
+        if out == 0:  # it gives what it takes, whatever it does besides
+            return self.inside(part, [flow], plan, at)[part.outs[0]]
+        plan.sizes.append(planned.sizes[out])
+        plan.births.append(at + planned.births[out])
+        plan.ops.append(Op(at, (flow,), len(plan.sizes) - 1, planned))
+        return len(plan.sizes) - 1
 
     def write(self, plan: Plan, shape: Shape, reads: tuple[int, ...], at: int) -> int:
         """Add a layer that reads tensors and writes one."""
