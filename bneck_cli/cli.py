@@ -179,7 +179,7 @@ def compare(
             autocompletion=completion.MEASURES,
         ),
     ] = None,
-    multiple_of: Annotated[int, typer.Option(min=1, help="With --match: widths in steps of this.")] = 8,
+    multiple_of: Annotated[int | None, typer.Option(min=1, help="With --match: widths in steps of this (8).")] = None,
     assume: AssumeOption = None,
     batch: BatchOption = 1,
     format: FormatOption = None,
@@ -191,6 +191,8 @@ def compare(
 
     if len(specs) < 2:
         raise typer.BadParameter("name two blocks or networks, or more")
+    if multiple_of is not None and match is None:
+        raise typer.BadParameter("--multiple-of goes with --match", param_hint="--multiple-of")
     chosen = check_format(format, output)
     values = [*(set or []), *([f"stride={stride}"] if stride else [])]
     asked = settings(input, channels, in_channels, values, assume, batch)
@@ -198,7 +200,7 @@ def compare(
     if match:
         from bneck_cli.questions.match import compare_matched
 
-        comparison, _ = compare_matched(programs, asked, match, multiple_of)
+        comparison, _ = compare_matched(programs, asked, match, multiple_of or 8)
     else:
         comparison = compare_programs(programs, asked)
     put(report(comparison), chosen, output)
@@ -388,7 +390,8 @@ def diff(
 
     chosen = check_format(format, output)
     first = settings(input, channels, None, set, None, 1)
-    second = settings(input_b or input, channels, None, [*(set or []), *(set_b or [])], None, 1)
+    own = any(text.partition("=")[0].strip() == "channels" for text in set_b or [])
+    second = settings(input_b or input, None if own else channels, None, [*(set or []), *(set_b or [])], None, 1)
     names = (one, other if one != other else f"{other} (B)")
     found = difference(analyze_program(load(one), first), analyze_program(load(other), second), names)
     put(report(found), chosen, output)

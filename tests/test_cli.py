@@ -281,3 +281,20 @@ def test_layers_documents_every_kind() -> None:
 def test_the_specs_are_in_the_package_or_beside_it() -> None:
     """The bundled specs are found, rules and blocks among them."""
     assert {path.name for path in specs_folder().iterdir()} >= {"blocks", "rules", "LANGUAGE.md", "resnet50.yaml"}
+
+
+def test_no_option_is_silently_without_effect(tmp_path: Path) -> None:
+    """An option that changes nothing, because another does or nothing has it, is refused; one of B is B's."""
+    told = bneck("diff", "bottleneck", "bottleneck", "--channels", "256", "--set-b", "channels=512")
+    assert "same layers" not in told
+    for arguments, code in (
+        (("analyze", "bottleneck", "--channels", "64", "--set", "channels=128"), 1),
+        (("analyze", "resnet18", "--in-channels", "5"), 1),
+        (("analyze", "resnet18", "--set", "widht=2"), 1),
+        (("analyze", "resnet18", "--symbol", "foo"), 1),
+        (("compare", "basic", "bottleneck", "--channels", "64", "--multiple-of", "16"), 2),
+    ):
+        line = [sys.executable, "-m", "bneck_cli", *arguments]
+        done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, check=False)
+        assert done.returncode == code, arguments
+        assert "Traceback" not in done.stderr

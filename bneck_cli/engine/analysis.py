@@ -145,6 +145,10 @@ def _settled(program: Program, settings: Settings) -> tuple[Definition, dict[str
         from bneck_cli.sizes.dim import symbol
 
         values[name] = constant(symbol(name), "--symbol")
+    if settings.in_channels is not None and program.block is None:
+        raise BneckError(f"--in-channels is for blocks ({program.spec.file} is a network)", hint="use --input")
+    if settings.channels is not None and "channels" in values:
+        raise BneckError(f"the channels are given twice: --channels {settings.channels}, and --set channels=...")
     channels = _channels(settings, program)
     if channels is not None and net.parameter("channels"):
         scalar = Scalar(Source("--channels", channels), 0, 0, channels)
