@@ -415,7 +415,10 @@ def lint(
     format: DataFormatOption = None,
     output: OutputOption = None,
 ) -> None:
-    """Say what a careful reviewer would: what a design pays for and does not use; exit 1 where there is something."""
+    """Say what a careful reviewer would: what a design pays for and does not use.
+
+    Exit 1 where there are findings, 2 for a wrong spec or option.
+    """
     from bneck_cli.questions.lint import USUAL
     from bneck_cli.questions.lint import lint as linted
     from bneck_cli.questions.lint_report import report, rules_report
@@ -623,5 +626,5 @@ def run() -> int:
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except (BneckError, OSError) as error:
         print("\n".join(shown(line) for line in bounded(f"error: {error}").split("\n")), file=sys.stderr)
-        return 1
+        return 2 if "lint" in map(_name, asked) else 1  # 1 is for its findings
     return 0

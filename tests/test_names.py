@@ -126,3 +126,27 @@ def test_a_file_with_spaces_is_a_file(tmp_path: Path) -> None:
     file.write_text("blocks:\n  own(channels): conv 1x1 channels\n", encoding="utf-8")
     assert load(f"{file}:own").block == "own"
     assert load(f"{file}:own").words is None
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("lint", "mobilenet_v2"), 0),
+        (("lint", "resnet50_v1"), 1),
+        (("lint", "resnet50_v1", "--exit-zero"), 0),
+        (("lint", "no_such_net"), 2),
+        (("lint", "resnet18", "--ignore", "no-such-rule"), 2),
+        (("lint", "resnet18", "--no-such-option"), 2),
+        (("lint",), 2),
+        (("analyze", "no_such_net"), 1),
+        (("analyze", "resnet18", "--format", "no"), 2),
+        (("check", "no_such_net"), 1),
+        (("check", "resnet18"), 0),
+        (("nothing",), 2),
+    ],
+)
+def test_exit_codes(words: tuple[str, ...], code: int, bneck) -> None:
+    """0 is fine, 1 a wrong spec or a finding, 2 wrong usage; lint's 1 is a finding and nothing else."""
+    got, _, err = bneck(*words)
+    assert got == code
+    assert bool(err) == (code == 2 or words[-1] == "no_such_net")
