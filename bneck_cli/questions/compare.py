@@ -10,8 +10,8 @@ from bneck_cli.errors import BneckError, listed
 from bneck_cli.flow.follow import depth
 from bneck_cli.questions.analyze import ACTIVATIONS, RULE, View, describe_input, requirements, shown_rows, table
 from bneck_cli.report import Beside, Column, Facts, Prose, Records, Report, Row, Table, telling
+from bneck_cli.words.comparing import against, quotient
 from bneck_cli.words.values import Ratio
-from bneck_cli.words.values import people as grouped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,12 +31,12 @@ class Metric(NamedTuple):
     values: tuple[Size, ...]
 
     def ratio(self, index: int) -> Any:
-        """Give a value over the first one: a float, 1 for equal formulas, None where there is no such number."""
+        """Return a value over the first: a number, 1 for equal formulas, None where there is no such number."""
         first, value = self.values[0], self.values[index]
+        if isinstance(first, int) and isinstance(value, int):
+            return quotient(value, first)
         if first == value:
             return 1.0
-        if isinstance(first, int) and isinstance(value, int):
-            return value / first if first else None
         from bneck_cli.sizes.dim import proportion
 
         return proportion(value, first)
@@ -164,11 +164,6 @@ NOUNS = {
 }
 
 
-def times(ratio: float) -> str:
-    """Write a ratio above 1 in words: ``16.9 times``."""
-    return f"{ratio:.3g} times" if ratio < 100 else f"{ratio:,.0f} times"
-
-
 def _conclusion(candidates: list[Candidate], metrics: tuple[Metric, ...]) -> list[str]:
     """Say, for each candidate after the first, how its weights, multiply-adds and activations compare."""
     by_key = {metric.key: metric for metric in metrics}
@@ -184,19 +179,7 @@ def _conclusion(candidates: list[Candidate], metrics: tuple[Metric, ...]) -> lis
 
 def _said(metric: Metric, index: int, noun: str) -> str:
     """Say how one value compares with the first, with both numbers."""
-    ratio = metric.ratio(index)
-    value, first = grouped(metric.values[index]), grouped(metric.values[0])
-    if metric.values[index] == metric.values[0]:
-        return f"just as many {noun} ({value})"
-    if ratio is None:
-        return f"{value} {noun} against {first}"
-    if ratio == 0:
-        return f"no {noun} against {first}"
-    if 2 / 3 < ratio < 3 / 2:
-        return f"{abs(ratio - 1):.1%} {'fewer' if ratio < 1 else 'more'} {noun} ({value} against {first})"
-    if ratio < 1:
-        return f"{times(1 / ratio)} fewer {noun} ({value} against {first})"
-    return f"{times(ratio)} as many {noun} ({value} against {first})"
+    return against(metric.values[index], metric.values[0], noun, metric.ratio(index))
 
 
 # The report

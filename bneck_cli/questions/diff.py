@@ -15,7 +15,7 @@ from bneck_cli.flow.follow import depth
 from bneck_cli.flow.receptive import receptive_field
 from bneck_cli.questions.alignment import Alignment, Change, Pair, Part, settings_of, written
 from bneck_cli.questions.analyze import describe_input, requirements, rule_of
-from bneck_cli.questions.compare import times
+from bneck_cli.words.comparing import against, quotient
 from bneck_cli.words.values import people as grouped
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Total(NamedTuple):
         """The difference as a part of the first, in percent; None for symbolic sizes."""
         if not isinstance(self.one, int) or not isinstance(self.difference, int) or self.one == 0:
             return None
-        return 100 * self.difference / self.one
+        return quotient(100 * self.difference, self.one)
 
 
 class Diff(NamedTuple):
@@ -400,20 +400,7 @@ def _facts(found: Diff, unit: str) -> tuple[list[str], bool]:
 
 def _said(total: Total, noun: str) -> str:
     """Say how many there are, beside those of the first."""
-    one, other = grouped(total.one), grouped(total.other)
-    if total.one == total.other:
-        return f"just as many {noun} ({other})"
-    if not isinstance(total.one, int) or not isinstance(total.other, int) or total.one == 0:
-        return f"{other} {noun} against {one}"
-    if total.other == 0:
-        return f"no {noun} against {one}"
-    ratio = total.other / total.one
-    if 2 / 3 < ratio < 3 / 2:
-        change = f"{abs(ratio - 1):.1%}" if abs(ratio - 1) >= 0.0005 else f"{abs(total.other - total.one):,}"
-        return f"{change} {'fewer' if ratio < 1 else 'more'} {noun} ({other} against {one})"
-    if ratio < 1:
-        return f"{times(1 / ratio)} fewer {noun} ({other} against {one})"
-    return f"{times(ratio)} as many {noun} ({other} against {one})"
+    return against(total.other, total.one, noun)
 
 
 def _in_blocks(together: list[Move]) -> str:

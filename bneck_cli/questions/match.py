@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from bneck_cli.engine.analysis import Settings, analyze_program, with_words
 from bneck_cli.errors import BneckError, listed, nearest
-from bneck_cli.questions.compare import Candidate, Comparison, Match, analyzed, compared, times, weights
+from bneck_cli.questions.compare import Candidate, Comparison, Match, analyzed, compared, weights
 from bneck_cli.sizes.dim import Dim, pretty
+from bneck_cli.words.comparing import quotient, times
 from bneck_cli.words.values import people as grouped
 
 if TYPE_CHECKING:
@@ -259,12 +260,12 @@ def _sentences(found: Match, first: Candidate, programs: list[tuple[str, Program
     if same and found.channels < int(channels or 0):
         sentences.append(
             f"At the same {channels} channels {found.name} would have {same:,} {noun}, "
-            f"{times(same / found.target)} as many as {name}."
+            f"{times(quotient(same, found.target) or 0)} as many as {name}."
         )
     if same and found.channels > int(channels or 0):
         width = times(found.channels / int(channels or 1))
         sentences.append(
             f"So the two have about the same number of {noun} only because {found.name} is {width} as wide; "
-            f"at the same {channels} channels it has {same:,}, {times(found.target / same)} fewer."
+            f"at the same {channels} channels it has {same:,}, {times(quotient(found.target, same) or 0)} fewer."
         )
     return sentences

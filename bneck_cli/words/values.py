@@ -34,7 +34,7 @@ class Ratio(NamedTuple):
     def __str__(self) -> str:
         if self.value is None:
             return ""
-        return f"{self.value:.3f}" if self.value < 1000 else f"{self.value:,.0f}"
+        return f"{self.value:.3f}" if self.value < 1000 else f"{round(self.value):,}"
 
 
 class Signed(NamedTuple):
@@ -58,6 +58,8 @@ class Percent(NamedTuple):
             return ""
         if not self.value:
             return "0.0%"
+        if isinstance(self.value, int):  # beyond floats
+            return f"{self.value:+,}%"
         return f"{self.value:+.1f}%" if abs(self.value) >= 0.05 else f"{self.value:+.1g}%"
 
 
