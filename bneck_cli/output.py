@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 from contextlib import contextmanager, suppress
+from errno import EACCES
 from typing import IO, TYPE_CHECKING
 
 from bneck_cli.errors import BneckError
@@ -70,9 +71,11 @@ def write(chunks: Iterable[str], output: str | None) -> None:
     try:
         target = os.path.realpath(output)
         try:
-            mode = os.stat(target).st_mode
+            mode = os.stat(output).st_mode  # not the target's: /dev/stdout leads to a pipe without a name
         except FileNotFoundError:
             mode = None
+        if mode is not None and not os.access(output, os.W_OK):
+            raise PermissionError(EACCES, os.strerror(EACCES))  # to rename over a file needs no right to write it
         if mode is None or stat.S_ISREG(mode):
             _replace(target, chunks, mode)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bneck_cli.engine.analysis import Settings, analyze_program
@@ -41,11 +41,12 @@ def test_two_amounts_in_words(value: int, first: int, said: str) -> None:
 
 
 @given(st.integers(1, 10**330), st.integers(1, 10**330))
+@settings(derandomize=True, deadline=None)
 def test_a_difference_is_never_said_to_be_nothing(value: int, first: int) -> None:
     """Whatever the sizes, no sentence says 0.0%, infinity or zero of what differs, and the share is right."""
     said = against(value, first, "weights")
     assert ("just as many" in said) == (value == first)
-    assert not said.startswith(("0.0%", "0 ", "0.", "inf", "no "))
+    assert not said.startswith(("0.0%", "0 ", "inf", "no "))
     share = said.split("%")[0]
     if "%" in said and value != first:
         assert abs(Fraction(share) / 100 - abs(Fraction(value, first) - 1)) <= Fraction(6, 10**4)

@@ -194,3 +194,37 @@ def test_a_zip_is_told(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "it does not run from a zip" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_standard_output_by_its_name_is_written_to(tmp_path: Path) -> None:
+    """``-o /dev/stdout`` leads to a pipe that has no name in any folder."""
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    done = shell("bneck analyze spec.yaml -o /dev/stdout -f csv | head -1", tmp_path)
+    assert done.stdout.startswith("path,op,")
+    assert done.stderr == ""
+
+
+def test_a_file_that_may_not_be_written_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To rename over a file needs no right to write it, so that right is asked for."""
+    file = tmp_path / "out.csv"
+    file.write_text("old")
+    monkeypatch.setattr(os, "access", lambda path, _mode: str(path) != str(file))  # the tests may run as root
+    with pytest.raises(BneckError, match="cannot be written: permission denied"):
+        write(["new\n"], str(file))
+    assert file.read_text() == "old"
+
+
+@pytest.mark.parametrize("columns", ["op", "layer", "op,layer", "macs", "layer,output,params,macs"])
+def test_columns_that_are_asked_for_survive_any_width(columns: str, tmp_path: Path) -> None:
+    """The last column is never dropped, however narrow the page."""
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    done = shell(f"bneck analyze spec.yaml --columns {columns}", tmp_path, COLUMNS="1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+
+
+def test_importing_the_package_imports_nothing() -> None:
+    """What ``python -m`` imports before it can handle ^C is the package's own face, and nothing else."""
+    code = "import sys; before = set(sys.modules); import bneck_cli; print(sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "['__future__', 'bneck_cli']\n"

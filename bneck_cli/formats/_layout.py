@@ -90,7 +90,7 @@ def fitted(table: Table, width: int | None, bars: bool = True) -> list[list[Lane
             break
         found = step(found)
     for lane in sorted((lane for lane in found if lane.column.gives), key=lambda lane: lane.column.gives):
-        if _least(found) <= width:
+        if _least(found) <= width or len(found) == 1:
             break
         found = _without(found, lane.column)
     return [_wrapped(part, width) for part in _parts(found, width)]
