@@ -301,7 +301,7 @@ def draw(
     )
     chosen = check_format(asked_for, output, DRAWINGS)
     if theme not in THEMES:
-        raise typer.BadParameter(f"no theme '{theme}': one of {', '.join(THEMES)}", param_hint="--theme")
+        raise typer.BadParameter(f"no theme '{_quoted(theme)}': one of {', '.join(THEMES)}", param_hint="--theme")
     asked = settings(input, channels, in_channels, set, None, 1)
     found = drawn([(name, load(name)) for name in specs], asked, at, words(numbers))
     ascii_only = output is None and not (getattr(sys.stdout, "encoding", "") or "").lower().startswith("utf")
@@ -538,7 +538,7 @@ def settings(
     for text in values or []:
         name, equals, value = text.partition("=")
         if not equals or not name.strip().isidentifier():
-            raise typer.BadParameter(f"--set reads NAME=VALUE (got '{shown(bounded(text, 100))}')")
+            raise typer.BadParameter(f"--set reads NAME=VALUE (got '{_quoted(text)}')")
         pairs.append((name.strip(), value.strip()))
     return Settings(input, channels, in_channels, tuple(pairs), assume, batch)
 
@@ -557,8 +557,15 @@ def check_format(name: str | None, output: str | None = None, known: tuple[str, 
         from bneck_cli.errors import nearest
 
         near = nearest(name, known)
-        raise typer.BadParameter(f"no format '{name}': {near or 'one of ' + ', '.join(known)}", param_hint="--format")
+        raise typer.BadParameter(
+            f"no format '{_quoted(name)}': {near or 'one of ' + ', '.join(known)}", param_hint="--format"
+        )
     return name
+
+
+def _quoted(text: str) -> str:
+    """Write a word of the command line as a message may hold it."""
+    return shown(bounded(text, 100))
 
 
 def put(report: "Report", format: str, output: str | None) -> None:

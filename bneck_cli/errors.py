@@ -77,6 +77,6 @@ def nearest(word: str, known: Iterable[str], closeness: float = 0.6) -> str:
 
 
 def listed(words: Iterable[str], joint: str = "or") -> str:
-    """Join words as a sentence does: ``a, b or c``."""
-    *most, last = list(words)
+    """Join words as a sentence does: ``a, b or c``; ``none`` where there are none."""
+    *most, last = list(words) or ["none"]
     return f"{', '.join(most)} {joint} {last}" if most else last

@@ -150,3 +150,24 @@ def test_exit_codes(words: tuple[str, ...], code: int, bneck) -> None:
     got, _, err = bneck(*words)
     assert got == code
     assert bool(err) == (code == 2 or words[-1] == "no_such_net")
+
+
+@pytest.mark.parametrize("word", ["\x1b[31m", "\u202ered", "9" * 5000])
+@pytest.mark.parametrize(
+    "words", [("analyze", "resnet18", "--format"), ("draw", "basic", "--theme"), ("lint", "resnet18", "--set")]
+)
+def test_usage_errors_quote_what_was_typed(words: tuple[str, ...], word: str, bneck) -> None:
+    """A word of the command line reaches the terminal escaped, and not whole where it is long."""
+    code, _, err = bneck(*words, word)
+    assert code == 2
+    assert len(err) < 1500
+    assert "\x1b" not in err
+    assert "\u202e" not in err
+
+
+def test_only_where_nothing_is(bneck, tmp_path: Path) -> None:
+    """A network without layers has no kinds to show, and the message says so."""
+    (tmp_path / "empty.yaml").write_text("input: 3 x 8 x 8\nnet: as a\n", encoding="utf-8")
+    code, out, err = bneck("analyze", str(tmp_path / "empty.yaml"), "--only", "conv")
+    assert (code, out) == (1, "")
+    assert "the kinds here are none" in err
