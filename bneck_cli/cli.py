@@ -619,12 +619,23 @@ def _name(command: CommandInfo) -> str:
     return command.name or str(getattr(command.callback, "__name__", ""))
 
 
+LONGEST_WORD = 4096
+"""Characters of a word of the command line: as many as a path may have."""
+
+
 def run() -> int:
     """Run the command and return its exit code."""
     degrade_gracefully()
     columns = os.environ.get("COLUMNS", "1")
     if not (columns.isascii() and columns.isdigit() and 0 < int(columns[:9]) < 10_000):
         del os.environ["COLUMNS"]  # whoever reads it next would take it for a number
+    longest = max(map(len, sys.argv))
+    if longest > LONGEST_WORD:
+        print(
+            f"error: a word of the command line has {longest:,} characters, at most {LONGEST_WORD:,} are read",
+            file=sys.stderr,
+        )
+        return 2
     asked = [command for command in app.registered_commands if _name(command) in sys.argv[1:2]]
     app.registered_commands = asked or app.registered_commands  # to build one takes 0.4 ms, and only one is run
     try:

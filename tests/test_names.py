@@ -154,7 +154,13 @@ def test_exit_codes(words: tuple[str, ...], code: int, bneck) -> None:
 
 @pytest.mark.parametrize("word", ["\x1b[31m", "\u202ered", "9" * 5000])
 @pytest.mark.parametrize(
-    "words", [("analyze", "resnet18", "--format"), ("draw", "basic", "--theme"), ("lint", "resnet18", "--set")]
+    "words",
+    [
+        ("analyze", "resnet18", "--depth"),
+        ("analyze", "resnet18", "--format"),
+        ("draw", "basic", "--theme"),
+        ("lint", "resnet18", "--set"),
+    ],
 )
 def test_usage_errors_quote_what_was_typed(words: tuple[str, ...], word: str, bneck) -> None:
     """A word of the command line reaches the terminal escaped, and not whole where it is long."""
