@@ -23,7 +23,8 @@ DATA = os.path.join(os.path.dirname(__file__), "data", "autograd.csv")
 HEADER = ("network", "figure", "value")
 NETWORKS = (
     "resnet18", "resnet50", "vgg16", "densenet121", "shufflenet_v2_x1_0", "convnext_tiny", "mobilenet_v2",
-    "mobilenet_v3_large", "efficientnet_b0", "googlenet", "regnet_y_400mf", "squeezenet1_1", "vit_b_16", "swin_t",
+    "mobilenet_v3_large", "efficientnet_b0", "googlenet", "inception_v3",
+    "swin_v2_t", "maxvit_t", "regnet_y_400mf", "squeezenet1_1", "vit_b_16", "swin_t",
     "gpt2_fused", "gpt2_plain",
 )  # fmt: skip
 ALIVE = ("resnet50", "densenet121", "vit_b_16", "swin_t", "inception_v3")
@@ -151,7 +152,7 @@ def given(name: str, batch: int, device: str) -> Any:
     """Build an input of a network."""
     import torch
 
-    side = 299 if name == "inception_v3" else 224
+    side = {"inception_v3": 299, "swin_v2_t": 256}.get(name, 224)
     sizes = (LENGTH, WIDTH) if name.startswith("gpt2") else (3, side, side)
     return torch.zeros(batch, *sizes, device=device)
 

@@ -238,6 +238,10 @@ class Attention(Kind):
         whole = self.window is None or (count == 1 and length == x.positions)
         rows = count * length * self._heads(x)
         held = 4 * count * length * x.channels + (rows if fused else rows * length)
+        if self.position == "continuous":  # queries and keys as they come, their norms, scores before their scale
+            held = held + 3 * count * length * x.channels + 4 * rows + rows * length
+            shared = self._offsets(x) * CONTINUOUS_WIDTH + length * length * self._heads(x) + self._heads(x)
+            return Keeps(values=held + count * length * x.channels, statistics=shared)
         return Keeps(input=True, values=held) if whole else Keeps(values=held + count * length * x.channels)
 
     def working(self, x: Shape, y: Shape, fused: bool | None = None) -> Size:
