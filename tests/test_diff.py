@@ -410,7 +410,7 @@ CONVS = st.builds(
     st.sampled_from([1, 1, 2]),
     st.booleans(),
 )
-PLAIN = st.sampled_from(["relu", "bn", "silu", "maxpool 3x3 stride=1"])
+PLAIN = st.sampled_from(["relu", "bn", "silu", "maxpool 3x3 stride=1 pad=1"])
 NETS = st.lists(st.one_of(CONVS, PLAIN), min_size=1, max_size=9)
 FIELDS = ("kernel", "channels", "stride", "bias")
 

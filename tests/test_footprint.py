@@ -191,7 +191,8 @@ class Writer:
                 return {"aside": self.body(depth - 1, free=False)}
             case "from":
                 return f"from {random.choice(self.names)}"
-        return random.choice([f"conv 3x3 {random.randint(1, 9)}", "bn", "relu", "dropout", "maxpool 3x3 stride=1"])
+        own = f"conv 3x3 {random.randint(1, 9)}"
+        return random.choice([own, "bn", "relu", "dropout", "maxpool 3x3 stride=1 pad=1"])
 
     def branch(self, depth: int, free: bool) -> list[Any]:
         """Write a branch: the tensor as it is, or steps, perhaps from another tensor."""
@@ -207,7 +208,7 @@ class Writer:
         if tap:
             body = ["conv 1x1 3", "as own", {"concat": [body, ["from other", "relu"], ["from own"]]}, "conv 1x1 4"]
         name = f"block{len(self.blocks)}"
-        self.blocks[f"{name}({'other' if tap else 'n=1'})"] = body
+        self.blocks[f"{name}({'other' if tap else ''})"] = body
         times = self.random.choice(["", "", "2x ", "7x "])
         return f"{times}{name}{' ' + tap if tap else ''}"
 
@@ -274,7 +275,7 @@ def test_a_block_is_worked_out_for_a_tensor_and_for_a_slice() -> None:
     """On a slice a block holds all 8 channels, where on a tensor of its own it held 4: 8 + 4 + 32 in all."""
     found = peak(
         analyze(
-            "input: 4 x 2 x 2\nblocks:\n  wide(n=1): conv 1x1 32 -> conv 1x1 4\n"
+            "input: 4 x 2 x 2\nblocks:\n  wide: conv 1x1 32 -> conv 1x1 4\n"
             "net:\n  - wide -> conv 1x1 8\n  - split: [wide, wide]\n"
         )
     )

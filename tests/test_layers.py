@@ -66,7 +66,8 @@ CASES = (
     Case("dwconv", (3,), {"stride": 2}, (32, 113, 112), (32, 57, 56), 32 * 9, 57 * 56 * 32 * 9),
     Case("dwconv", ((5, 3),), {"multiplier": 2, "bias": True}, (6, 8, 8), (12, 8, 8), 12 * 15 + 12, 64 * 12 * 15),
     Case("upconv", (2, 64), {"stride": 2, "bias": True}, (128, 28, 28), (64, 56, 56), 32_832, 28 * 28 * 32_768),
-    Case("upconv", (3, 6), {"stride": 2, "output_pad": 1, "groups": 2}, (4, 5), (6, 10), 4 * 3 * 3, 5 * 4 * 3 * 3),
+    Case("upconv", (3, 6), {"stride": 2, "pad": 1, "output_pad": 1, "groups": 2}, (4, 5), (6, 10), 36, 5 * 4 * 3 * 3),
+    Case("upconv", (3, 1), {}, (2, 1, 1), (1, 3, 3), 2 * 9, 2 * 9),
     Case("linear", (1000,), {}, (2048,), (1000,), 2_049_000, 2_048_000),
     Case("linear", (3072,), {"nobias": True}, (768, 197), (3072, 197), 768 * 3072, 197 * 768 * 3072),
     Case("flatten", (), {}, (256, 6, 6), (9216,)),
@@ -90,9 +91,11 @@ CASES = (
     Case("prelu", (), {}, MAP, MAP, 1),
     Case("prelu", (), {"per_channel": True}, MAP, MAP, 64),
     Case("layer_scale", (), {}, MAP, MAP, 64),
-    Case("maxpool", (3,), {"stride": 2}, (64, 112, 112), (64, 56, 56)),
-    Case("maxpool", (3,), {"stride": 2, "pad": 0, "ceil": True}, (64, 112, 111), (64, 56, 55)),
-    Case("maxpool", (3,), {"stride": 1, "pad": 0, "dilation": 2}, (8, 9), (8, 5)),
+    Case("maxpool", (3,), {"stride": 2}, (96, 55, 55), (96, 27, 27)),
+    Case("maxpool", (3,), {"stride": 2, "pad": 1}, (64, 112, 112), (64, 56, 56)),
+    Case("maxpool", (3,), {"stride": 2, "ceil": True}, (64, 112, 111), (64, 56, 55)),
+    Case("maxpool", (3,), {"stride": 1, "dilation": 2}, (8, 9), (8, 5)),
+    Case("avgpool", (3,), {"stride": 3}, (8, 8, 8), (8, 2, 2)),
     Case("avgpool", (2,), {"stride": 2}, (64, 57, 56), (64, 28, 28)),
     Case("avgpool", ((3, 2),), {"stride": (2, 3), "pad": (1, 0)}, (7, 10, 10), (7, 5, 3)),
     Case("global_avgpool", (), {}, (2048, 7, 7), (2048, 1, 1)),
@@ -243,10 +246,13 @@ def sliding(
     half: bool = False,
     fits: bool = False,
     same: bool = True,
+    pools: bool = False,
+    keeps: bool = True,
 ) -> Sliding:
     """Draw a window over a sequence or a map.
 
-    ``half`` keeps the padding within half of its reach, ``fits`` lets it fit without any, ``same`` allows TensorFlow's.
+    ``half`` keeps the padding within half of its reach, ``pools`` within half of the kernel, ``fits`` lets it fit
+    without any, ``same`` allows TensorFlow's; ``keeps`` says that padding which is not written keeps the map.
     """
     rank = draw(st.integers(1, 2))
 
@@ -257,12 +263,12 @@ def sliding(
     (k, kernel), (s, stride), (apart, dilation) = sizes(taps), sizes(4), sizes(d)
     reaches = [step * (size - 1) + 1 for size, step in zip(kernel, dilation, strict=True)]
     spatial = tuple(draw(st.integers(reach if fits else 1, most)) for reach in reaches)
-    bounds = [reach // 2 if half else 5 for reach in reaches]
+    bounds = [size // 2 for size in kernel] if pools else [reach // 2 if half else 5 for reach in reaches]
     one = draw(st.integers(0, min(bounds)))
     before, after = (tuple(draw(st.integers(0, bound)) for bound in bounds) for _ in range(2))
     odd = tuple((size // 2) * step if size % 2 else 0 for size, step in zip(kernel, dilation, strict=True))
     forms: list[tuple[dict[str, Any], Any]] = [
-        ({}, zip(odd, odd, strict=True)),
+        ({}, zip(odd, odd, strict=True) if keeps else [(0, 0)] * rank),
         ({"pad": "valid"}, [(0, 0)] * rank),
         ({"pad": one}, [(one, one)] * rank),
     ]
@@ -307,13 +313,13 @@ def test_a_convolution_gives_a_value_for_each_window_that_fits(window: Sliding) 
 @thorough
 def test_pooling_gives_a_value_for_each_window(kind: str, d: int, data: st.DataObject) -> None:
     """As many values leave as windows fit; with `ceil`, as windows start on the input or in the padding before it."""
-    window = data.draw(sliding(half=True, d=d))
+    window = data.draw(sliding(pools=True, keeps=False, d=d))
     ceil = data.draw(st.booleans()) and window.given.get("pad") != "tf_same"
     expected = tuple(len(laid(*axis, ceil)) for axis in window.axes)
     agree(over(kind, window, *["ceil"] * ceil), window.spatial, expected)
 
 
-@given(window=sliding(same=False), data=st.data())
+@given(window=sliding(same=False, keeps=False), data=st.data())
 @thorough
 def test_a_transposed_convolution_gives_the_cells_that_its_windows_reach(window: Sliding, data: st.DataObject) -> None:
     """What leaves is the row on which all windows were spread, longer by `output_pad` and without its padding."""
@@ -449,9 +455,10 @@ WRONG: tuple[tuple[str, list[Any], dict[str, Any], tuple[Any, ...], str, Any], .
         [3],
         {"stride": 2, "pad": 2},
         (6, 9, 9),
-        "pad (=2) must be at most half of the window's reach (=3)",
+        "pad (=2) must be at most half of the kernel (=3)",
         "pad",
     ),
+    ("maxpool", [2], {"stride": 1, "pad": 2, "dilation": 3}, (6, 9, 9), "pad (=2) must be at most half of the", "pad"),
     ("avgpool", [2], {"stride": 2, "pad": (0, 2)}, (6, 9, 9), "pad (=2) must be at most half", "pad"),
     ("maxpool", ["ceil", 3], {"stride": 2, "pad": "tf_same"}, (6, 9, 9), "tf_same and ceil do not go together", "pad"),
     ("global_avgpool", [], {}, (6,), "needs a map or a sequence (got a vector of 6)", None),

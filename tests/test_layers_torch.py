@@ -117,7 +117,7 @@ def convolution(draw: st.DrawFn, depthwise: bool = False) -> Pair:
 
 def transposed(draw: st.DrawFn) -> Pair:
     """Draw a transposed convolution; where its sides differ, cutting them off is a step of its own."""
-    window, bias = draw(sliding(half=True, fits=True, same=False)), draw(st.booleans())
+    window, bias = draw(sliding(half=True, fits=True, same=False, keeps=False)), draw(st.booleans())
     groups, more = draw(st.integers(1, 4)), [draw(st.integers(0, max(pair) - 1)) for pair in window.steps]
     x, filters = (groups * draw(channels), *window.spatial), groups * draw(channels)
 
@@ -135,7 +135,7 @@ def transposed(draw: st.DrawFn) -> Pair:
 
 def pooling(draw: st.DrawFn, name: str) -> Pair:
     """Draw a pooling layer; PyTorch pads by half of the kernel at most, dilated or not, and both sides alike."""
-    window = draw(sliding(half=True, fits=True, d=3 if name == "MaxPool" else 1))
+    window = draw(sliding(pools=True, keeps=False, fits=True, d=3 if name == "MaxPool" else 1))
     alone = even(window) and all(2 * side[0] <= k for side, k in zip(window.sides, window.kernel, strict=True))
     ceil = alone and window.given.get("pad") != "tf_same" and draw(st.booleans())
     x = (draw(channels), *window.spatial)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def window_over(x: Shape, layer: Any, groups: Size = 1) -> Window:
     """Normalise a layer's kernel, stride, padding and dilation to the input's axes.
 
-    Padding that is not written is ``dilation·(k-1)/2`` for an odd kernel and 0 for an even one.
+    Padding that is None is ``dilation·(k-1)/2`` for an odd kernel and 0 for an even one.
     """
     rank = len(x.spatial)
     if rank == 0:
@@ -194,7 +194,7 @@ class TransposedConv(Kind):
     kernel: Any = argument(extent, "the window: 2x2, or 2 for square")
     channels: Any = argument(size, "filters, and so the channels that leave")
     stride: Any = option(extent, 1, "step of the window over the output")
-    pad: Any = option(padding, None, "rows and columns cut from the output's edge; (k-1)/2 for an odd kernel, else 0")
+    pad: Any = option(padding, 0, "rows and columns cut from the output's edge")
     output_pad: Any = option(natural_extent, 0, "rows and columns added at the output's end")
     dilation: Any = option(extent, 1, "distance between the taps of the window")
     groups: Any = option(size, 1, "groups of channels that do not see each other")

@@ -293,7 +293,7 @@ def padding(value: Any) -> Any:
     if type(value) is tuple and len(value) in (2, 4):
         return tuple(natural(item) for item in value)
     if isinstance(value, (tuple, str)):
-        hint = "an odd kernel keeps the map without `pad=`; TensorFlow's padding is tf_same" if value == "same" else ""
+        hint = "a convolution keeps the map without `pad=`; TensorFlow's padding is tf_same" if value == "same" else ""
         raise LayerError(f"a number, 1x2, (top,bottom,left,right), valid or tf_same (got {show(value)})", hint=hint)
     return natural(value)
 

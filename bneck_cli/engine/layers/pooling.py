@@ -45,16 +45,15 @@ def pooled(x: Shape, window: Window) -> tuple[Size, ...]:
 
 
 def pool_window(x: Shape, layer: Any) -> Window:
-    """Give a pooling layer's window; padding is at most half of its reach (PyTorch: of its kernel, undilated)."""
+    """Give a pooling layer's window; padding is at most half of the kernel, as PyTorch has it, dilated or not."""
     if layer.stride is None:
         raise LayerError("the stride must be written: `maxpool 3x3 stride=2`")
     if layer.pad == "tf_same" and getattr(layer, "ceil", False):
         raise LayerError("pad=tf_same and ceil do not go together", "pad")
     window = window_over(x, layer)
-    for k, d, pad in zip(window.kernel, window.dilation, window.padding, strict=True):
-        reach = d * (k - 1) + 1
-        if pad != "tf_same" and max(pad) > reach // 2:
-            raise LayerError(f"pad (={max(pad)}) must be at most half of the window's reach (={reach})", "pad")
+    for k, pad in zip(window.kernel, window.padding, strict=True):
+        if layer.pad != "tf_same" and max(pad) > k // 2:
+            raise LayerError(f"pad (={max(pad)}) must be at most half of the kernel (={k})", "pad")
     return window
 
 
@@ -70,7 +69,7 @@ class MaxPool(Kind):
 
     kernel: Any = argument(extent, "the window: 3x3, or 3 for square")
     stride: Any = option(stride_written, None, "step of the window; must be written")
-    pad: Any = option(padding, None, "padding; dilation*(k-1)/2 for an odd kernel, 0 for an even one")
+    pad: Any = option(padding, 0, "padding, at most half of the kernel")
     dilation: Any = option(extent, 1, "distance between the taps of the window")
     ceil: bool = flag("let a last window reach beyond the edge (PyTorch's ceil_mode)")
     part = "pooling"
@@ -106,7 +105,7 @@ class AvgPool(Kind):
 
     kernel: Any = argument(extent, "the window: 2x2, or 2 for square")
     stride: Any = option(stride_written, None, "step of the window; must be written")
-    pad: Any = option(padding, None, "padding; (k-1)/2 for an odd kernel, 0 for an even one")
+    pad: Any = option(padding, 0, "padding, at most half of the kernel")
     ceil: bool = flag("let a last window reach beyond the edge (PyTorch's ceil_mode)")
     part = "pooling"
 
