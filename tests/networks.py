@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.engine.network import Layer, Series, Wire
@@ -167,6 +168,8 @@ class Writer:
         name = f"block{self.count}"
         self.count += 1
         body = self.body(depth - 1, list(own))
-        self.blocks[f"{name}({', '.join(own) or 'n=1'})"] = body
+        read = re.findall(r"\b(tap\d+)\b", json.dumps(body))
+        taps = [tap for tap, passed in zip(taps, own, strict=True) if passed in read]
+        self.blocks[f"{name}({', '.join(passed for passed in own if passed in read)})"] = body
         times = self.random.choice(["", "", "2x ", "5x "])
         return f"{times}{name} {' '.join(taps)}".strip()

@@ -422,11 +422,11 @@ def nested(inside: int, outside: int) -> str:
     return f"""\
 input: 3 x 8 x 8
 blocks:
-  unit(n):
+  unit:
     - residual: conv 3x3 8 -> bn -> relu -> conv 3x3 cin
   tower(n):
     - conv 1x1 4
-    - (n)x unit 1
+    - (n)x unit
 net:
   - conv 1x1 4
   - {outside}x tower {inside}

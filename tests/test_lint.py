@@ -119,7 +119,7 @@ def test_published_receptive_fields_are_set_beside_the_input(name: str, rule: st
 # Each rule, and a near miss
 
 MOBILE = """blocks:
-  unit(channels, wide, k=3):
+  unit(channels, wide):
     - conv 1x1 wide -> bn -> dwconv 3x3 -> bn -> conv 1x1 channels -> bn
 """
 NORM_FIRST = """blocks:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from math import lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bneck_cli.engine.names import require_known_names
+from bneck_cli.engine.names import require_known_names, require_own_names, require_used_parameters
 from bneck_cli.engine.network import Cost, Fork, Layer, Node, Run, Series, Wire
-from bneck_cli.engine.tensor import TooSmallError
+from bneck_cli.engine.tensor import DIVISIBLE, TooSmallError
 from bneck_cli.engine.walk import propagate
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.language.collector import collector_paused
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 BLOCK_MAP = "56x56"
 """The map on which blocks are compared unless told otherwise: that of the figure in the ResNet paper."""
+MAX_UNIT = 10**18
+FIRST_TRIES, MAX_TRIES = 8, 512
+"""So many sides are tried for the smallest input before a large, much divided one is asked, and in all."""
 ASSUMPTION = re.compile(r"\s*([A-Za-z_]\w*)\s*%\s*([1-9]\d{0,6})\s*==\s*0\s*")
 
 
@@ -46,7 +50,7 @@ class Settings(NamedTuple):
 
 
 class Analysis(NamedTuple):
-    """An analysed network, for one input; a tensor's batch is kept apart."""
+    """An analysed network: shapes and ``cost`` are those of one input, ``macs`` and ``activations`` of the batch."""
 
     program: Program
     name: str
@@ -63,8 +67,18 @@ class Analysis(NamedTuple):
 
     @property
     def cost(self) -> Cost:
-        """The totals of one input."""
+        """The totals of one input, whatever the batch."""
         return self.root.cost
+
+    @property
+    def macs(self) -> Size:
+        """Multiply-adds of the whole batch."""
+        return self.cost.macs * self.batch
+
+    @property
+    def activations(self) -> Size:
+        """Elements that leave convolutions, linear layers and attention, of the whole batch."""
+        return self.cost.activations * self.batch
 
 
 def analyze_program(program: Program, settings: Settings = Settings()) -> Analysis:
@@ -72,18 +86,22 @@ def analyze_program(program: Program, settings: Settings = Settings()) -> Analys
 
     Raises BneckError for whatever does not fit; an input that is too small is told with the smallest that is not.
     """
+    _require_batch(settings.batch)
     program, settings = with_words(program, settings)
+    require_own_names(program)
     net, values = _settled(program, settings)
     shapes = _inputs(program, net, settings)
+    _require_apart(program, settings, shapes)
     units = _assumptions(settings.assume, shapes)
     try:
         with collector_paused():
-            root, wires, dropped = propagate(net, program.blocks, program.formulas, _sized(shapes, units))
+            root, wires, dropped = propagate(net, program.scopes, _sized(shapes, units))
     except TooSmallError as error:
         least = smallest_input(program, settings)
         hint = f"the smallest legal input is {least}" if least else ""
         raise BneckError(error.message, error.location, hint) from None
     require_known_names(program)
+    require_used_parameters(program)
     if program.block is not None and isinstance(root.runs[0].node, Series):
         root = root.runs[0].node
     outputs = {"output": root.out}
@@ -96,9 +114,10 @@ def analyze_program(program: Program, settings: Settings = Settings()) -> Analys
                 raise place.error(f"no tensor is named '{word.text}'", hint)
             outputs[word.text] = wires[word.text]
     if units:
-        back = _restoring(units)
-        root = _mapped(root, back)
-        outputs = {name: _shape(shape, back) for name, shape in outputs.items()}
+        from bneck_cli.sizes.dim import restored
+
+        root = _mapped(root, restored)
+        outputs = {name: _shape(shape, restored) for name, shape in outputs.items()}
     return Analysis(
         program,
         program.block or program.spec.name or os.path.splitext(os.path.basename(program.spec.file))[0],
@@ -107,7 +126,7 @@ def analyze_program(program: Program, settings: Settings = Settings()) -> Analys
         root,
         values,
         units,
-        _batch(settings),
+        _batch(settings, {*_symbols(shapes), *_given_symbols(program, settings)}),
         settings=settings,
         dropped=dropped,
     )
@@ -122,12 +141,50 @@ def with_words(program: Program, settings: Settings) -> tuple[Program, Settings]
     return program._replace(words=None), settings._replace(channels=words.channels or settings.channels, values=values)
 
 
-def _batch(settings: Settings) -> Size:
+def _require_batch(batch: object) -> None:
+    if not isinstance(batch, int) or isinstance(batch, bool) or batch < 1:
+        raise BneckError(f"a batch is a whole number from 1 (got {batch})")
+
+
+def _batch(settings: Settings, taken: set[str]) -> Size:
+    """Return the batch; as a symbol it is N, or B where N is the user's; the last resort cannot be spelled."""
     if not settings.symbolic or settings.batch != 1:
         return settings.batch
     from bneck_cli.sizes.dim import symbol
 
-    return symbol("N")
+    return symbol(next(name for name in ("N", "B", "N'") if name not in taken))
+
+
+def _symbols(inputs: tuple[Input, ...]) -> set[str]:
+    """Name the symbols of inputs."""
+    return {size for one in inputs for size in one.sizes if isinstance(size, str)}
+
+
+def _given_symbols(program: Program, settings: Settings) -> dict[str, str]:
+    """Name the symbols that parameters become, each with the option that says so."""
+    given = {name: f"--symbol {name}" for name in settings.symbols}
+    for option, text in (("--channels", _channels(settings, program)), ("--in-channels", settings.in_channels)):
+        if text is not None and text.strip().isidentifier():
+            given[text.strip()] = f"{option} {text}"
+    return given
+
+
+def _require_apart(program: Program, settings: Settings, inputs: tuple[Input, ...]) -> None:
+    """Require that a symbol of a parameter is none of the input's sides, which it would silently equal.
+
+    The channels that enter may be the same symbol as those that leave: a block's are, unless told otherwise.
+    """
+    sides = {size for one in inputs for size in one.sizes[1:] if isinstance(size, str)}
+    entering = {one.sizes[0] for one in inputs}
+    for name, option in _given_symbols(program, settings).items():
+        shown = "x".join(str(size) for size in inputs[0].sizes)
+        if name in sides or (name in settings.symbols and name in entering):
+            hint = "call one of them otherwise, as in --input CxAxB"
+            raise BneckError(f"{option}: '{name}' is a symbol of the input already ({shown})", hint=hint)
+    for one in inputs:
+        if settings.symbolic and settings.input is None and one.sizes[0] in sides:
+            hint = "write the sides' symbols: --input CxAxB"
+            raise BneckError(f"--symbolic: the input's channels are called '{one.sizes[0]}', as a side is", hint=hint)
 
 
 # Parameters
@@ -247,33 +304,27 @@ def _sized(inputs: tuple[Input, ...], units: dict[str, int]) -> dict[str, Shape]
 
 
 def _symbol(name: str, units: dict[str, int]) -> Size:
-    from bneck_cli.sizes.dim import symbol
+    from bneck_cli.sizes.dim import multiple
 
-    return units[name] * symbol(f"{name}_") if name in units else symbol(name)
+    return multiple(name, units.get(name, 1))
 
 
 def _assumptions(text: str | None, inputs: tuple[Input, ...]) -> dict[str, int]:
-    """Read ``H%32==0,W%32==0``."""
+    """Read ``H%32==0,W%32==0``; several assumptions of a symbol are one, of their least common multiple."""
     units: dict[str, int] = {}
     for part in text.split(",") if text else ():
         match = ASSUMPTION.fullmatch(part)
         if match is None:
             raise BneckError(f"--assume: '{part}' is not an assumption", hint="it reads H%32==0,W%32==0")
         name, unit = match.group(1), int(match.group(2))
-        symbols = sorted({size for one in inputs for size in one.sizes if isinstance(size, str)})
+        symbols = sorted(_symbols(inputs))
         if name not in symbols:
             has = f"the input's symbols are {', '.join(symbols)}" if symbols else "the input has no symbols"
             raise BneckError(f"--assume: '{name}' is not a symbol of the input", hint=f"{has}: try --input 3xHxW")
-        units[name] = unit
+        units[name] = lcm(units.get(name, 1), unit)
+        if units[name] >= MAX_UNIT:
+            raise BneckError(f"--assume: '{name}' would be a multiple of {units[name]}, which is out of all proportion")
     return units
-
-
-def _restoring(units: dict[str, int]) -> Callable[[Size], Size]:
-    """Make the way back from the symbols of an assumption to those of the input."""
-    from bneck_cli.sizes.dim import exact_quotient, substitute, symbol
-
-    back = {f"{name}_": exact_quotient(symbol(name), unit) for name, unit in units.items()}
-    return lambda size: size if isinstance(size, int) else substitute(size, back)
 
 
 def _shape(shape: Shape, change: Callable[[Size], Size]) -> Shape:
@@ -309,35 +360,42 @@ def _mapped(root: Series, change: Callable[[Size], Size]) -> Series:
 
 
 def smallest_input(program: Program, settings: Settings = Settings(), limit: int = 1 << 14) -> Shape | None:
-    """Find the smallest square input (or the shortest) at which every size is at least 1.
+    """Find the smallest square input (or the shortest) that is accepted, under the assumptions made.
 
-    Sizes never decrease in the input's, so it is a bisection. None where the spec's channels are symbolic, or where
-    nothing up to ``limit`` is large enough.
+    Sizes never decrease in the input's, so where some layer's is below 1 every smaller input is refused: a bisection
+    finds those, and from there each side is tried, for maps must also divide. None where the spec's channels are
+    symbolic, where another reason refuses any input, or where nothing up to ``limit`` is accepted.
     """
     net, _ = _settled(program, settings)
     inputs = _inputs(program, net, settings)
+    unit = lcm(*_assumptions(settings.assume, inputs).values())
 
     def sized(side: int) -> dict[str, Shape]:
         return _sized(tuple(one._replace(sizes=(one.sizes[0], *[side] * (len(one.sizes) - 1))) for one in inputs), {})
 
-    def legal(side: int) -> bool:
+    def answer(side: int) -> str:
         try:
-            propagate(net, program.blocks, program.formulas, sized(side))
+            propagate(net, program.scopes, sized(side * unit))
         except TooSmallError:
-            return False
+            return "too small"
         except BneckError:
-            return True  # large enough; that it does not fit for another reason is another matter
-        return True
+            return "refused"
+        return "accepted"
 
     low, high = 0, 1
-    while not legal(high):
+    while answer(high) == "too small":
         low, high = high, high * 2
-        if high > limit:
+        if high * unit > limit:
             return None
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if legal(middle) else (middle, high)
-    return next(iter(sized(high).values()))
+        low, high = (middle, high) if answer(middle) == "too small" else (low, middle)
+    for side in range(high, high + MAX_TRIES):
+        if side * unit > limit or (side == high + FIRST_TRIES and answer(DIVISIBLE) == "refused"):
+            break
+        if answer(side) == "accepted":
+            return next(iter(sized(side * unit).values()))
+    return None
 
 
 # Published figures

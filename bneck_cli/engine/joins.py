@@ -26,7 +26,7 @@ class Joins:
         together with those of all other joins.
         """
         sides = list(zip(one.shape.spatial, other.shape.spatial, strict=False))
-        names = ["length"] if len(sides) == 1 else ["height", "width"][: len(sides)]
+        names = list(one.shape.axes[: len(sides)])
         if op == "add":
             sides.insert(0, (one.shape.channels, other.shape.channels))
             names.insert(0, "channels")

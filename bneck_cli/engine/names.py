@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from bneck_cli.engine.layers import LAYERS
 from bneck_cli.errors import listed, nearest
 from bneck_cli.language.document import Place
-from bneck_cli.language.syntax import Aside, Branch, Chain, Join, Repeat, Residual, Scale, Step
+from bneck_cli.language.expression import Name
+from bneck_cli.language.syntax import Aside, Branch, Chain, Join, Repeat, Residual, Resume, Scale, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,6 +33,44 @@ def require_known_names(program: Program) -> None:
                 _require_known(step, (*step.options, *first), program)
     for key, value in (program.spec.written or {}).values():
         _require_written(key, value, program)
+
+
+def require_own_names(program: Program) -> None:
+    """Require that no block and no op takes the name of a layer kind, whose meaning it would change unseen.
+
+    Raises BneckError at the definition.
+    """
+    for scope in program.scopes.values():
+        for name in scope.blocks.keys() & LAYERS.keys() or scope.formulas.keys() & LAYERS.keys():
+            place = (scope.blocks.get(name) or scope.formulas[name]).place
+            raise place.error(
+                f"'{name}' is a layer kind; a definition cannot take its name", f"call it otherwise, such as my_{name}"
+            )
+
+
+def require_used_parameters(program: Program) -> None:
+    """Require that the net and every block use each of their parameters, in the body or in a default.
+
+    Raises BneckError at the first that is not: giving it would change nothing, without a word.
+    """
+    blocks = {id(block): block for scope in program.scopes.values() for block in scope.blocks.values()}
+    for definition in (*blocks.values(), *([program.net] if program.net else [])):
+        used = set(_words((definition.body, [parameter.default for parameter in definition.parameters])))
+        for parameter in definition.parameters:
+            if parameter.name not in used:
+                name, what = parameter.name, definition.name
+                raise parameter.place.error(f"the parameter '{name}' is never used in {what}", "use it, or take it out")
+
+
+def _words(body: Any) -> Iterator[str]:
+    """Yield every name that a body and its expressions read: of values, of steps, of tensors."""
+    stack = [body]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, (Name, Resume, Step)):
+            yield node.name
+        if isinstance(node, (tuple, list)) and not isinstance(node, Place):
+            stack.extend(node)
 
 
 def _require_written(key: Scalar, value: Scalar, program: Program) -> None:

@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.engine.network import NOTHING, Layer, Node, Run, Series, Wire
 from bneck_cli.errors import BneckError
+from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
+    from bneck_cli.engine.layers import Kind
     from bneck_cli.engine.network import Size
     from bneck_cli.language.document import Place
-    from bneck_cli.sizes.shape import Shape
+
+
+DIVISIBLE = 2**10 * 3**2 * 5 * 7 * 11 * 13
+"""A side that anything a network divides a map by divides: where it is refused, divisibility is not the reason."""
 
 
 class TooSmallError(BneckError):
@@ -144,7 +149,9 @@ def share_evenly(channels: Size, parts: int, place: Place) -> Size:
 
 def rank_words(shape: Shape) -> str:
     """Say how many spatial axes a shape has."""
-    return ("no spatial axis", "one spatial axis", "two spatial axes")[len(shape.spatial)]
+    rank = len(shape.spatial)
+    words = ("no", "one", "two", "three")
+    return f"{words[rank] if rank < len(words) else rank} spatial {'axis' if rank < 2 else 'axes'}"
 
 
 def came_from(flow: Flow) -> str:
@@ -153,6 +160,19 @@ def came_from(flow: Flow) -> str:
         return " (the input)"
     text = flow.origin.text()
     return f" (from `{text}`, line {flow.origin.location().line})"
+
+
+def too_small_for(rule: Kind, shape: Shape, out: Shape, idle: bool) -> bool:
+    """Tell whether an input leaves a layer nothing to give.
+
+    In a head that does not run an empty map flows on, up to a layer whose channels or parameters it decides.
+    """
+    if not idle or (isinstance(out.channels, int) and out.channels < 1):
+        return any(isinstance(size, int) and size < 1 for size in (out.channels, *out.spatial))
+    if all(not isinstance(size, int) or size > 0 for size in shape.spatial):
+        return False
+    other = Shape(shape.channels, (DIVISIBLE,) * len(shape.spatial))
+    return (rule.params(shape), out.channels) != (rule.params(other), rule.out_shape(other).channels)
 
 
 def too_small(place: Place, name: str, shape: Shape, out: Shape) -> TooSmallError:

@@ -31,6 +31,7 @@ from bneck_cli.engine.tensor import (
     stride_after,
     times,
     too_small,
+    too_small_for,
 )
 from bneck_cli.engine.wording import definition_parameter, field_at, signature, spelled, usage, written
 from bneck_cli.errors import BneckError, listed, nearest
@@ -54,25 +55,25 @@ from bneck_cli.language.syntax import (
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from bneck_cli.engine.layers import Kind
     from bneck_cli.engine.network import Size
     from bneck_cli.language.expression import Expression
+    from bneck_cli.language.library import Scope
     from bneck_cli.language.spec import Definition, Formula
 
 MAX_COPIES = 1_000_000
 MAX_CALLS = 24
 
 
-def propagate(
-    net: Definition, blocks: dict[str, Definition], formulas: dict[str, Formula], inputs: dict[str, Shape]
-) -> Propagated:
+def propagate(net: Definition, scopes: Mapping[str, Scope], inputs: dict[str, Shape]) -> Propagated:
     """Walk the net from its inputs.
 
-    Raises BneckError, at the word in the spec, for whatever does not fit.
+    ``scopes`` says by file which definitions it sees. Raises BneckError, at the word in the spec, for whatever does
+    not fit.
     """
-    return _Walk(blocks, formulas).net(net, inputs)
+    return _Walk(scopes).net(net, inputs)
 
 
 class Dropped(NamedTuple):
@@ -98,10 +99,10 @@ class Propagated(NamedTuple):
 class _Walk:
     """The state of one walk: blocks met so far, and how deep and how long it has become."""
 
-    def __init__(self, blocks: dict[str, Definition], formulas: dict[str, Formula]) -> None:
-        self.blocks, self.formulas = blocks, formulas
+    def __init__(self, scopes: Mapping[str, Scope]) -> None:
+        self.scopes = scopes
         self.known: dict[Any, Result] = {}
-        self.calls: list[str] = []
+        self.calls: list[tuple[str, str]] = []
         self.frames: list[Frame] = []
         self.meter = Meter()
         self.idle = False
@@ -158,12 +159,13 @@ class _Walk:
         name = scope.get(step.name, step.name)
         if not isinstance(name, str):
             raise step.place.error(f"'{step.name}' is {show(name)}, not the name of a layer or a block")
-        if name in self.blocks:
-            return self.block(self.blocks[name], arguments, named, step, options, flow)
-        if name in self.formulas:
-            return self.formula(self.formulas[name], arguments, named, step, options, flow)
+        seen = self.scope_at(frame.given.get(step.name, step.place) if step.name in scope else step.place)
+        if name in seen.blocks:
+            return self.block(seen.blocks[name], arguments, named, step, options, flow)
+        if name in seen.formulas:
+            return self.formula(seen.formulas[name], arguments, named, step, options, flow)
         if name not in LAYERS:
-            raise unknown_step(name, step.place, [*LAYERS, *self.blocks, *self.formulas])
+            raise unknown_step(name, step.place, [*LAYERS, *seen.blocks, *seen.formulas])
         try:
             rule = make(name, arguments, named)
             require_kernel_first(rule, arguments, flow.shape)
@@ -179,6 +181,10 @@ class _Walk:
             if error.location is None:  # a formula that grew too large, which knows no place
                 raise step.place.error(error.message, error.hint) from None
             raise
+
+    def scope_at(self, place: Place) -> Scope:
+        """Return what the file of a place sees."""
+        return self.scopes[place.node.source.file]
 
     def value(self, expression: Expression, frame: Frame) -> Any:
         """Evaluate an argument; a bare word is a parameter, else a named tensor, else a word for the layer to read."""
@@ -197,13 +203,10 @@ class _Walk:
         self.meter.layer(place)
         shape = flow.shape
         out = rule.out_shape(shape)
-        if self.idle:
-            out = Shape(out.channels, tuple(max(size, 1) if isinstance(size, int) else size for size in out.spatial))
-        for size in (out.channels, *out.spatial):
-            if isinstance(size, int) and not 1 <= size <= LARGEST_SIZE:
-                if size > LARGEST_SIZE:
-                    raise place.error(f"{rule.name}: the result {out} is out of all proportion (over 2**64)")
-                raise too_small(place, rule.name, shape, out)
+        if any(isinstance(size, int) and size > LARGEST_SIZE for size in (out.channels, *out.spatial)):
+            raise place.error(f"{rule.name}: the result {out} is out of all proportion (over 2**64)")
+        if too_small_for(rule, shape, out, self.idle):
+            raise too_small(place, rule.name, shape, out)
         macs, attention = rule.macs(shape, out), rule.attention_macs(shape, out)
         conv, linear = (macs, 0) if rule.part == "conv" else (0, macs - attention)
         weighted = rule.part in ("conv", "linear", "attention")
@@ -231,7 +234,7 @@ class _Walk:
         fields = LAYERS[name].fields
         if isinstance(expression, Name) and expression.name not in frame.scope:
             word = expression.name
-            if error.word and (word in LAYERS or word in self.blocks or word in self.formulas):
+            if error.word and (word in LAYERS or self.scope_at(step.place).find(word)):
                 return expression.place.error(f"{name} {error}", "is a `->` missing before it?")
             words = [*frame.scope, *(field.name for field in fields if not field.positional)]
             field = field_at(name, culprit)
@@ -296,7 +299,9 @@ class _Walk:
         if any(isinstance(value, Tap) for value in (*arguments, *named.values())):
             arguments = [rebased(value, flow) for value in arguments]
             named = {name: rebased(value, flow) for name, value in named.items()}
-        key = (block.name, tuple(arguments), tuple(named.items()), flow.shape, self.idle)
+        words = any(isinstance(value, str) for value in (*arguments, *named.values()))
+        files = tuple(place.node.source.file for place in self.given(block, step, options).values()) if words else ()
+        key = (_identity(block), tuple(arguments), tuple(named.items()), flow.shape, self.idle, files)
         if key not in self.known:
             self.known[key] = self.fresh_block(block, arguments, named, step, options, flow)
         node, out = self.known[key]
@@ -312,18 +317,16 @@ class _Walk:
         flow: Flow,
     ) -> Result:
         """Walk a block's body for the first time."""
-        if block.name in self.calls:
-            circle = " -> ".join([*self.calls[self.calls.index(block.name) :], block.name])
+        if _identity(block) in self.calls:
+            outer = self.calls[self.calls.index(_identity(block)) :]
+            circle = " -> ".join([*(name for _, name in outer), block.name])
             raise step.place.error(f"a block cannot contain itself ({circle})")
         if len(self.calls) >= MAX_CALLS:
             raise step.place.error(f"blocks nest at most {MAX_CALLS} deep")
         inside = fresh(flow.shape)._replace(origin=flow.origin)
         taps = [value for value in (*arguments, *named.values()) if isinstance(value, Tap)]
-        names = [parameter.name for parameter in block.parameters]
-        given = {name: argument.place for name, argument in zip(names, step.arguments, strict=False)}
-        given |= {option.name: option.value.place for option in options}
-        frame = Frame(block.name, {}, {tap.name: Flow(*tap[1:]) for tap in taps}, given)
-        self.calls.append(block.name)
+        frame = Frame(block.name, {}, {tap.name: Flow(*tap[1:]) for tap in taps}, self.given(block, step, options))
+        self.calls.append(_identity(block))
         self.frames.append(frame)
         try:
             self.bind(block, arguments, named, inside, frame, step.place, options)
@@ -339,6 +342,16 @@ class _Walk:
         shape = enters(node, flow.shape)
         used = Series("block", block.name, text, runs, shape, out.shape, node.cost, step.place)
         return Result(used, out)
+
+    def given(self, block: Definition, step: Step, options: tuple[Option, ...]) -> dict[str, Place]:
+        """Return where each argument of a block was first written, through all callers that pass it on."""
+        outer = self.frames[-1].given
+        names = [parameter.name for parameter in block.parameters]
+        values = dict(zip(names, step.arguments, strict=False)) | {option.name: option.value for option in options}
+        return {
+            name: outer.get(value.name, value.place) if isinstance(value, Name) else value.place
+            for name, value in values.items()
+        }
 
     def bind(
         self,
@@ -397,10 +410,11 @@ class _Walk:
             raise repeat.place.error("`first` changes the options of one step; here several are repeated")
         runs: list[Run] = []
         done = 0
-        outside = set(frame.wires)
+        outside, entered = set(frame.wires), frame.scope["cin"]
         while done < count:
             self.meter.step(repeat, repeat.place)
             before = flow
+            frame.scope["cin"] = flow.shape.channels  # of each copy, as in a block that is repeated
             for name in frame.wires.keys() - outside:  # a name inside a repeat is given anew by each copy
                 del frame.wires[name]
             if done == 0 and repeat.first and isinstance(body, Step):
@@ -416,6 +430,7 @@ class _Walk:
             else:
                 runs.append(Run(node, copies))
             done += copies
+        frame.scope["cin"] = entered
         cost = NOTHING
         for run in runs:
             cost = cost.plus(run.node.cost, run.copies)
@@ -457,7 +472,8 @@ class _Walk:
     def require_shortcut(self, shortcut: Body, frame: Frame) -> None:
         """Require that a shortcut of one word is a layer, a block, or one of the words that stand for one."""
         if isinstance(shortcut, Step) and not shortcut.arguments and not shortcut.options:
-            known = [*LAYERS, *self.blocks, *self.formulas, *frame.scope]
+            seen = self.scope_at(shortcut.place)
+            known = [*LAYERS, *seen.blocks, *seen.formulas, *frame.scope]
             if shortcut.name not in known:
                 raise unknown_step(shortcut.name, shortcut.place, [*SHORTCUTS, *known])
 
@@ -535,7 +551,10 @@ class _Walk:
         return Result(fork, Flow(whole, flow.stride, scale.place))
 
     def aside(self, aside: Aside, flow: Flow, frame: Frame) -> Result:
-        """Walk a head that does not run: its parameters count, nothing else does, and no map is too small for it."""
+        """Walk a head that does not run: its parameters count, nothing else does.
+
+        A map that is too small for it stays empty, as the formula of its size has it, unless parameters depend on it.
+        """
         outer, self.idle = self.idle, True
         node, _ = self.body(aside.body, flow, frame)
         self.idle = outer
@@ -587,6 +606,11 @@ class _Walk:
                 return place.error(f"no tensor is named '{name}' in {frame.name}", hint)
         known = listed(wires) if wires else "none"
         return place.error(f"no tensor is named '{name}' here", nearest(name, wires) or f"named so far: {known}")
+
+
+def _identity(block: Definition) -> tuple[str, str]:
+    """Return what tells a definition from one of the same name in another file."""
+    return block.place.node.source.file, block.name
 
 
 def _begins_with_resume(body: Body) -> bool:

@@ -26,6 +26,17 @@ class Words(NamedTuple):
     values: tuple[tuple[str, str], ...] = ()
 
 
+class Scope(NamedTuple):
+    """The definitions that a file sees: its own, and those that it brings in."""
+
+    blocks: dict[str, Definition]
+    formulas: dict[str, Formula]
+
+    def find(self, name: str) -> Definition | Formula | None:
+        """Find a block or an op by name."""
+        return self.blocks.get(name) or self.formulas.get(name)
+
+
 class Program(NamedTuple):
     """A spec made whole: its own definitions, those it includes, and those of the spec that it extends."""
 
@@ -39,6 +50,10 @@ class Program(NamedTuple):
     """The block that is analysed by itself, where it is one and not the net."""
     words: Words | None = None
     """What stood behind the name that it was loaded by: ``basic 64 stride=2``."""
+    scopes: dict[str, Scope] = {}  # noqa: RUF012  (never changed in place)
+    """What each file sees: an included file its own, a spec that is extended what the one that extends it sees."""
+    extended: tuple[str, ...] = ()
+    """The files of the specs that this one extends, and its own."""
 
 
 def specs_folder() -> Path:
@@ -190,11 +205,15 @@ def _resolve(source: Source, through: tuple[str, ...], known: dict[str, Program]
     formulas: dict[str, Formula] = {}
     net = spec.net
     written: dict[str, tuple[Scalar, Scalar]] = {}
+    scopes: dict[str, Scope] = {}
+    extended: tuple[str, ...] = (source.file,)
     if spec.extends:
         base = _brought_in(spec.extends, source, through, known)
         blocks.update(base.blocks)
         formulas.update(base.formulas)
         written.update(base.written)
+        scopes.update(base.scopes)
+        extended = (*base.extended, source.file)
         net = net or base.net
         spec = _inherit(spec, base.spec)
     for word in spec.include:
@@ -205,15 +224,17 @@ def _resolve(source: Source, through: tuple[str, ...], known: dict[str, Program]
             blocks[name] = definition
         formulas.update(other.formulas)
         written.update(other.written)
+        scopes.update(other.scopes)
     blocks.update(spec.blocks)
     formulas.update(spec.formulas)
+    scopes.update(dict.fromkeys(extended, Scope(blocks, formulas)))
     written.update(spec.written or {})
     if spec.settings:
         settings = {name: (Place(key, 0, len(name)), value) for name, (key, value) in spec.settings.items()}
         if net is None:
             raise next(iter(settings.values()))[0].error("`set` needs a net with parameters")
         net = with_settings(net, settings)
-    return Program(spec, blocks, formulas, net, written)
+    return Program(spec, blocks, formulas, net, written, scopes=scopes, extended=extended)
 
 
 def _brought_in(word: Scalar, source: Source, through: tuple[str, ...], known: dict[str, Program]) -> Program:

@@ -111,6 +111,10 @@ def parse_spec(source: Source) -> Spec:
             net_key = key
         found[name] = value
     texts = {name: _text(found[name], name) if name in found else "" for name in TEXTS}
+    blocks = _definitions(found["blocks"]) if "blocks" in found else {}
+    formulas = _formulas(found["ops"]) if "ops" in found else {}
+    for name in blocks.keys() & formulas.keys():
+        raise formulas[name].place.error(f"'{name}' is a block of this file already")
     return Spec(
         source.file,
         **texts,
@@ -118,8 +122,8 @@ def parse_spec(source: Source) -> Spec:
         include=tuple(_words(found["include"], "include")) if "include" in found else (),
         extends=_scalar(found["extends"], "extends") if "extends" in found else None,
         settings=_settings(found["set"]) if "set" in found else {},
-        blocks=_definitions(found["blocks"]) if "blocks" in found else {},
-        formulas=_formulas(found["ops"]) if "ops" in found else {},
+        blocks=blocks,
+        formulas=formulas,
         net=_net(net_key, found["net"]) if net_key else None,
         outputs=tuple(_words(found["outputs"], "outputs")) if "outputs" in found else (),
         written=_written(found["written"]) if "written" in found else None,

@@ -160,6 +160,23 @@ def symbol(name: str) -> Dim:
     return Dim({((name, 1),): 1})
 
 
+def multiple(name: str, unit: int) -> Size:
+    """Make a symbol that is assumed a multiple of ``unit``: so many times ``H/32``, a name that no spec can spell."""
+    return unit * symbol(f"{name}/{unit}") if unit > 1 else symbol(name)
+
+
+def restored(size: Size) -> Size:
+    """Put the symbols that are assumed multiples back in the place of their parts."""
+    parts = [name for name in symbols(size) if "/" in name]
+    if not parts:
+        return size
+    whole = {}
+    for part in parts:
+        name, _, unit = part.partition("/")
+        whole[part] = exact_quotient(symbol(name), int(unit))
+    return substitute(size, whole)
+
+
 def _parts(value: Any) -> tuple[dict[Monomial, int], int]:
     """Take a number or a size apart; numpy's integers are numbers, floats are refused."""
     if isinstance(value, Dim):
@@ -424,10 +441,14 @@ def agreement(left: Size, right: Size) -> Agreement:
     names = symbols(difference)
     period = _period(difference)
     if len(names) != 1 or period > MAX_CLASSES:
-        return Agreement(" and ".join(sorted(names)), 0, frozenset())
+        return Agreement(" and ".join(sorted(name.partition("/")[0] for name in names)), 0, frozenset())
     (name,) = names
     residues = [r for r in range(period) if substitute(difference, {name: period * symbol(name) + r}) == 0]
-    return _simplest(name, period, frozenset(residues)) if residues else Agreement(name, 0, frozenset())
+    name, _, unit = name.partition("/")
+    found = _simplest(name, period, frozenset(residues)) if residues else Agreement(name, 0, frozenset())
+    if not unit or not found.residues or found.always:
+        return found
+    return Agreement(name, found.modulus * int(unit), frozenset(r * int(unit) for r in found.residues))
 
 
 def _period(size: Dim) -> int:
@@ -488,6 +509,7 @@ SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 def pretty(size: Size, ascii: bool = False) -> str:
     """Write a size as mathematics: ``81456·H·W + 2048000``, ``17/16·C²``, ``⌊(H + 31)/32⌋``."""
+    size = restored(size)
     if not isinstance(size, Dim):
         return str(size)
     dot = "*" if ascii else "·"

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     Size = int | Dim
 
 
+AXES = ((), ("length",), ("height", "width"), ("depth", "height", "width"))
+"""The names of the spatial axes, by their number."""
+
+
 class Shape(NamedTuple):
     """Channels first, whatever the rank: a vector has no spatial size, a sequence a length, a map height and width."""
 
@@ -26,6 +30,12 @@ class Shape(NamedTuple):
     def elements(self) -> Size:
         """The number of values."""
         return self.channels * self.positions
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """What the spatial axes are called."""
+        rank = len(self.spatial)
+        return AXES[rank] if rank < len(AXES) else tuple(f"axis {index}" for index in range(1, rank + 1))
 
     def __str__(self) -> str:
         return "×".join(_written(size) for size in (self.channels, *self.spatial))
