@@ -213,3 +213,20 @@ def test_blocks_are_compared_each_at_its_own_channels(tmp_path: Path) -> None:
     assert [candidate.name for candidate in comparison.candidates] == list(names)
     (tmp_path / "my spec.yaml").write_text(SPEC, encoding="utf-8")
     assert load(str(tmp_path / "my spec.yaml")).words is None
+
+
+def test_a_batch_multiplies_what_runs() -> None:
+    """``cost`` is one input's; ``macs`` and ``activations`` are those of the batch, and parameters stay."""
+    one, many = bneck_cli.analyze("resnet18"), bneck_cli.analyze("resnet18", batch=8)
+    assert many.cost == one.cost
+    assert (many.macs, many.activations) == (8 * one.cost.macs, 8 * one.cost.activations)
+    assert one.macs == one.cost.macs
+
+
+@pytest.mark.parametrize("batch", [0, -3, True, 2.5, "4"])
+def test_a_batch_is_a_whole_number_from_1(batch: object) -> None:
+    """Anything else is refused, as the command line does."""
+    with pytest.raises(BneckError, match="a batch is a whole number from 1"):
+        bneck_cli.analyze("resnet18", batch=batch)  # type: ignore[arg-type]
+    with pytest.raises(BneckError, match="a batch is a whole number from 1"):
+        bneck_cli.compare("basic", "bottleneck", channels=64, batch=batch)  # type: ignore[arg-type]

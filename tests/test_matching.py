@@ -123,7 +123,8 @@ def test_a_match_without_a_solution_is_told(
     own = resolve(
         Source(
             "own.yaml",
-            "blocks:\n  tiny(channels): dwconv 1x1 multiplier=channels//channels\n  fixed(channels): conv 1x1 4*channels//channels\n"
+            "blocks:\n  tiny(channels): dwconv 1x1 multiplier=channels//channels\n"
+            "  fixed(channels): conv 1x1 4*channels//channels\n"
             "  bound(channels):\n    residual: conv 1x1 channels\n"
             "  sparse(channels):\n    if: channels < 24\n    then: conv 1x1 4\n"
             "    else: conv 1x1 4 groups=(4 if channels % 2048 == 0 else 3)\n"

@@ -1,0 +1,137 @@
+"""Small specs that went wrong once, each with what is right: figures, or the one message that refuses it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+import bneck_cli
+from bneck_cli import BneckError
+from bneck_cli.language.library import load
+from bneck_cli.questions.lint import lint
+from bneck_cli.sizes.dim import pretty
+
+FOLDER = Path(__file__).parent / "data" / "cases"
+
+
+class Right(NamedTuple):
+    """What leaves a network and what it costs; ``input`` is given where the spec's own is not meant.
+
+    ``later`` names what the language does not have yet: with it the spec will be able to say what it meant.
+    """
+
+    out: str
+    params: int
+    macs: int | str
+    input: str | None = None
+    later: str = ""
+
+
+class Refused(NamedTuple):
+    """Where a spec is refused (line and column), and the message.
+
+    ``later`` names what the language does not have yet: with it the spec will be one that is taken.
+    """
+
+    line: int
+    column: int
+    message: str
+    later: str = ""
+
+
+CASES: dict[str, Right | Refused] = {
+    "A_dead": Right("4×32×32", 4_640, 4_751_360),
+    "AF_global": Refused(5, 12, "no tensor is named 'stem' in b"),
+    "AG_undefined": Refused(7, 9, "no tensor is named 'nothere' here"),
+    "AK_kernel5": Refused(6, 54, "only a list has items (got 5)"),
+    "aside_out": Right("10×1×1", 5_258, 4_718_592),
+    "attn_memory": Right("512×8192", 1_050_624, 77_309_411_328),
+    "B_repeat_ignores": Right("8×32×32", 2_368, 2_424_832),
+    "bool_bare": Refused(7, 10, "a condition is true or false, or a number (got 'squeeze')"),
+    "broadcast": Refused(4, 5, "cannot add 64×16×16 (the input) and 64 (the input)", later="a vector added everywhere"),
+    "cin_net": Right("20×32×32", 9 * (8 * 12 + 12 * 16 + 16 * 20), 9 * (8 * 12 + 12 * 16 + 16 * 20) * 1024),
+    "concat_length": Refused(
+        4, 5, "cannot concatenate 64×16 (the input) and 64×9 (the input)", later="concatenation along the positions"
+    ),
+    "conv3": Refused(4, 20, "conv: kernel must be a size such as 3 or 3x3 (got (3, 7, 7))", later="three axes"),
+    "dead_end": Right("4×16×16", 4_896, 1_253_376),
+    "flow_idx": Refused(4, 10, "not YAML: what begins here is not closed"),
+    "I_auto_valid": Refused(
+        4, 5, "cannot add 8×2×2 (from `conv 3x3 8 pad=valid`, line 4) and 8×4×4 (from `residual`, line 4)"
+    ),
+    "ifsame_typo": Right("65×32×32", 37_440, 38_338_560),
+    "maxpool_pad": Refused(3, 29, "maxpool: pad (=2) must be at most half of the kernel (=2)"),
+    "min_3d": Refused(
+        1, 8, "an input is C x H x W, C x L or C; the batch is kept apart (got 4 sizes)", later="three axes"
+    ),
+    "min_avgpool_pad": Right("8×2×2", 0, 0),
+    "min_explain_1d": Right("8×25", 352, 12_800),
+    "min_explain_width": Right("8×32×16", 792, 516_096),
+    "min_op_length": Refused(3, 19, "unknown name 'n'", later="the length of a sequence in an op"),
+    "min_pool_pad": Right("96×27×27", 0, 0),
+    "min_shared": Right("1024×10240", 104_960_000, 1_073_741_824_000, later="weights that are shared"),
+    "min_stage_from": Right("8×8×8", 10_800, 2_875_392),
+    "moe_aside": Right("1024×1×16", 67_108_864, 268_435_456, later="experts"),
+    "ops_block": Refused(6, 5, "the parameter 'channels' is never used in b"),
+    "outputs_skip": Right("4×32×32", 3_888, 3_981_312),
+    "P_round": Right("4×32×32", 40, 40_960),
+    "rank3_add": Refused(7, 5, "cannot add 3×4×8×8 (from `conv 3 3`, line 6) and 3×8×8 (the input)"),
+    "rank3_add2": Refused(
+        6, 5, "cannot add 3×4×8×8 (from `video`, line 5) and 3×2×4×4 (from `conv 3 3 stride=2`, line 6)"
+    ),
+    "rank3_lint": Right("16×2×4×4", 8_240, 552_960),
+    "rank3_same": Right("1", 2_731, 206_848),
+    "scope_conv": Refused(5, 3, "'conv' is a layer kind; a definition cannot take its name"),
+    "scope_relu_op": Refused(5, 3, "'relu' is a layer kind; a definition cannot take its name"),
+    "seq_length": Refused(3, 26, "unknown name 'h'", later="the length of a sequence in an op"),
+    "seq_vec": Right("8×4", 384, 1_536),
+    "shared_head": Right("256×64×64", 1_180_160, 3_019_898_880, later="weights that are shared"),
+    "sym6": Right("8×H×W", 0, "64·H·W", "8xHxW"),
+    "symbolic_macs": Right("8×H×W", 0, "8·H·W"),
+    "twice": Right("8×16×16", 1_152, 294_912, later="weights that are shared"),
+    "unequal": Right("800×4", 147_456, 589_824),
+    "unused_ops": Right("8×1×16", 0, 2_048, later="an op that says which part its multiply-adds are"),
+    "V_rel_nowin": Refused(3, 33, "attention: a position bias needs a window"),
+    "vgg_without_flatten": Right("1000×7×7", 22_979_560, 1_125_548_032),
+    "video_input": Refused(
+        2, 8, "an input is C x H x W, C x L or C; the batch is kept apart (got 4 sizes)", later="three axes"
+    ),
+    "window1d": Right("64×128", 16_640, 2_621_440),
+    "y_forget_use": Refused(4, 15, "the parameter 'stride' is never used in b"),
+    "Y_swap2": Refused(3, 11, "conv: a window of 64×64 for 3 channels?"),
+}
+
+
+def test_every_case_has_its_row() -> None:
+    """No file of the folder is without an expectation."""
+    assert sorted(path.stem for path in FOLDER.glob("*.yaml")) == sorted(CASES)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_case_is_right(name: str) -> None:
+    """Its figures are those worked out by hand, or its one message stands at the word that is wrong."""
+    expected = CASES[name]
+    if isinstance(expected, Refused):
+        with pytest.raises(BneckError) as told:
+            bneck_cli.analyze(FOLDER / f"{name}.yaml")
+        assert told.value.location is not None
+        assert (told.value.location.line, told.value.location.column) == (expected.line, expected.column)
+        assert told.value.message == expected.message
+        return
+    found = bneck_cli.analyze(FOLDER / f"{name}.yaml", input=expected.input)
+    first = str(next(iter(found.outputs.values())))
+    assert (first, found.cost.params, shown(found.cost.macs)) == (expected.out, expected.params, expected.macs)
+
+
+def shown(size: Any) -> int | str:
+    """Write a formula as text."""
+    return size if isinstance(size, int) else pretty(size)
+
+
+def test_three_axes_are_linted() -> None:
+    """Every rule of lint works on a map of three axes."""
+    analysis = bneck_cli.analyze(FOLDER / "rank3_lint.yaml")
+    assert [finding.rule for finding in lint(analysis).findings] == ["params-concentrated"]
+    assert load(str(FOLDER / "rank3_lint.yaml")).blocks == {}
