@@ -135,3 +135,11 @@ def test_three_axes_are_linted() -> None:
     analysis = bneck_cli.analyze(FOLDER / "rank3_lint.yaml")
     assert [finding.rule for finding in lint(analysis).findings] == ["params-concentrated"]
     assert load(str(FOLDER / "rank3_lint.yaml")).blocks == {}
+
+
+@pytest.mark.parametrize(
+    ("written", "value"), [("round(2.5)", 2), ("round(3.5)", 4), ("round8(12)", 16), ("round8(20)", 24)]
+)
+def test_halves_round_as_the_reference_says(written: str, value: int) -> None:
+    """`round` takes a half to the even number, `round8` up."""
+    assert bneck_cli.analyze(f"input: 8 x 1 x 1\nnet: conv 1x1 {written}\n").cost.params == 8 * value
