@@ -113,7 +113,7 @@ class Network(Answer["Analysis"]):
 
     @property
     def cost(self) -> Cost:
-        """Parameters and multiply-adds in their parts."""
+        """Parameters and multiply-adds in their parts, of one input."""
         return self.found.cost
 
     @property
@@ -123,8 +123,13 @@ class Network(Answer["Analysis"]):
 
     @property
     def macs(self) -> Size:
-        """Multiply-adds of one input."""
-        return self.cost.macs
+        """Multiply-adds of the whole batch."""
+        return self.found.macs
+
+    @property
+    def activations(self) -> Size:
+        """Elements that leave convolutions, linear layers and attention, of the whole batch."""
+        return self.found.activations
 
     def layers(self, fold: bool = False) -> list[dict[str, Any]]:
         """Return a record for every layer, the columns of the CSV; with ``fold`` one for identical layers.
