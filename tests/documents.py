@@ -1,6 +1,6 @@
 """What a document shows is what the program says: its commands are run, its specs analysed, its outputs compared.
 
-In README.md and specs/LANGUAGE.md a ``console`` block holds commands after ``$`` and what they print, at 100 columns;
+In README.md and the pages of specs/ a ``console`` block holds commands after ``$`` and what they print, at 100 columns;
 a ``yaml`` block is a whole spec, and ``title=NAME`` puts it where the commands find it. ``python tests/documents.py``
 writes the outputs anew.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = (ROOT / "README.md", ROOT / "specs" / "LANGUAGE.md", ROOT / "specs" / "LIBRARY.md")
+DOCUMENTS = (ROOT / "README.md", *(ROOT / "specs" / f"{name}.md" for name in ("GUIDE", "LANGUAGE", "LIBRARY")))
 WIDTH = "100"
 BLOCK = re.compile(r"^```(\w+)(?: title=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
