@@ -133,25 +133,23 @@ def _write_all(raw: IO[bytes], data: bytes) -> None:
 
 
 def _replace(target: str, chunks: Iterable[str], mode: int | None) -> None:
-    """Write beside the file, and put it in its place when all is written; whatever ends that leaves nothing behind."""
-    from tempfile import NamedTemporaryFile
+    """Write beside the file, and put it in its place when all is written; whatever ends that leaves nothing behind.
 
-    folder = os.path.dirname(target)
-    with (
-        _signals_raise(),
-        NamedTemporaryFile(
-            "w", encoding="utf-8", errors=_named(FALLBACK), newline="", dir=folder, prefix=".bneck-", delete=False
-        ) as file,
-    ):
+    The name is known before the file is there: a signal may come between any two steps.
+    """
+    beside = os.path.join(os.path.dirname(target), f".bneck-{os.getpid()}-{os.urandom(4).hex()}")
+    with _signals_raise():
         try:
-            file.writelines(chunks)
-            file.close()
-            os.chmod(file.name, 0o666 & ~_umask() if mode is None else stat.S_IMODE(mode))
+            opened = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(opened, "w", encoding="utf-8", errors=_named(FALLBACK), newline="") as file:
+                file.writelines(chunks)
+            os.chmod(beside, 0o666 & ~_umask() if mode is None else stat.S_IMODE(mode))
             if mode is not None:
-                _keep_owner(target, file.name)
-            os.replace(file.name, target)
+                _keep_owner(target, beside)
+            os.replace(beside, target)
         except BaseException:
-            os.unlink(file.name)
+            with suppress(FileNotFoundError):
+                os.unlink(beside)
             raise
 
 

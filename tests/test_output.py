@@ -228,3 +228,26 @@ def test_importing_the_package_imports_nothing() -> None:
     code = "import sys; before = set(sys.modules); import bneck_cli; print(sorted(set(sys.modules) - before))"
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "['__future__', 'bneck_cli']\n"
+
+
+@pytest.mark.parametrize("step", ["open", "chmod", "replace"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_right_after_a_step_leaves_nothing(
+    step: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between any two steps of replacing a file a signal may come: the file is the old or the new one, alone."""
+    file = tmp_path / "out.csv"
+    file.write_text("old")
+    real = getattr(os, step)
+
+    def stepped(*given: object) -> object:
+        result = real(*given)
+        os.kill(os.getpid(), number)
+        return result
+
+    monkeypatch.setattr(os, step, stepped)
+    with pytest.raises(SystemExit) as left:
+        write(["new"], str(file))
+    assert left.value.code == 128 + number
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out.csv"]
+    assert file.read_text() == ("new" if step == "replace" else "old")
