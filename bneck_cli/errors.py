@@ -62,11 +62,21 @@ def _said(text: str) -> str:
     return "\n".join(map(shown, bounded(text, LONGEST_PART).split("\n")))
 
 
+LONGEST_WORD = 100
+MOST_WORDS = 1_000
+"""So long a word, and so many names, are compared for a suggestion: comparing takes time with both."""
+
+
 def closest(word: str, known: Iterable[str], closeness: float = 0.6) -> str:
     """Return the known word closest to ``word``; empty where none is close."""
+    if len(word) > LONGEST_WORD:
+        return ""
+    near = {name for name in known if 2 * abs(len(name) - len(word)) <= len(name) + len(word)}
+    if len(near) > MOST_WORDS:
+        near = {name for name in near if name[:1] == word[:1] and abs(len(name) - len(word)) <= 1}
     from difflib import get_close_matches
 
-    close = get_close_matches(word, sorted(set(known)), n=1, cutoff=closeness)
+    close = get_close_matches(word, sorted(near)[:MOST_WORDS], n=1, cutoff=closeness)
     return close[0] if close else ""
 
 

@@ -32,21 +32,19 @@ class Joins:
             names.insert(0, "channels")
         if len(one.shape.spatial) == len(other.shape.spatial) and all(left == right for left, right in sides):
             return
-        verb = {"add": "add", "concat": "concatenate"}[op]
-        message = f"cannot {verb} {one.shape}{came_from(one)} and {other.shape}{came_from(other)}"
         if len(one.shape.spatial) != len(other.shape.spatial):
-            raise place.error(message, f"one has {rank_words(one.shape)}, the other {rank_words(other.shape)}")
+            raise _apart(op, one, other, place, f"one has {rank_words(one.shape)}, the other {rank_words(other.shape)}")
         found: list[Agreement] = []
         for name, (left, right) in zip(names, sides, strict=True):
             if left == right:
                 continue
             if isinstance(left, int) and isinstance(right, int):
-                raise place.error(message, f"{name} {left} and {right} differ{way_out}")
+                raise _apart(op, one, other, place, f"{name} {left} and {right} differ{way_out}")
             from bneck_cli.sizes.dim import agreement
 
             agreed = agreement(left, right)
             if not agreed.residues:
-                raise place.error(message, f"{name}: {agreed}")
+                raise _apart(op, one, other, place, f"{name}: {agreed}")
             found.append(agreed)
         for agreed in found:
             if not agreed.always:
@@ -54,7 +52,7 @@ class Joins:
                 both = known.also(agreed) if known else agreed
                 told = agreed.symbol if both.modulus else f"{agreed.symbol} modulo {agreed.modulus}"
                 self.conditions[told] = both if both.modulus else agreed
-                self.conflict = self.conflict or place.error(message)
+                self.conflict = self.conflict or _apart(op, one, other, place)
 
     def require_conditions(self) -> None:
         """Tell of symbolic sizes that join only for some values of their symbols."""
@@ -68,3 +66,9 @@ class Joins:
             hint += f": state it with --assume {stated}"
         self.conflict.hint = hint
         raise self.conflict
+
+
+def _apart(op: str, one: Flow, other: Flow, place: Place, hint: str = "") -> BneckError:
+    """Make the error for two tensors that do not join; where they come from is looked up only for it."""
+    verb = {"add": "add", "concat": "concatenate"}[op]
+    return place.error(f"cannot {verb} {one.shape}{came_from(one)} and {other.shape}{came_from(other)}", hint)

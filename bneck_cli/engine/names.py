@@ -106,10 +106,10 @@ def unknown_step(name: str, place: Place, known: Iterable[str]) -> BneckError:
 def _require_known(step: Step, options: tuple[Option, ...], program: Program) -> None:
     definition: Definition | Any = program.blocks.get(step.name) or program.formulas.get(step.name)
     if definition is not None:
-        names = [parameter.name for parameter in definition.parameters]
+        names = dict.fromkeys(parameter.name for parameter in definition.parameters)
         kind = "parameter"
     elif step.name in LAYERS:
-        names = [field.name for field in LAYERS[step.name].fields]
+        names = dict.fromkeys(field.name for field in LAYERS[step.name].fields)
         kind = "option"
     else:
         raise unknown_step(step.name, step.place, [*LAYERS, *program.blocks, *program.formulas])

@@ -126,6 +126,24 @@ def rebased(value: Any, flow: Flow) -> Any:
     return value._replace(name=f"../{value.name}", stride=stride)
 
 
+def fingerprint(value: Any) -> str:
+    """Write what decides how a block is walked, two different values never alike; a tap's origin decides nothing.
+
+    A text, since Python hashes numbers to themselves: a spec could choose thousands that share one hash.
+    """
+    if type(value) is int:
+        return f"{value:x}"
+    if isinstance(value, str):
+        return repr(value)
+    if isinstance(value, Tap):
+        return f"@{fingerprint(value[:3])}"
+    if isinstance(value, tuple):
+        return f"({','.join(map(fingerprint, value))})"
+    if type(value).__name__ == "Fraction":
+        return f"{value.numerator:x}/{value.denominator:x}"
+    return f"<{value}>"
+
+
 def stride_after(rule: Any, flow: Flow, out: Shape) -> tuple[int, ...] | None:
     """Multiply in a layer's stride; None where it does not step over its input (upsampling, tokens, global pools)."""
     if len(out.spatial) != len(flow.shape.spatial):

@@ -22,6 +22,7 @@ from bneck_cli.engine.tensor import (
     arrive,
     came_from,
     enters,
+    fingerprint,
     fresh,
     identity,
     last_place,
@@ -33,7 +34,7 @@ from bneck_cli.engine.tensor import (
     too_small,
     too_small_for,
 )
-from bneck_cli.engine.wording import definition_parameter, field_at, signature, spelled, usage, written
+from bneck_cli.engine.wording import field_at, signature, spelled, usage, written
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.language.document import Place
 from bneck_cli.language.expression import Name, show, truth
@@ -101,7 +102,7 @@ class _Walk:
 
     def __init__(self, scopes: Mapping[str, Scope]) -> None:
         self.scopes = scopes
-        self.known: dict[Any, Result] = {}
+        self.known: dict[str, Result] = {}
         self.calls: list[tuple[str, str]] = []
         self.frames: list[Frame] = []
         self.meter = Meter()
@@ -301,7 +302,7 @@ class _Walk:
             named = {name: rebased(value, flow) for name, value in named.items()}
         words = any(isinstance(value, str) for value in (*arguments, *named.values()))
         files = tuple(place.node.source.file for place in self.given(block, step, options).values()) if words else ()
-        key = (_identity(block), tuple(arguments), tuple(named.items()), flow.shape, self.idle, files)
+        key = fingerprint((*_identity(block), tuple(arguments), tuple(named.items()), flow.shape, self.idle, files))
         if key not in self.known:
             self.known[key] = self.fresh_block(block, arguments, named, step, options, flow)
         node, out = self.known[key]
@@ -370,17 +371,17 @@ class _Walk:
             raise place.error(
                 f"{name} takes {len(parameters)} arguments (got {len(arguments)})", f"it is {signature(definition)}"
             )
-        given = dict(zip((parameter.name for parameter in parameters), arguments, strict=False))
+        names = {parameter.name: parameter for parameter in parameters}
+        given = dict(zip(names, arguments, strict=False))
         for option, value in named.items():
+            if option in names and option not in given:
+                given[option] = value
+                continue
             at = next((other.place for other in options if other.name == option), place)
-            if definition_parameter(definition, option) is None:
-                names = [parameter.name for parameter in parameters]
-                raise at.error(
-                    f"{name} has no parameter '{option}'", nearest(option, names) or f"it is {signature(definition)}"
-                )
             if option in given:
                 raise at.error(f"{name}: '{option}' is given twice", f"it is {signature(definition)}")
-            given[option] = value
+            hint = nearest(option, names) or f"it is {signature(definition)}"
+            raise at.error(f"{name} has no parameter '{option}'", hint)
         for parameter in parameters:
             if parameter.name in given:
                 scope[parameter.name] = given[parameter.name]
@@ -410,13 +411,13 @@ class _Walk:
             raise repeat.place.error("`first` changes the options of one step; here several are repeated")
         runs: list[Run] = []
         done = 0
-        outside, entered = set(frame.wires), frame.scope["cin"]
+        outside, entered = len(frame.wires), frame.scope["cin"]
         while done < count:
             self.meter.step(repeat, repeat.place)
             before = flow
             frame.scope["cin"] = flow.shape.channels  # of each copy, as in a block that is repeated
-            for name in frame.wires.keys() - outside:  # a name inside a repeat is given anew by each copy
-                del frame.wires[name]
+            while len(frame.wires) > outside:  # a name inside a repeat is given anew by each copy
+                frame.wires.popitem()
             if done == 0 and repeat.first and isinstance(body, Step):
                 changed = {option.name for option in repeat.first}
                 options = (*(o for o in body.options if o.name not in changed), *repeat.first)

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from bneck_cli.language.spec import Definition, Formula, Parameter
 
 
+MOST_PARAMETERS = 20
+"""So many parameters of a signature are quoted in a message."""
+
+
 def spelled(name: str, arguments: list[Any], named: dict[str, Any]) -> str:
     """Write a step as a spec would, with the values of its arguments."""
     words = [name, *map(written, arguments), *(f"{key}={_option(key, value)}" for key, value in named.items())]
@@ -39,7 +43,8 @@ def written(value: Any) -> str:
 
 def signature(definition: Definition | Formula) -> str:
     """Write a definition's signature as a spec does."""
-    parameters = ", ".join(_parameter(parameter) for parameter in definition.parameters)
+    shown = definition.parameters[:MOST_PARAMETERS]
+    parameters = ", ".join(map(_parameter, shown)) + (", ..." if len(definition.parameters) > len(shown) else "")
     return f"{definition.name}({parameters})"
 
 
@@ -56,11 +61,6 @@ def _parameter(parameter: Parameter) -> str:
 
     end = next((end for begin, end in commas(text, start, len(text)) if begin == start), len(text))
     return text[start:end].rstrip(")") if text[start:end].count(")") > text[start:end].count("(") else text[start:end]
-
-
-def definition_parameter(definition: Definition | Formula, name: str) -> Parameter | None:
-    """Find a parameter by name."""
-    return next((parameter for parameter in definition.parameters if parameter.name == name), None)
 
 
 def field_at(name: str, culprit: int | str | None) -> Field | None:

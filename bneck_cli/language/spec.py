@@ -169,7 +169,7 @@ def parse_input(scalar: Scalar, name: str = "input") -> Input:
     """Read ``3 x 224 x 224`` or ``3xHxW``; a size is a positive number or a symbol."""
     place = Place(scalar, 0, len(scalar.text))
     sizes: list[int | str] = []
-    for part in re.split(r"\s*[x\u00d7]\s*", scalar.text.strip()):
+    for part in map(str.strip, re.split("[x\u00d7]", scalar.text)):
         if part.isascii() and part.isdigit():
             if part[0] == "0" or len(part) > 18:
                 raise place.error(f"an input's sizes are numbers from 1 to 18 digits (got '{part}')")
@@ -235,21 +235,24 @@ def _net(key: Scalar, value: Node) -> Definition:
 
 def _signature(key: Scalar) -> tuple[str, tuple[Parameter, ...]]:
     """Read ``name(parameter, parameter=default, ...)``; without parameters the parentheses may be left out."""
-    match = re.fullmatch(r"([A-Za-z_]\w*)\s*(?:\((.*)\))?\s*", key.text, re.DOTALL)
+    text = key.text.rstrip()
+    head, opened, _ = text.partition("(")
+    name = head.rstrip()
     place = Place(key, 0, len(key.text))
-    if match is None:
+    if not WORD.fullmatch(name) or (opened and not text.endswith(")")):
         raise place.error(f"a signature reads `name(channels, stride=1)` (got '{key.text}')")
-    name = match.group(1)
     if name in RESERVED:
         raise place.error(f"'{name}' is a word of the language and cannot be a name")
-    parameters: list[Parameter] = []
-    if match.group(2) is not None:
-        for start, end in commas(key.text, match.start(2), match.end(2)):
-            parameters.append(_parameter(key, start, end, parameters))
-    return name, tuple(parameters)
+    parameters: dict[str, Parameter] = {}
+    for start, end in commas(text, len(head) + 1, len(text) - 1) if opened else ():
+        parameter = _parameter(key, start, end, next(reversed(parameters.values()), None))
+        if parameter.name in parameters:
+            raise parameter.place.error(f"the parameter '{parameter.name}' is here twice")
+        parameters[parameter.name] = parameter
+    return name, tuple(parameters.values())
 
 
-def _parameter(key: Scalar, start: int, end: int, before: list[Parameter]) -> Parameter:
+def _parameter(key: Scalar, start: int, end: int, before: Parameter | None) -> Parameter:
     """Read ``name`` or ``name=default``."""
     text = key.text[start:end]
     name, equals, default = text.partition("=")
@@ -258,13 +261,11 @@ def _parameter(key: Scalar, start: int, end: int, before: list[Parameter]) -> Pa
     if not WORD.fullmatch(name) or name in RESERVED:
         why = "is a word of the language" if name in RESERVED else "is not a name"
         raise place.error(f"a parameter reads `name` or `name=default` ('{text}' {why})")
-    if any(name == other.name for other in before):
-        raise place.error(f"the parameter '{name}' is here twice")
     if equals:
         begin = start + text.index("=") + 1
         begin += len(default) - len(default.lstrip())
         return Parameter(name, parse_expression(key, begin, end), place)
-    if before and before[-1].default is not None:
+    if before is not None and before.default is not None:
         raise place.error(f"the parameter '{name}' needs a default, as the one before it has one")
     return Parameter(name, None, place)
 
@@ -300,9 +301,9 @@ def with_settings(definition: Definition, settings: dict[str, tuple[Place, Expre
 
     Raises BneckError for a name that is not in it.
     """
+    known = {parameter.name: parameter for parameter in definition.parameters}
     for name, (place, _) in settings.items():
-        if definition.parameter(name) is None:
-            known = [parameter.name for parameter in definition.parameters]
+        if name not in known:
             has = f"it has {listed(known, 'and')}" if known else "it has no parameters"
             raise place.error(
                 f"{definition.name} has no parameter '{name}'", nearest(name, known) or f"{definition.name}: {has}"

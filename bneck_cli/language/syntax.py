@@ -282,19 +282,19 @@ def _given(scalar: Scalar, words: list[Word]) -> tuple[tuple[Expression, ...], t
     """Read the arguments and options behind a name, which is the first of the words."""
     _require_plain_words(scalar, words)
     arguments: list[Expression] = []
-    options: list[Option] = []
+    options: dict[str, Option] = {}
     for word in words[1:]:
         name, equals, rest = word.text.partition("=")
         if equals and not rest.startswith("=") and WORD.fullmatch(name):
             option = _option(scalar, word)
-            if any(option.name == other.name for other in options):
+            if option.name in options:
                 raise option.place.error(f"the option '{option.name}' is here twice")
-            options.append(option)
+            options[option.name] = option
         elif word.text.startswith("first("):
             raise Place(scalar, word.start, len(word.text)).error("`first(...)` belongs at the end of a repeat")
         else:
             arguments.append(parse_expression(scalar, word.start, word.start + len(word.text)))
-    return tuple(arguments), tuple(options)
+    return tuple(arguments), tuple(options.values())
 
 
 def read_named(scalar: Scalar) -> tuple[str, list[tuple[str, str, Place]]]:
@@ -387,7 +387,8 @@ def _mapping(node: Mapping) -> Body:
     if name is None:
         if len(keys) > 1:
             known = [*STRUCTURES, *(word for words in STRUCTURES.values() for word in words)]
-            stranger = next((key for key, _ in keys.values() if nearest(key.text, known, 0.85)), node.entries[0][0])
+            strangers = [key for key, _ in node.entries[:8] if nearest(key.text, known, 0.85)]
+            stranger = strangers[0] if strangers else node.entries[0][0]
             raise Place(stranger, 0, len(stranger.text)).error(
                 f"a step is one name with its arguments (got {listed(list(keys), 'and')})",
                 nearest(stranger.text, known, closeness=0.85) or "write each step as an item of a list",

@@ -33,6 +33,9 @@ class Floor(NamedTuple):
     numerator: Dim
     divisor: int
 
+    def __hash__(self) -> int:
+        return hash(str(self))
+
     def __str__(self) -> str:
         return (
             f"(({self.numerator})//{self.divisor})" if self.numerator.is_sum else f"({self.numerator}//{self.divisor})"
@@ -74,7 +77,7 @@ class Dim:
 
     def __hash__(self) -> int:
         if self._hash is None:
-            self._hash = hash((self.over, frozenset(self.terms.items())))
+            self._hash = hash(str(self))  # of a text, whose hash no spec can foresee, as it can a number's
         return self._hash
 
     def __bool__(self) -> bool:
