@@ -332,7 +332,7 @@ def _require_plain_words(scalar: Scalar, words: list[Word]) -> None:
     """Refuse what other notations put between a step's words: other arrows, commas, spaces around ``=``."""
     for index, word in enumerate(words[1:], 1):
         place = Place(scalar, word.start, len(word.text))
-        after = [other.text for other in words[index + 1 :][:1]]
+        after = [other.text for other in words[index + 1 : index + 2]]
         if word.text in ARROWS:
             raise place.error(f"steps are joined by `->` (got '{word.text}')")
         if word.text[0] == "=" or (word.text[-1] == "=" and WORD.fullmatch(word.text[:-1])):
