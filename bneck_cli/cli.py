@@ -12,6 +12,7 @@ from bneck_cli.errors import BneckError
 from bneck_cli.formats import ALIASES, DATA_FORMATS, FORMATS
 from bneck_cli.output import degrade_gracefully, suffix_format, write
 from bneck_cli.shown import bounded, shown
+from bneck_cli.sizes.numerals import is_name, is_number
 
 if TYPE_CHECKING:
     from bneck_cli.engine.analysis import Settings
@@ -537,7 +538,7 @@ def settings(
     pairs = []
     for text in values or []:
         name, equals, value = text.partition("=")
-        if not equals or not name.strip().isidentifier():
+        if not equals or not is_name(name.strip()):
             raise typer.BadParameter(f"--set reads NAME=VALUE (got '{_quoted(text)}')")
         pairs.append((name.strip(), value.strip()))
     return Settings(input, channels, in_channels, tuple(pairs), assume, batch)
@@ -590,7 +591,7 @@ def style_of(output: str | None) -> "Style":
 
     if output is not None or not _on_terminal():
         columns = os.environ.get("COLUMNS", "")
-        return Style(int(columns) if columns.isdigit() and output is None else None)
+        return Style(int(columns) if is_number(columns) and output is None else None)
     from shutil import get_terminal_size
 
     color = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
@@ -627,7 +628,7 @@ def run() -> int:
     """Run the command and return its exit code."""
     degrade_gracefully()
     columns = os.environ.get("COLUMNS", "1")
-    if not (columns.isascii() and columns.isdigit() and 0 < int(columns[:9]) < 10_000):
+    if not (is_number(columns) and 0 < int(columns[:9]) < 10_000):
         del os.environ["COLUMNS"]  # whoever reads it next would take it for a number
     longest = max(map(len, sys.argv))
     if longest > LONGEST_WORD:

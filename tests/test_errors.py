@@ -70,7 +70,7 @@ def test_there_are_enough_of_them_and_each_is_another() -> None:
     assert len(WRONG) > 100
     assert len({case.spec for case in WRONG}) == len({case.name for case in WRONG}) == len(WRONG)
     placed = [case for case in WRONG if re.match(rf"{FILE}:\d+:\d+: ", case.message)]
-    assert len(placed) > len(WRONG) - 8
+    assert len(placed) > len(WRONG) - 12  # a file of another kind is not quoted
 
 
 # Whole commands
@@ -107,7 +107,7 @@ def is_one_clear_message(done: Done, code: int = 1) -> bool:
 
 HOSTILE = {
     "an alias bomb": (
-        b"a: &a [x, x, x, x, x, x, x, x, x]\n"
+        b"net: &a [x, x, x, x, x, x, x, x, x]\n"
         + b"".join(b"%c: &%c [%s]\n" % (i, i, b", ".join([b"*%c" % (i - 1)] * 9)) for i in range(98, 110)),
         "anchors and aliases are not part of the language",
     ),
@@ -135,7 +135,7 @@ HOSTILE = {
         + b"  b23(channels): conv 1x1 channels\nnet: b0 8\n",
         "too much work: more than 5,",
     ),
-    "YAML's merge": (b"<<: {a: 1}\n", "unknown key '<<'"),
+    "YAML's merge": (b"net: relu\n<<: {a: 1}\n", "unknown key '<<'"),
     "numbers too large": (b"input: 3 x 8 x 8\nnet: conv 3x3 (10**60*10**60)\n", "more than 78 digits of a number"),
     "rounding to far places": (b"input: 3 x 8 x 8\nnet: conv 1x1 round(5,0-100000000)\n", "round() does not take"),
     "a tower of fractions": (b"input: 3 x 8 x 8\nnet: conv 1x1 (((1/3)**64)**64)**64\n", "digits of a number"),

@@ -37,7 +37,7 @@ class Device(NamedTuple):
         return self.peaks[dtype]
 
 
-QUANTITY = re.compile(r"(\d{1,12})(?:\.(\d{1,9}))?\s*([KMGTP]?)(FLOPS|FLOP/s|OPS|OP/s|B/s)")
+QUANTITY = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?\s*([KMGTP]?)(FLOPS|FLOP/s|OPS|OP/s|B/s)")
 POWERS = {"": 0, "K": 3, "M": 6, "G": 9, "T": 12, "P": 15}
 DEVICE_KEYS = ("name", "peaks", "bandwidth", "source")
 DEVICE_TEXT = "100GFLOPS,20GB/s"

@@ -271,7 +271,7 @@ def _weights(node: Any, known: Collection[str], what: str) -> dict[str, int]:
         if name not in known:
             raise unknown_key(key, tuple(known), f"`{what}`")
         text = _text(value, name)
-        if not re.fullmatch(r"0|[1-9]\d{0,8}", text):
+        if not re.fullmatch(r"0|[1-9][0-9]{0,8}", text):
             raise Place(value, 0, max(1, len(text))).error(f"a weight is a whole number (got '{text}')")
         weights[name] = int(text)
     return weights

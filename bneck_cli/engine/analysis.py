@@ -17,6 +17,7 @@ from bneck_cli.language.document import Place, Scalar, Source
 from bneck_cli.language.expression import Expression, parse_expression
 from bneck_cli.language.library import Program, as_network
 from bneck_cli.language.spec import Definition, Expect, Input, constant, parse_input, with_settings
+from bneck_cli.sizes.numerals import is_name, is_number
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ BLOCK_MAP = "56x56"
 MAX_UNIT = 10**18
 FIRST_TRIES, MAX_TRIES = 8, 512
 """So many sides are tried for the smallest input before a large, much divided one is asked, and in all."""
-ASSUMPTION = re.compile(r"\s*([A-Za-z_]\w*)\s*%\s*([1-9]\d{0,6})\s*==\s*0\s*")
+ASSUMPTION = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*%\s*([1-9][0-9]{0,6})\s*==\s*0\s*")
 
 
 class Settings(NamedTuple):
@@ -239,9 +240,9 @@ def value(scalar: Scalar) -> Expression:
 def _size_expression(scalar: Scalar) -> Expression:
     """Read a number of channels: a positive number, or a symbol."""
     text = scalar.text.strip()
-    if text.isascii() and text.isdigit() and text[0] != "0":
+    if is_number(text) and text[0] != "0":
         return parse_expression(scalar)
-    if text.isidentifier():
+    if is_name(text):
         from bneck_cli.sizes.dim import symbol
 
         return constant(symbol(text), scalar.source.file)[1]
@@ -274,7 +275,7 @@ def _inputs(program: Program, net: Definition, settings: Settings) -> tuple[Inpu
     channels = settings.in_channels or _channels(settings, program)
     if channels is None:
         given = dict(settings.values).get("channels")
-        channels = given if given and (given.isdigit() or given.isidentifier()) else None
+        channels = given if given and (is_number(given) or is_name(given)) else None
     if channels is None:
         example = "x".join(map(str, program.spec.inputs[0].sizes)) if program.spec.inputs else "64x56x56"
         raise BneckError(

@@ -236,7 +236,8 @@ def children(node: Node) -> list[Child]:
         if node.kind == "repeat":
             numbered, first = [], 0
             for run in node.runs:
-                numbered.append(Child("", run.node, run.copies, first))
+                if not isinstance(run.node, Wire):
+                    numbered.append(Child("", run.node, run.copies, first))
                 first += run.copies
             return numbered
         return _named([(name_of(run.node), run.node, run.copies) for run in node.runs])

@@ -455,14 +455,13 @@ class _Walk:
                 self.dropped.append(Dropped(residual.place, flow.shape, out.shape, last_place(body)))
                 return Result(body, out)
             shortcut = "identity" if unchanged else "projection"
-        if shortcut == "identity":
-            side, across = identity(flow, residual.place)
+        if not isinstance(shortcut, str):
+            self.require_shortcut(shortcut, frame)
+            side, across = self.body(shortcut, flow, frame)
         elif shortcut == "projection":
             side, across = self.projection(flow, out, residual.place)
         else:
-            assert not isinstance(shortcut, str)
-            self.require_shortcut(shortcut, frame)
-            side, across = self.body(shortcut, flow, frame)
+            side, across = identity(flow, residual.place)
         way_out = ""
         if residual.shortcut == "identity":
             way_out = "; `shortcut: auto` projects what enters to the shape of what leaves"

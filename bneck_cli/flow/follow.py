@@ -8,7 +8,7 @@ by doubling.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar, cast
 
 from bneck_cli.budget import bounded
 from bneck_cli.engine.network import Child, Fork, Layer, Series, Wire, branch_name, children, name_of, require_rows
@@ -96,8 +96,8 @@ class Follow(Generic[V]):
         """Return the steps from the inputs of one copy to its results, worked out once for each part."""
         part, layer = operation.part, operation.node
         if part is None:
-            assert isinstance(layer, Layer)
-            return [{index: step for index, step in enumerate(self.meaning.steps(layer)) if step is not None}]
+            steps = self.meaning.steps(cast("Layer", layer))
+            return [{index: step for index, step in enumerate(steps) if step is not None}]
         if id(part) not in self.known:
             tensors = self.run(part, [{index: self.meaning.start(shape)} for index, shape in enumerate(part.inputs)])
             self.known[id(part)] = [tensors[number] for number in part.outs]

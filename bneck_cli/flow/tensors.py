@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from bneck_cli.engine.network import Fork, Layer, Series, Wire, entries
 from bneck_cli.engine.operations import network_outputs, operations
@@ -180,7 +180,7 @@ class _Walk:
             tensors = self.part(part, reads, around)
             return [tensors[number] for number in part.outs]
         entry, seen = next(self.named)
-        assert isinstance(layer, Layer)
+        layer = cast("Layer", layer)  # an operation without a part
         if layer.rule is None and layer.op in JOINS:  # what is added has the same channels, given or not
             out = Tensor((any if layer.op == "add" else all)(tensor.given for tensor in reads), tuple(reads))
         else:

@@ -21,6 +21,7 @@ MAX_DEPTH = 60
 BREAKS = re.compile("\r\n?|[\x85\u2028\u2029]")
 """What ends a line to YAML beside a line feed; a place in the text is then one in the lines that messages quote."""
 
+
 Parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser is seven times faster
 
 
@@ -32,8 +33,16 @@ class Source(NamedTuple):
 
     def location(self, line: int, column: int, width: int = 1) -> Location:
         """Give the place at ``line`` and ``column``, both from 0."""
-        lines = self.text.split("\n", line + 1)
-        return Location(self.file, line + 1, column + 1, lines[line].rstrip("\r") if line < len(lines) else "", width)
+        return Location(self.file, line + 1, column + 1, self.line(line), width)
+
+    def line(self, number: int) -> str:
+        """Return a line, from 0, without its end; empty where the text has fewer."""
+        lines = self.lines(number + 1)
+        return lines[number] if number < len(lines) else ""
+
+    def lines(self, most: int = 0) -> list[str]:
+        """Split the text into lines; ``most`` of them, then the rest."""
+        return self.text.split("\n", most or -1)
 
 
 class Scalar(NamedTuple):
@@ -95,10 +104,10 @@ class Place(NamedTuple):
 def _within(scalar: Scalar, offset: int) -> tuple[int, int]:
     """Follow a scalar's text through its source, where quotes, folds and escapes may lie between."""
     if scalar.style == "" and "\n" not in scalar.text:
-        line = scalar.source.text.split("\n", scalar.line + 1)[scalar.line]
+        line = scalar.source.line(scalar.line)
         if line.startswith(scalar.text[: offset + 1], scalar.column):
             return scalar.line, scalar.column + offset
-    lines = scalar.source.text.split("\n")
+    lines = scalar.source.lines()
     row, column = scalar.line, scalar.column
     if scalar.style in ("|", ">"):
         row, column = row + 1, 0

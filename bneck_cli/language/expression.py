@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bneck_cli.budget import DIGITS, LARGEST, exceeded
 from bneck_cli.errors import BneckError, nearest
 from bneck_cli.language.document import Place, Scalar
+from bneck_cli.sizes.numerals import is_name, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,7 +27,7 @@ MAX_PLACES = 30
 
 EXTENT = re.compile(r"[0-9]+x[0-9]+")
 TOKEN = re.compile(
-    r"\s*(?:(?P<extent>[0-9]+(?:x[0-9]+)+)(?!\w)|(?P<number>[0-9]+\.[0-9]+|[0-9]+)(?![\w.])|(?P<name>[A-Za-z_]\w*)"
+    r"\s*(?:(?P<extent>[0-9]+(?:x[0-9]+)+)(?!\w)|(?P<number>[0-9]+\.[0-9]+|[0-9]+)(?![\w.])|(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
     r"|(?P<operator>\*\*|//|==|!=|<=|>=|[-+*/%<>()\[\],]))"
 )
 
@@ -308,11 +309,11 @@ def parse_expression(scalar: Scalar, start: int = 0, end: int | None = None) -> 
     """
     text = scalar.text[start:end]
     place = Place(scalar, start, len(text))
-    if text.isascii() and text.isdigit():  # the commonest forms, at once
+    if is_number(text):  # the commonest forms, at once
         return Number(_integer(text, place), place)
     if EXTENT.fullmatch(text):
         return Number(tuple(_integer(part, place) for part in text.split("x")), place)
-    if text.isidentifier() and text not in ("not", "and", "or", "if", "else"):
+    if is_name(text) and text not in ("not", "and", "or", "if", "else"):
         return Number(text == "true", place) if text in TRUTHS else Name(text, place)
     if len(text) > MAX_LENGTH:
         raise place.error(f"an expression has at most {MAX_LENGTH} characters (got {len(text)})")

@@ -15,6 +15,7 @@ from bneck_cli.language.document import MAX_CHARACTERS, Place, Scalar, Source
 from bneck_cli.language.expression import Name
 from bneck_cli.language.spec import Definition, Formula, Spec, parse_spec, with_settings
 from bneck_cli.language.syntax import Option, Step
+from bneck_cli.sizes.numerals import is_name
 
 DEFINITION = re.compile(r"^  ([A-Za-z_]\w*)\(", re.MULTILINE)
 
@@ -106,7 +107,7 @@ def decode(data: bytes, shown: str) -> Source:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        line = len(Source(shown, data[: error.start].decode("utf-8-sig")).lines())
         raise BneckError(f"{shown}: not a text file: byte {error.start} (line {line}) is not UTF-8") from None
     return Source(shown, text)
 
@@ -124,12 +125,12 @@ def find(name: str) -> tuple[Source, str | None]:
         return decode(sys.stdin.buffer.read(4 * MAX_CHARACTERS + 1), "<stdin>"), None
     _refuse_foreign(name)
     path, colon, block = name.rpartition(":")
-    if colon and block.isidentifier() and (_is_file(path) or path in network_names()):
+    if colon and is_name(block) and (_is_file(path) or path in network_names()):
         return find(path)[0], block
     if _is_file(name):
         return read_source(name), None
     bundled = specs_folder() / f"{name}.yaml"
-    if "/" not in name and bundled.is_file():
+    if "/" not in name and os.path.isfile(bundled):  # which takes any text for a name, where pathlib raises
         return read_source(bundled, f"{name}.yaml"), None
     if name in block_files():
         file = block_files()[name]
@@ -269,7 +270,7 @@ def _other(word: Scalar, source: Source, through: tuple[str, ...]) -> Source:
     place = Place(word, 0, len(word.text))
     beside = Path(source.file).parent / name
     path = beside if os.path.isfile(beside) else specs_folder() / name
-    if not os.path.isfile(path):  # which takes any text for a name, where pathlib raises
+    if not os.path.isfile(path):
         raise place.error(f"'{word.text}' is neither beside {source.file} nor in the library", _near(word.text))
     shown = str(path) if path == beside else name
     if shown in through:

@@ -6,15 +6,14 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.budget import DIGITS, exceeded
-from bneck_cli.errors import listed, nearest
+from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.language.document import Mapping, Node, Place, Scalar, Sequence, Source, parse_document
 from bneck_cli.language.expression import Expression, Number, parse_expression, show
 from bneck_cli.language.syntax import RESERVED, WORD, Body, commas, entries, parse_body, unknown_key, value_of
+from bneck_cli.sizes.numerals import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from bneck_cli.errors import BneckError
 
 
 class Parameter(NamedTuple):
@@ -93,11 +92,18 @@ KEYS = (*TEXTS, "input", "include", "extends", "set", "blocks", "ops", "net", "o
 FIGURES = ("params", "inference_params", "macs", "conv_macs", "linear_macs", "attention_macs", "activations")
 
 
+SPEC = re.compile(rf"(?:^|[\n\r\x85\u2028\u2029{{,?])[ \t\"']*(?:{'|'.join(KEYS)})[ \t\"']*[:(\n\r]")
+"""What a spec has somewhere: one of its keys where a key can stand."""
+FIRST = re.compile(r"^[\"']?([a-z]{2,10})[\"']?\s*:", re.MULTILINE)
+
+
 def parse_spec(source: Source) -> Spec:
     """Read one file's text.
 
     Raises BneckError at the word that is wrong: an unknown key, a malformed signature, pipeline or figure.
     """
+    if source.text.strip() and not SPEC.search(source.text):
+        raise _no_spec(source)
     node = parse_document(source)
     if not isinstance(node, Mapping):
         raise Place(node).error("a spec is a mapping with keys such as `input:` and `net:`")
@@ -129,6 +135,14 @@ def parse_spec(source: Source) -> Spec:
         written=_written(found["written"]) if "written" in found else None,
         expect=tuple(_expectations(found["expect"])) if "expect" in found else (),
     )
+
+
+def _no_spec(source: Source) -> BneckError:
+    """Make the error for a file of another kind; it may hold what is not for a terminal, so no line of it is shown."""
+    words = (match[1] for match in FIRST.finditer(source.text[:10_000]))
+    hint = next((found for word in words if (found := nearest(word, KEYS))), "")
+    message = f"{source.file}: not a spec: no line of it begins with a key such as `input:` or `net:`"
+    return BneckError(message, hint=hint or "a spec is a mapping with keys such as `input:` and `net:`")
 
 
 def _scalar(node: Node, what: str) -> Scalar:
@@ -170,7 +184,7 @@ def parse_input(scalar: Scalar, name: str = "input") -> Input:
     place = Place(scalar, 0, len(scalar.text))
     sizes: list[int | str] = []
     for part in map(str.strip, re.split("[x\u00d7]", scalar.text)):
-        if part.isascii() and part.isdigit():
+        if is_number(part):
             if part[0] == "0" or len(part) > 18:
                 raise place.error(f"an input's sizes are numbers from 1 to 18 digits (got '{part}')")
             sizes.append(int(part))

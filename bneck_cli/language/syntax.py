@@ -11,10 +11,11 @@ from typing import NamedTuple, Protocol
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.language.document import Mapping, Node, Place, Scalar, Sequence
 from bneck_cli.language.expression import Expression, Items, parse_expression
+from bneck_cli.sizes.numerals import is_number
 
-WORD = re.compile(r"[A-Za-z_]\w*")
+WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 PLAIN = re.compile(r"->|(?:(?!->)\S)+")
-REPEAT = re.compile(r"(\d+)x")
+REPEAT = re.compile(r"([0-9]+)x")
 ARROWS = frozenset({"→", "⟶", "⇒", "=>", "-->", ">", "|"})
 """What other notations join steps with."""
 RESERVED = frozenset(
@@ -202,8 +203,7 @@ def _words(scalar: Scalar) -> list[Word]:
             start = position
         position += 1
     if depth > 0:
-        lines = scalar.source.text.split("\n", scalar.line + 1)
-        cut = lines[scalar.line][scalar.column + len(text) :].lstrip().startswith(",")
+        cut = scalar.source.line(scalar.line)[scalar.column + len(text) :].lstrip().startswith(",")
         hint = "inside [...] a comma ends the item: put quotes around the pipeline" if cut else ""
         raise Place(scalar, start, len(text) - start).error("a parenthesis is not closed", hint)
     if start >= 0:
@@ -317,12 +317,12 @@ def _misspelt_step(words: list[Word]) -> str:
     head = words[0].text
     if head.startswith("("):
         return "a repeat of several steps is a mapping: `repeat: 3`, `body: [conv 3x3 64, relu]`; or make them a block"
-    if head.isdigit() and len(words) > 2 and words[1].text in ("x", "×"):
+    if is_number(head) and len(words) > 2 and words[1].text in ("x", "×"):
         return f"a repeat has no space before its x: `{head}x {words[2].text} ...`"
-    times = re.match(r"(\d+)[*×]\s*([A-Za-z_]\w*)?", head)
+    times = re.match(r"([0-9]+)[*×]\s*([A-Za-z_][A-Za-z0-9_]*)?", head)
     if times:
         return f"a repeat reads `{times[1]}x {times[2] or 'conv'} ...`"
-    call = re.fullmatch(r"([A-Za-z_]\w*)\((.*)\)", head)
+    call = re.fullmatch(r"([A-Za-z_][A-Za-z0-9_]*)\((.*)\)", head)
     if call:
         return f"arguments follow without parentheses: `{' '.join([call[1], *call[2].replace(',', ' ').split()])}`"
     return "is a `->` missing before it?" if head[:1].isalpha() else ""
@@ -470,7 +470,7 @@ def value_of(node: Node) -> Expression:
     place = Place(node, 0, _width(node))
     if node.text.lower() in ("on", "off", "yes", "no"):
         raise place.error(f"write true or false (got '{node.text}', which YAML reads as a truth value)")
-    if re.fullmatch(r"\d+(:\d+)+", node.text):
+    if re.fullmatch(r"[0-9]+(:[0-9]+)+", node.text):
         raise place.error(f"not a number: '{node.text}' (YAML would read it in base 60)")
     if not node.text.strip():
         raise place.error("expected a value (got nothing)")

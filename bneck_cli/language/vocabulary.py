@@ -118,7 +118,7 @@ def layer_hint(word: str, known: Iterable[str], included: dict[str, str]) -> str
         return f"here it is a structure, `{form}: ...`"
     if reason := _table(_ABSENT).get(plain):
         return f"{reason}: count it with an op of your own (`ops:`)"
-    if re.fullmatch(r"(conv|res|layer|stage)\d+(_?x|_\d+)?", word.lower()):
+    if re.fullmatch(r"(conv|res|layer|stage)[0-9]+(_?x|_[0-9]+)?", word.lower()):
         return "a stage is written as its blocks, `3x bottleneck 256`, and named with `-> as conv2`"
     return nearest(word, known) or nearest(word, included, 0.8)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from bneck_cli.engine.network import Cost, Fork, Layer, Series, Wire
 from bneck_cli.pictures.labels import POINTWISE, SILENT, label, written
@@ -150,7 +150,7 @@ def _block_words(node: Node) -> str:
         return {"add": "sum", "concat": "concatenation", "split": "split", "aside": "does not run"}.get(
             node.kind, node.kind
         )
-    assert isinstance(node, Series)
+    node = cast("Series", node)  # a layer has no rows of its own inside
     copies, name = 1, node.name
     if node.kind == "repeat":
         copies = sum(run.copies for run in node.runs)

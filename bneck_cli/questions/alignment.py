@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from bneck_cli.engine.network import Child, Cost, Entry, Layer, Series, children, entries, inner
 from bneck_cli.words.values import people as grouped
@@ -108,8 +108,7 @@ class Alignment:
         for left, right in self.aligned(mine, theirs):
             if left is None or right is None:
                 side = 0 if right is None else 1
-                child = left or right
-                assert child is not None
+                child = cast("Child", left or right)
                 yield self.part(child, _below(paths[side], child.label), idle[side] or child.idle, side)
             else:
                 yield from self.laid(

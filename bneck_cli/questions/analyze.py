@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.budget import bounded
-from bneck_cli.engine.network import Cost, Layer, Node, Series, Wire, children, entries, inner, require_rows
+from bneck_cli.engine.network import Cost, Layer, Node, Series, children, entries, inner, require_rows
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.report import Facts, Report, Row, Table, telling
 from bneck_cli.words.values import people
@@ -184,7 +184,7 @@ def _only(rows: list[LayerRow], kinds: tuple[str, ...]) -> list[LayerRow]:
     present = {row.op for row in rows}
     for kind in kinds:
         if kind not in present:
-            here = f"the kinds here are {listed(sorted(present), 'and')}"
+            here = f"the kinds here are {listed(sorted(present), 'and')}" if present else "it has no layers"
             raise BneckError(f"--only: no layer here is a '{kind}'", hint=nearest(kind, present) or here)
     return [row for row in rows if row.op in kinds]
 
@@ -249,7 +249,6 @@ def tree_rows(
             if isinstance(inside, Layer):
                 yield _layer_row(inside, place, label, level, copies, away)
                 continue
-            assert not isinstance(inside, Wire)
             shown = inner(inside) if isinstance(inside, Series) else None
             text = shown.text if shown and shown.kind != "chain" else ""
             cost = _idle(inside.cost) if away else inside.cost

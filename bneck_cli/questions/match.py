@@ -9,6 +9,7 @@ from bneck_cli.engine.analysis import Settings, analyze_program, with_words
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.questions.compare import Candidate, Comparison, Match, analyzed, compared, weights
 from bneck_cli.sizes.dim import Dim, pretty
+from bneck_cli.sizes.numerals import is_number
 from bneck_cli.words.comparing import quotient, times
 from bneck_cli.words.values import people as grouped
 
@@ -74,7 +75,7 @@ def compare_matched(
         raise BneckError("--match finds the channels of every block but the first", hint="name the others alone")
     bare, settings = with_words(first_program, settings)
     programs = [(name if bare is first_program else bare.block or name, bare), *rest]
-    if settings.channels is None or not settings.channels.isdigit():
+    if settings.channels is None or not is_number(settings.channels):
         raise BneckError("--match needs the first block's channels as a number", hint="give --channels 64")
     first = analyzed(*programs[0], settings)
     target = MEASURES[measure][1](first.analysis)

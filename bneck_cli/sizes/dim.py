@@ -243,9 +243,9 @@ def _floor(terms: Mapping[Monomial, int], q: int) -> Size:
         ((monomial, value),) = rest.items()
         if value == 1 and len(monomial) == 1 and monomial[0][1] == 1 and isinstance(monomial[0][0], Floor):
             inner = monomial[0][0]
-            numerator = inner.numerator + inner.divisor * constant
-            assert isinstance(numerator, Dim)
-            return whole + _floor(numerator.terms, inner.divisor * q)
+            terms = dict(inner.numerator.terms)
+            terms[()] = terms.get((), 0) + inner.divisor * constant
+            return whole + _floor(terms, inner.divisor * q)
     if constant:
         rest[()] = constant
     return whole + Dim({((Floor(Dim(rest), q), 1),): 1})
