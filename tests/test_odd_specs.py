@@ -120,6 +120,12 @@ def test_a_number_has_the_digits_0_to_9(bneck: Command, text: str, tmp_path: Pat
     assert not bneck("analyze", "resnet18", "--input", "3xH²xW", folder=tmp_path).out
 
 
+def test_an_op_gives_a_size(bneck: Command, tmp_path: Path) -> None:
+    """A shape has at least its channels."""
+    (tmp_path / FILE).write_text("input: 3\nops:\n  f(): {out: [], params: 0, macs: 0}\nnet: f\n", encoding="utf-8")
+    assert "`out` is a list of sizes" in bneck("analyze", FILE, folder=tmp_path).err
+
+
 def test_a_name_too_long_for_the_system_is_told(bneck: Command, tmp_path: Path) -> None:
     """A name that no file can have is no file's name."""
     assert is_one_clear_message(bneck("analyze", "a" * 300, folder=tmp_path))

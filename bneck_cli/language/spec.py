@@ -297,7 +297,7 @@ def _formulas(node: Node) -> dict[str, Formula]:
         if missing:
             raise Place(key, 0, len(name)).error(f"the op '{name}' needs {listed(missing, 'and')}")
         out = found["out"][1]
-        if not isinstance(out, Sequence):
+        if not isinstance(out, Sequence) or not out.items:
             raise Place(out).error("`out` is a list of sizes: [c, h, w]")
         formulas[name] = Formula(
             name,
