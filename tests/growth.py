@@ -1,8 +1,9 @@
 """How time grows with a spec, row by row: ``python tests/growth.py [WORD ...] [--sizes 1000,10000,100000]``.
 
 Each row is a kind of spec and a command; each size is run in a process of its own, within 60 s and 4 GB, and its time
-is the processor's for the command alone, after a small spec of the same kind has brought the modules in. Ten times the size is to
-take at most twelve times the time. Words choose the rows that have one of them in their name. Nothing is asserted.
+is the processor's for the command alone, after a small spec of the same kind has brought the modules in. Ten times the
+size is to take at most twelve times the time. Words choose the rows that have one of them in their name. Nothing is
+asserted.
 """
 
 from __future__ import annotations
