@@ -240,10 +240,8 @@ def _repeat(scalar: Scalar, words: list[Word], count: Expression, place: Place) 
     first: tuple[Option, ...] = ()
     if words[-1].text.startswith("first(") and words[-1].text.endswith(")"):
         last = words.pop()
-        first = tuple(
-            _option(scalar, Word(scalar.text[start:end], start))
-            for start, end in commas(scalar.text, last.start + len("first("), last.start + len(last.text) - 1)
-        )
+        stretches = commas(scalar.text, last.start + len("first("), last.start + len(last.text) - 1)
+        first = _options(scalar, [Word(scalar.text[start:end], start) for start, end in stretches])
     if len(words) == 1:
         raise place.error("a repeat needs a step to repeat")
     inside = Place(scalar, words[1].start, words[-1].start + len(words[-1].text) - words[1].start)
@@ -282,19 +280,16 @@ def _given(scalar: Scalar, words: list[Word]) -> tuple[tuple[Expression, ...], t
     """Read the arguments and options behind a name, which is the first of the words."""
     _require_plain_words(scalar, words)
     arguments: list[Expression] = []
-    options: dict[str, Option] = {}
+    options: list[Word] = []
     for word in words[1:]:
         name, equals, rest = word.text.partition("=")
         if equals and not rest.startswith("=") and WORD.fullmatch(name):
-            option = _option(scalar, word)
-            if option.name in options:
-                raise option.place.error(f"the option '{option.name}' is here twice")
-            options[option.name] = option
+            options.append(word)
         elif word.text.startswith("first("):
             raise Place(scalar, word.start, len(word.text)).error("`first(...)` belongs at the end of a repeat")
         else:
             arguments.append(parse_expression(scalar, word.start, word.start + len(word.text)))
-    return tuple(arguments), tuple(options.values())
+    return tuple(arguments), _options(scalar, options)
 
 
 def read_named(scalar: Scalar) -> tuple[str, list[tuple[str, str, Place]]]:
@@ -345,6 +340,17 @@ def _require_plain_words(scalar: Scalar, words: list[Word]) -> None:
             raise comma.error("arguments are separated by spaces (got ',')", f"write `{plain}`")
         if word.text in ("as", "from"):
             raise place.error(f"`{word.text}` is a step of its own", f"write `-> {' '.join([word.text, *after])}`")
+
+
+def _options(scalar: Scalar, words: list[Word]) -> tuple[Option, ...]:
+    """Read options, each name once."""
+    options: dict[str, Option] = {}
+    for word in words:
+        option = _option(scalar, word)
+        if option.name in options:
+            raise option.place.error(f"the option '{option.name}' is here twice")
+        options[option.name] = option
+    return tuple(options.values())
 
 
 def _option(scalar: Scalar, word: Word) -> Option:
