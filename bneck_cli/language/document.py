@@ -7,6 +7,7 @@ tags or duplicate keys, which are refused here.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import yaml
@@ -37,12 +38,18 @@ class Source(NamedTuple):
 
     def line(self, number: int) -> str:
         """Return a line, from 0, without its end; empty where the text has fewer."""
-        lines = self.lines(number + 1)
+        lines = self.lines()
         return lines[number] if number < len(lines) else ""
 
-    def lines(self, most: int = 0) -> list[str]:
-        """Split the text into lines; ``most`` of them, then the rest."""
-        return self.text.split("\n", most or -1)
+    def lines(self) -> list[str]:
+        """Split the text into lines."""
+        return _lines(self.text)
+
+
+@lru_cache(maxsize=8)
+def _lines(text: str) -> list[str]:
+    """Split a text once, however many places in it are looked up."""
+    return text.split("\n")
 
 
 class Scalar(NamedTuple):
