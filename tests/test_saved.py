@@ -280,7 +280,7 @@ def test_the_peak_is_what_pytorch_holds(name: str, figure: str, inplace: bool) -
 
 def test_a_call_holds_what_it_is_given() -> None:
     """The caller's 4 elements, the block's 8, and its two tensors of 16; copies of the block hold no more."""
-    text = "input: 1 x 2 x 2\nblocks: {b(n): conv 1x1 4 -> relu -> conv 1x1 2}\nnet:\n  - conv 1x1 2 -> {}b 1\n"
+    text = "input: 1 x 2 x 2\nblocks: {b: conv 1x1 4 -> relu -> conv 1x1 2}\nnet:\n  - conv 1x1 2 -> {}b\n"
     for times in ("", "2x ", "9x "):
         assert eager_elements(analyze(text.replace("{}", times))) >= 4 + 8 + 16 + 16
     assert eager_elements(analyze(text.replace("{}", ""))) == 4 + 8 + 16 + 16
@@ -289,7 +289,7 @@ def test_a_call_holds_what_it_is_given() -> None:
 
 def test_copies_cost_no_time_as_pytorch_runs_them() -> None:
     """A million copies hold what five do."""
-    text = "input: 4 x 2 x 2\nblocks: {b(n): [residual: conv 1x1 8 -> bn -> conv 1x1 4]}\nnet: {} x b 1\n".replace(
+    text = "input: 4 x 2 x 2\nblocks: {b: [residual: conv 1x1 8 -> bn -> conv 1x1 4]}\nnet: {} x b\n".replace(
         " x b", "x b"
     )
     assert eager_elements(analyze(text.replace("{}", "5"))) == eager_elements(analyze(text.replace("{}", "1000000")))
