@@ -15,7 +15,6 @@ from bneck_cli.questions import (
     compare,
     counting_rules,
     diff_report,
-    explanation,
     footprint_report,
     layers,
     lint_report,
@@ -25,6 +24,7 @@ from bneck_cli.questions.analyze import View
 from bneck_cli.questions.columns import CELLS, COLUMNS, WIDER
 from bneck_cli.questions.diff import diff
 from bneck_cli.questions.explain import explain
+from bneck_cli.questions.explain import report as explanation
 from bneck_cli.questions.footprint import footprint
 from bneck_cli.questions.lint import lint
 from bneck_cli.questions.reconcile import reconcile
@@ -53,8 +53,8 @@ ANSWERS: dict[str, Callable[[], Report]] = {
     "compare symbols": lambda: compared("basic", "bottleneck", channels="C"),
     "list": lambda: catalog.list_report(catalog.catalog()),
     "check": lambda: catalog.check_report(catalog.check_specs(["resnet50", "vgg16"]), True),
-    "explain": lambda: explanation.report(explain(load("resnet50"))),
-    "explain block": lambda: explanation.report(explain(load("bottleneck"), Settings(channels="256"))),
+    "explain": lambda: explanation(explain(load("resnet50"))),
+    "explain block": lambda: explanation(explain(load("bottleneck"), Settings(channels="256"))),
     "lint": lambda: lint_report.report(lint(bneck_cli.analyze("resnet50_keras"))),
     "lint rules": lint_report.rules_report,
     "diff": lambda: diff_report.report(diff(bneck_cli.analyze("resnet50"), bneck_cli.analyze("resnet50_v1"))),

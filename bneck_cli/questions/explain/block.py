@@ -345,7 +345,8 @@ def changed(path: str, each: LayerFacts) -> str:
 def sight(analysis: Analysis, subject: Subject) -> Iterator[str]:
     """Say what a position of the result sees, of the block's input and of the network's."""
     if isinstance(subject.node, Series) and subject.node.out.spatial and not taken(subject.node):
-        own = analysis._replace(root=subject.node, inputs={"input": subject.node.shape})
+        alone = analysis.program._replace(spec=analysis.program.spec._replace(outputs=()))
+        own = analysis._replace(program=alone, root=subject.node, inputs={"input": subject.node.shape})
         follow = Follow(own, Sight())
         reach: Any = follow.value(follow.run(follow.part, follow.inputs)[follow.part.outs[0]])
         scales = [fork for fork in forks(subject.node) if fork.kind == "scale"]
