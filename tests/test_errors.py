@@ -151,6 +151,12 @@ HOSTILE = {
     ),
     "a name of 100,000 characters": (b"input: 3 x 8 x 8\nnet: " + b"a" * 100_000 + b"\n", "unknown layer or block"),
     "a figure of 5,000 digits": (b"input: 3 x 8 x 8\nnet: relu\nexpect: {macs: " + b"9" * 5000 + b"}\n", "digits"),
+    "blocks that double around a layer": (
+        b"input: 3 x 8 x 8\nblocks:\n"
+        + b"".join(b"  b%d(): b%d -> conv 1x1 3 -> b%d\n" % (i, i + 1, i + 1) for i in range(22))
+        + b"  b22(): relu\nnet: b0\n",
+        "more than 200,000 rows",
+    ),
     "a digit that is none": ("input: 3 x 8 x 8\nnet: conv 3x3 ²\n".encode(), "not an expression: '²'"),
     "lines that end in CR alone": (b"input: 3 x 8 x 8\rnet: conv 3x3 4 foo\r", "unknown name 'foo'"),
 }

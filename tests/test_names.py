@@ -176,4 +176,4 @@ def test_only_where_nothing_is(bneck, tmp_path: Path) -> None:
     (tmp_path / "empty.yaml").write_text("input: 3 x 8 x 8\nnet: as a\n", encoding="utf-8")
     code, out, err = bneck("analyze", str(tmp_path / "empty.yaml"), "--only", "conv")
     assert (code, out) == (1, "")
-    assert "the kinds here are none" in err
+    assert "it has no layers" in err

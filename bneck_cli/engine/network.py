@@ -193,13 +193,15 @@ class Child(NamedTuple):
 
 def entries(root: Node, folded: bool = True) -> Iterator[Entry]:
     """Yield every layer in execution order; unfolded, each copy by itself. Raises BneckError for too many."""
-    if not folded:
-        require_rows(root)
+    require_rows(root, folded)
     return bounded(_entries(root, "", 1, folded, False))
 
 
-def require_rows(root: Node) -> None:
-    """Require that a network, each copy by itself, has no more layers than a report has rows."""
+def require_rows(root: Node, folded: bool = False) -> None:
+    """Require that a network has no more layers than a report has rows: copies as one where ``folded``.
+
+    Blocks are shared, so this is known before a row is made. Raises BneckError beyond.
+    """
     known: dict[int, int] = {}
 
     def layers(node: Node) -> int:
@@ -208,7 +210,7 @@ def require_rows(root: Node) -> None:
         if id(node) not in known:
             held = node.runs if isinstance(node, Series) else [Run(one, 1) for one in getattr(node, "branches", ())]
             joins = int(isinstance(node, Fork) and node.join is not None)
-            known[id(node)] = joins + sum(layers(run.node) * run.copies for run in held)
+            known[id(node)] = joins + sum(layers(run.node) * (1 if folded else run.copies) for run in held)
         return known[id(node)]
 
     if layers(root) > ROWS.most:

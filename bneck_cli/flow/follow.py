@@ -144,8 +144,7 @@ class Follow(Generic[V]):
 
         Of folded copies the ``last`` is followed, or else the first.
         """
-        if not folded:
-            require_rows(self.part.node)
+        require_rows(self.part.node, folded)
         yield from bounded(self.within(self.part, self.inputs, "", (folded, last and folded), False))
 
     def within(

@@ -102,8 +102,7 @@ def _parts(analysis: Analysis, view: View) -> Iterator[Part]:
 def shown_rows(analysis: Analysis, view: View) -> tuple[list[LayerRow], list[str]]:
     """Select the rows that a view asks for; the notes say how they were selected."""
     flat = is_flat(view)
-    if view.expand:
-        require_rows(analysis.root)
+    require_rows(analysis.root, folded=not view.expand)
     rows = list(flat_rows(analysis, view, folded=not view.expand) if flat else bounded(tree_rows(analysis.root, view)))
     notes = []
     if view.only:

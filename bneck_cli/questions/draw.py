@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.engine.analysis import Settings, analyze_program, with_words
-from bneck_cli.engine.network import Layer, Series, at_path, inner
+from bneck_cli.engine.network import Layer, Series, at_path, inner, require_rows
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.pictures.blocks import drawn_block, page
 from bneck_cli.pictures.grid import arranged, draw_grid
@@ -66,6 +66,7 @@ def draw(
         if program.block is not None and own.channels is None and "channels" not in dict(own.values):
             own = own._replace(symbolic=True, input=own.input or ("HxW" if own.in_channels else None))
         analysis = analyze_program(program, own)
+        require_rows(analysis.root, folded=True)
         node = _block_at(analysis, at) if at else analysis.root if program.block is not None else None
         titled = f"{inner(node).name or at}: {at} of {analysis.name}" if at and node else analysis.name
         subjects.append(Subject(f"{titled} {words.channels}" if words and words.channels else titled, analysis, node))
