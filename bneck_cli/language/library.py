@@ -280,6 +280,8 @@ def _other(word: Scalar, source: Source, through: tuple[str, ...]) -> Source:
 
 def _refuse_foreign(name: str) -> None:
     """Refuse a file that is a model in another tool's format, by its suffix."""
+    if os.path.splitext(name)[1] in ("", ".yaml", ".yml"):
+        return
     from bneck_cli.language.vocabulary import foreign
 
     if what := foreign(name):
