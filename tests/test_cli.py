@@ -298,3 +298,11 @@ def test_no_option_is_silently_without_effect(tmp_path: Path) -> None:
         done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, check=False)
         assert done.returncode == code, arguments
         assert "Traceback" not in done.stderr
+
+
+def test_columns_are_asked_for_as_they_are_titled() -> None:
+    """A column's title is taken for its key, in any case, in the table and in CSV."""
+    titled = bneck("analyze", "resnet18", "--columns", "layer,pad,sees,MACs")
+    assert titled == bneck("analyze", "resnet18", "--columns", "layer,padding,receptive_field,macs")
+    titled = bneck("analyze", "resnet18", "--columns", "path,pad,MACs", "--format", "csv")
+    assert titled == bneck("analyze", "resnet18", "--columns", "path,padding,macs", "--format", "csv")

@@ -75,10 +75,11 @@ def report(analysis: Analysis, view: View = View()) -> Report:
     With ``only``, ``sort`` or ``top`` the rows are a flat list of layers; otherwise they follow the tree.
     Raises BneckError for an unknown column, sort key or layer kind.
     """
-    from bneck_cli.questions.columns import records
+    from bneck_cli.questions.columns import keyed, records
     from bneck_cli.questions.document import document
     from bneck_cli.questions.source import source
 
+    view = view._replace(columns=keyed(view.columns))
     return Report(
         "analyze",
         analysis.name,

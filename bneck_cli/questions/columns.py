@@ -148,6 +148,12 @@ def total(key: str, label: str, cost: Cost, analysis: Analysis) -> Any:
     return getattr(cost, key) * analysis.batch if key in PER_INPUT else None
 
 
+def keyed(asked: tuple[str, ...]) -> tuple[str, ...]:
+    """Return columns by their keys where they are asked for by their titles, in any case: ``pad``, ``sees``."""
+    titles = {shown.column.title.lower(): shown.column.key for shown in _ALL}
+    return tuple(titles.get(name.lower(), name) for name in asked)
+
+
 def selected_columns(
     asked: tuple[str, ...], known: Mapping[str, Any], wider: Mapping[str, tuple[str, ...]], default: tuple[str, ...]
 ) -> tuple[str, ...]:
