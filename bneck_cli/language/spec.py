@@ -334,8 +334,3 @@ def constant(value: Any, source: str) -> tuple[Place, Expression]:
     scalar = Scalar(Source(source, show(value)), 0, 0, show(value))
     place = Place(scalar, 0, len(scalar.text))
     return place, Number(value, place)
-
-
-def error_in(text: str, source: str, message: str, hint: str = "") -> BneckError:
-    """Make an error that quotes a text given on the command line."""
-    return Place(Scalar(Source(source, text), 0, 0, text), 0, len(text)).error(message, hint)
