@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from bneck_cli.data.rules import CountingRule
     from bneck_cli.engine.network import Size
-    from bneck_cli.engine.walk import Dropped
+    from bneck_cli.engine.structures.forks import Dropped
 
 BLOCK_MAP = "56x56"
 """The map on which blocks are compared unless told otherwise: that of the figure in the ResNet paper."""

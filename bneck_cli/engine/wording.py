@@ -9,6 +9,8 @@ from bneck_cli.engine.tensor import Tap
 from bneck_cli.language.expression import Number, show
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bneck_cli.engine.layers import Field
     from bneck_cli.language.spec import Definition, Formula, Parameter
 
@@ -17,7 +19,7 @@ MOST_PARAMETERS = 20
 """So many parameters of a signature are quoted in a message."""
 
 
-def spelled(name: str, arguments: list[Any], named: dict[str, Any]) -> str:
+def spelled(name: str, arguments: Iterable[Any], named: dict[str, Any]) -> str:
     """Write a step as a spec would, with the values of its arguments."""
     words = [name, *map(written, arguments), *(f"{key}={_option(key, value)}" for key, value in named.items())]
     return " ".join(words)

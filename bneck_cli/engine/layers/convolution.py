@@ -25,6 +25,8 @@ from bneck_cli.engine.layers.kinds import (
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bneck_cli.sizes.shape import Size
 
 
@@ -81,7 +83,7 @@ def taps(window: Window) -> int:
     return prod(window.kernel)
 
 
-def require_kernel_first(layer: Kind, arguments: list[Any], x: Shape) -> None:
+def require_kernel_first(layer: Kind, arguments: Sequence[Any], x: Shape) -> None:
     """Refuse `conv 64 3`, whose words are swapped: a square window of 16 or more, even, and larger than the channels.
 
     Such a window can still be asked for, as `64x64`.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, dataclass_transform
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from bneck_cli.sizes.shape import Shape, Size
 
@@ -185,7 +185,7 @@ def kind(*names: str) -> Callable[[type[T]], type[T]]:
     return register
 
 
-def make(name: str, positional: list[Any], options: dict[str, Any]) -> Kind:
+def make(name: str, positional: Sequence[Any], options: dict[str, Any]) -> Kind:
     """Make a layer from evaluated arguments; bare words that are flags turn them on.
 
     Raises LayerError for a missing, extra, repeated, unknown or unfit argument.

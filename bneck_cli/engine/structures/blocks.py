@@ -1,0 +1,127 @@
+"""A block: its parameters bound, its body walked once for each set of arguments and input."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bneck_cli.engine.network import Run, Series
+from bneck_cli.engine.tensor import Flow, Frame, Result, Tap, enters, fingerprint, fresh, rebased, times
+from bneck_cli.engine.wording import signature, spelled
+from bneck_cli.errors import BneckError, nearest
+from bneck_cli.language.expression import Name
+
+if TYPE_CHECKING:
+    from bneck_cli.engine.walk import Walk
+    from bneck_cli.language.document import Place
+    from bneck_cli.language.expression import Expression
+    from bneck_cli.language.spec import Definition, Formula
+    from bneck_cli.language.syntax import Option
+
+MAX_CALLS = 24
+
+
+class Use(NamedTuple):
+    """One use of a definition: the values that it is given, and how and where they are written."""
+
+    arguments: tuple[Any, ...]
+    named: dict[str, Any]
+    written: tuple[Expression, ...]
+    options: tuple[Option, ...]
+    place: Place
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """All values that are given, by position and by name."""
+        return (*self.arguments, *self.named.values())
+
+    def text(self, name: str) -> str:
+        """Spell the use, as in ``conv 3x3 64 stride=2``."""
+        return spelled(name, self.arguments, self.named)
+
+
+def use_block(walk: Walk, block: Definition, use: Use, flow: Flow) -> Result:
+    """Walk a block, or take what an equal use of it gave before."""
+    if any(isinstance(value, Tap) for value in use.values):
+        arguments = tuple([rebased(value, flow) for value in use.arguments])
+        named = {name: rebased(value, flow) for name, value in use.named.items()}
+        use = use._replace(arguments=arguments, named=named)
+    words = any(isinstance(value, str) for value in use.values)
+    files = tuple(place.node.source.file for place in _given(walk, block, use).values()) if words else ()
+    key = fingerprint((*_identity(block), use.arguments, tuple(use.named.items()), flow.shape, walk.idle, files))
+    if key not in walk.known:
+        walk.known[key] = _fresh_block(walk, block, use, flow)
+    node, out = walk.known[key]
+    return Result(node, out._replace(stride=times(flow.stride, out.stride)))
+
+
+def _fresh_block(walk: Walk, block: Definition, use: Use, flow: Flow) -> Result:
+    """Walk a block's body for the first time."""
+    if _identity(block) in walk.calls:
+        outer = walk.calls[walk.calls.index(_identity(block)) :]
+        circle = " -> ".join([*(name for _, name in outer), block.name])
+        raise use.place.error(f"a block cannot contain itself ({circle})")
+    if len(walk.calls) >= MAX_CALLS:
+        raise use.place.error(f"blocks nest at most {MAX_CALLS} deep")
+    inside = fresh(flow.shape)._replace(origin=flow.origin)
+    taps = [value for value in use.values if isinstance(value, Tap)]
+    frame = Frame(block.name, {}, {tap.name: Flow(*tap[1:]) for tap in taps}, _given(walk, block, use))
+    walk.calls.append(_identity(block))
+    walk.frames.append(frame)
+    try:
+        bind(walk, block, use, inside, frame)
+        node, out = walk.body(block.body, inside, frame)
+    except BneckError as error:
+        if error.location and error.location.file != use.place.node.source.file:
+            error.trail.append(f"in `{use.text(block.name)}`, {use.place.location()}")
+        raise
+    walk.calls.pop()
+    walk.frames.pop()
+    runs = node.runs if isinstance(node, Series) and node.kind == "chain" else (Run(node, 1),)
+    text = use.text(block.name)
+    shape = enters(node, flow.shape)
+    used = Series("block", block.name, text, runs, shape, out.shape, node.cost, use.place)
+    return Result(used, out)
+
+
+def _given(walk: Walk, block: Definition, use: Use) -> dict[str, Place]:
+    """Return where each argument of a block was first written, through all callers that pass it on."""
+    outer = walk.frames[-1].given
+    names = [parameter.name for parameter in block.parameters]
+    values = dict(zip(names, use.written, strict=False)) | {option.name: option.value for option in use.options}
+    return {
+        name: outer.get(value.name, value.place) if isinstance(value, Name) else value.place
+        for name, value in values.items()
+    }
+
+
+def bind(walk: Walk, definition: Definition | Formula, use: Use, flow: Flow, frame: Frame) -> None:
+    """Give a definition's parameters their values; a default may use the parameters before it and ``cin``."""
+    parameters, name, scope, place = definition.parameters, definition.name, frame.scope, use.place
+    scope["cin"] = flow.shape.channels
+    if len(use.arguments) > len(parameters):
+        raise place.error(
+            f"{name} takes {len(parameters)} arguments (got {len(use.arguments)})", f"it is {signature(definition)}"
+        )
+    names = {parameter.name: parameter for parameter in parameters}
+    given = dict(zip(names, use.arguments, strict=False))
+    for option, value in use.named.items():
+        if option in names and option not in given:
+            given[option] = value
+            continue
+        at = next((other.place for other in use.options if other.name == option), place)
+        if option in given:
+            raise at.error(f"{name}: '{option}' is given twice", f"it is {signature(definition)}")
+        hint = nearest(option, names) or f"it is {signature(definition)}"
+        raise at.error(f"{name} has no parameter '{option}'", hint)
+    for parameter in parameters:
+        if parameter.name in given:
+            scope[parameter.name] = given[parameter.name]
+        elif parameter.default is None:
+            raise place.error(f"{name} needs '{parameter.name}'", f"it is {signature(definition)}")
+        else:
+            scope[parameter.name] = walk.value(parameter.default, frame)
+
+
+def _identity(block: Definition) -> tuple[str, str]:
+    """Return what tells a definition from one of the same name in another file."""
+    return block.place.node.source.file, block.name

@@ -1,0 +1,148 @@
+"""A step: a layer, an op of the file's own, or a block, with its arguments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bneck_cli.budget import LARGEST_SIZE
+from bneck_cli.engine.layers import LAYERS, WORDS, LayerError, make
+from bneck_cli.engine.layers.convolution import require_kernel_first
+from bneck_cli.engine.names import unknown_step
+from bneck_cli.engine.network import Cost, Layer
+from bneck_cli.engine.structures.blocks import Use, bind, use_block
+from bneck_cli.engine.tensor import Flow, Frame, Result, arrive, series, stride_after, too_small, too_small_for
+from bneck_cli.engine.wording import field_at, usage
+from bneck_cli.errors import BneckError, nearest
+from bneck_cli.language.document import Place
+from bneck_cli.language.expression import Name, show
+from bneck_cli.sizes.shape import Shape
+
+if TYPE_CHECKING:
+    from bneck_cli.engine.layers import Kind
+    from bneck_cli.engine.network import Size
+    from bneck_cli.engine.walk import Walk
+    from bneck_cli.language.expression import Expression
+    from bneck_cli.language.spec import Formula
+    from bneck_cli.language.syntax import Option, Step
+
+
+def walk_step(walk: Walk, step: Step, flow: Flow, frame: Frame) -> Result:
+    """Walk a layer, a block or an op of the file's own."""
+    return call(walk, step, step.options, flow, frame)
+
+
+def call(walk: Walk, step: Step, options: tuple[Option, ...], flow: Flow, frame: Frame) -> Result:
+    """Evaluate a step's arguments and walk what its name stands for."""
+    walk.meter.step(step, step.place)
+    scope = frame.scope
+    arrive(scope, flow.shape)
+    arguments = tuple([walk.value(argument, frame) for argument in step.arguments])
+    named = {option.name: walk.value(option.value, frame) for option in options}
+    use = Use(arguments, named, step.arguments, options, step.place)
+    name = scope.get(step.name, step.name)
+    if not isinstance(name, str):
+        raise step.place.error(f"'{step.name}' is {show(name)}, not the name of a layer or a block")
+    seen = walk.scope_at(frame.given.get(step.name, step.place) if step.name in scope else step.place)
+    if name in seen.blocks:
+        return use_block(walk, seen.blocks[name], use, flow)
+    if name in seen.formulas:
+        return apply_formula(walk, seen.formulas[name], use, flow)
+    if name not in LAYERS:
+        raise unknown_step(name, step.place, [*LAYERS, *seen.blocks, *seen.formulas])
+    try:
+        rule = make(name, arguments, named)
+        require_kernel_first(rule, arguments, flow.shape)
+    except LayerError as error:
+        raise layer_error(walk, error, name, step, options, frame, usage(name)) from None
+    try:
+        if name == "identity":  # no operation: what it stands for is that there is none
+            return Result(series("chain", "", [], flow.shape, flow.shape, step.place), flow)
+        return apply_layer(walk, use.text(name), rule, flow, step.place)
+    except LayerError as error:
+        raise layer_error(walk, error, name, step, options, frame) from None
+    except BneckError as error:
+        if error.location is None:  # a formula that grew too large, which knows no place
+            raise step.place.error(error.message, error.hint) from None
+        raise
+
+
+def apply_layer(walk: Walk, text: str, rule: Kind, flow: Flow, place: Place) -> Result:
+    """Apply one layer: its shape, its costs, and the stride that it adds."""
+    walk.meter.layer(place)
+    shape = flow.shape
+    out = rule.out_shape(shape)
+    if any(isinstance(size, int) and size > LARGEST_SIZE for size in (out.channels, *out.spatial)):
+        raise place.error(f"{rule.name}: the result {out} is out of all proportion (over 2**64)")
+    if too_small_for(rule, shape, out, walk.idle):
+        raise too_small(place, rule.name, shape, out)
+    macs, attention = rule.macs(shape, out), rule.attention_macs(shape, out)
+    conv, linear = (macs, 0) if rule.part == "conv" else (0, macs - attention)
+    weighted = rule.part in ("conv", "linear", "attention")
+    cost = Cost(rule.params(shape), 0, conv, linear, attention, out.elements if weighted else 0)
+    node = Layer(rule.name, text, rule, (shape,), out, cost, place)
+    return Result(node, Flow(out, stride_after(rule, flow, out), place))
+
+
+def layer_error(
+    walk: Walk, error: LayerError, name: str, step: Step, options: tuple[Option, ...], frame: Frame, usage: str = ""
+) -> BneckError:
+    """Put a layer's complaint where its cause stands; ``usage`` is the hint where there is none nearer."""
+    place, hint = Place(step.place.node, step.place.offset, len(step.name)), usage
+    culprit = error.culprit
+    expression: Expression | None = None
+    if isinstance(culprit, int) and culprit < len(step.arguments):
+        expression = step.arguments[culprit]
+    for option in options:
+        if option.name == culprit:
+            expression = option.value
+            place = option.place
+    if expression is not None and not isinstance(culprit, str):
+        place = expression.place
+    if error.hint:
+        return (place if expression is None else expression.place).error(f"{name}: {error}", error.hint)
+    fields = LAYERS[name].fields
+    if isinstance(expression, Name) and expression.name not in frame.scope:
+        word = expression.name
+        if error.word and (word in LAYERS or walk.scope_at(step.place).find(word)):
+            return expression.place.error(f"{name} {error}", "is a `->` missing before it?")
+        words = [*frame.scope, *(field.name for field in fields if not field.positional)]
+        field = field_at(name, culprit)
+        own = WORDS.get(field.convert, ()) if field else ()
+        if word in own:
+            return place.error(f"{name}: {error}", usage)
+        words += own
+        return expression.place.error(f"{name}: unknown name '{word}' ({error})", nearest(word, words) or usage)
+    if error.word:
+        from bneck_cli.language.vocabulary import option_hint
+
+        hint = option_hint(error.word, [field.name for field in fields]) or usage
+    elif "Fraction" in error.got:
+        hint = "`/` is exact; `//` rounds down, round8(...) to a multiple of 8"
+    return place.error(f"{name}: {error}", hint)
+
+
+def apply_formula(walk: Walk, formula: Formula, use: Use, flow: Flow) -> Result:
+    """Apply an op that the file defines by its formulas."""
+    walk.meter.layer(use.place)
+    frame = Frame(formula.name, {}, {})
+    bind(walk, formula, use, flow, frame)
+    shape, scope = flow.shape, frame.scope
+    arrive(scope, shape)
+    sizes = [_whole(size, scope, 1, f"a size of '{formula.name}'") for size in formula.out]
+    out = Shape(sizes[0], tuple(sizes[1:]))
+    params = _whole(formula.params, scope, 0, f"the params of '{formula.name}'")
+    macs = _whole(formula.macs, scope, 0, f"the macs of '{formula.name}'")
+    cost = Cost(params, 0, 0, macs, 0, out.elements if macs != 0 else 0)
+    node = Layer(formula.name, use.text(formula.name), None, (shape,), out, cost, use.place)
+    same = out.spatial == shape.spatial
+    return Result(node, Flow(out, flow.stride if same else None, use.place))
+
+
+def _whole(expression: Expression, scope: dict[str, Any], least: int, what: str) -> Size:
+    """Evaluate what must be a whole number, or a symbolic size."""
+    value = expression.evaluate(scope)
+    if isinstance(value, (str, tuple, bool)) or type(value).__name__ == "Fraction":
+        raise expression.place.error(f"{what} is a whole number (got {show(value)})")
+    if isinstance(value, int) and value < least:
+        raise expression.place.error(f"{what} is at least {least} (got {value})")
+    return value  # type: ignore[no-any-return]
