@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from bneck_cli.answers import Answer, Drawing, Network
-    from bneck_cli.engine.analysis import Analysis, Settings
+    from bneck_cli.engine.analysis import Analysis
     from bneck_cli.engine.network import Entry
+    from bneck_cli.engine.settings import Settings
     from bneck_cli.errors import BneckError
     from bneck_cli.language.library import Program
     from bneck_cli.questions.compare import Comparison
@@ -306,7 +307,7 @@ def _settings(
     batch: int,
     parameters: dict[str, Any],
 ) -> Settings:
-    from bneck_cli.engine.analysis import Settings
+    from bneck_cli.engine.settings import read_settings
     from bneck_cli.language.expression import show
 
     def written(value: object) -> str:
@@ -316,6 +317,6 @@ def _settings(
             return f"{Decimal(repr(value)):f}"  # a spec has no exponents
         return show(tuple(value) if isinstance(value, list) else value).strip("'")
 
-    values = tuple((name, written(value)) for name, value in parameters.items())
+    values = [(name, written(value)) for name, value in parameters.items()]
     texts = [None if size is None else str(size) for size in (channels, in_channels)]
-    return Settings(input, texts[0], texts[1], values, assume, batch)
+    return read_settings(input, texts[0], texts[1], values, assume, batch)

@@ -15,7 +15,7 @@ from bneck_cli.shown import bounded, shown
 from bneck_cli.sizes.numerals import is_name, is_number
 
 if TYPE_CHECKING:
-    from bneck_cli.engine.analysis import Settings
+    from bneck_cli.engine.settings import Settings
     from bneck_cli.formats import Style
     from bneck_cli.report import Report
 
@@ -533,7 +533,7 @@ def settings(
     batch: int,
 ) -> "Settings":
     """Gather what is asked of the analysis."""
-    from bneck_cli.engine.analysis import Settings
+    from bneck_cli.engine.settings import read_settings
 
     pairs = []
     for text in values or []:
@@ -541,7 +541,7 @@ def settings(
         if not equals or not is_name(name.strip()):
             raise typer.BadParameter(f"--set reads NAME=VALUE (got '{_quoted(text)}')")
         pairs.append((name.strip(), value.strip()))
-    return Settings(input, channels, in_channels, tuple(pairs), assume, batch)
+    return read_settings(input, channels, in_channels, pairs, assume, batch)
 
 
 def words(text: str | None) -> tuple[str, ...]:

@@ -59,7 +59,8 @@ def best(call: object, runs: int = 7) -> float:
 
 def in_process() -> None:
     """Print times from text to report inside one process, and how they grow."""
-    from bneck_cli.engine.analysis import Settings, analyze_program
+    from bneck_cli.engine.analysis import analyze_program
+    from bneck_cli.engine.settings import read_settings
     from bneck_cli.language.document import Source
     from bneck_cli.language.library import load, resolve
     from bneck_cli.questions.analyze import report
@@ -68,7 +69,7 @@ def in_process() -> None:
         best(lambda name=name: list(report(analyze_program(load(name))).parts())) for name in ("resnet50", "resnet152")
     )
     print(f"text to report: ResNet-50 {fifty:.1f} ms, ResNet-152 {long:.1f} ms, ratio {long / fifty:.2f}")
-    symbolic = best(lambda: analyze_program(load("resnet50"), Settings(input="3xHxW")))
+    symbolic = best(lambda: analyze_program(load("resnet50"), read_settings(input="3xHxW")))
     print(f"ResNet-50 with symbols: {symbolic:.1f} ms")
 
     def repeated(times: int) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import bneck_cli
 from bneck_cli.data.rules import rule_names
-from bneck_cli.engine.analysis import Settings
+from bneck_cli.engine.settings import read_settings
 from bneck_cli.language.library import load
 from bneck_cli.questions import (
     analyze,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 def compared(*names: str, **settings: str) -> Report:
     """Compare bundled networks or blocks."""
     programs = [(name, load(name)) for name in names]
-    return compare.report(compare.compare_programs(programs, Settings(**settings)))
+    return compare.report(compare.compare_programs(programs, read_settings(**settings)))
 
 
 ALL = tuple(name for name in COLUMNS if name in CELLS or name in WIDER)
@@ -54,7 +54,7 @@ ANSWERS: dict[str, Callable[[], Report]] = {
     "list": lambda: catalog.list_report(catalog.catalog()),
     "check": lambda: catalog.check_report(catalog.check_specs(["resnet50", "vgg16"]), True),
     "explain": lambda: explanation(explain(load("resnet50"))),
-    "explain block": lambda: explanation(explain(load("bottleneck"), Settings(channels="256"))),
+    "explain block": lambda: explanation(explain(load("bottleneck"), read_settings(channels="256"))),
     "lint": lambda: lint_report.report(lint(bneck_cli.analyze("resnet50_keras"))),
     "lint rules": lint_report.rules_report,
     "diff": lambda: diff_report.report(diff(bneck_cli.analyze("resnet50"), bneck_cli.analyze("resnet50_v1"))),

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bneck_cli.engine.analysis import Settings, analyze_program
+from bneck_cli.engine.analysis import analyze_program
+from bneck_cli.engine.settings import Settings, read_settings
 from bneck_cli.language.document import Source
 from bneck_cli.language.library import load, resolve
 from bneck_cli.questions.compare import compare_programs
@@ -71,7 +72,7 @@ def test_nothing_compared_with_nothing_has_no_ratio() -> None:
     text = "blocks:\n  a(channels): conv 1x1 channels\n  b(channels): conv 1x1 channels -> bn\n"
     own = resolve(Source("own.yaml", text))
     programs = [(name, own._replace(block=name, net=None)) for name in ("a", "a", "b")]
-    comparison = compare_programs(programs, Settings(channels="8"))
+    comparison = compare_programs(programs, read_settings(channels="8"))
     (norms,) = (metric for metric in comparison.metrics if metric.key == "norm_params")
     assert norms.values == (0, 0, 16)
     assert [norms.ratio(index) for index in range(3)] == [None, None, None]
@@ -92,7 +93,7 @@ def test_a_small_difference_is_counted() -> None:
 def test_symbols_compare(other: str, ratio: float) -> None:
     """Formulas of which one is a multiple of the other have that ratio, and a sentence says it."""
     programs = [("basic", load("basic")), (other, load(other))]
-    settings = Settings(channels="C", input="HxW")
+    settings = read_settings(channels="C", input="HxW")
     comparison = compare_programs(programs, settings)
     macs = next(metric for metric in comparison.metrics if metric.key == "macs")
     assert macs.ratio(1) == pytest.approx(ratio)

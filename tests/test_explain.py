@@ -14,8 +14,9 @@ from networks import Writer
 
 import bneck_cli
 from bneck_cli import BneckError
-from bneck_cli.engine.analysis import Settings, analyze_program
+from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.network import Layer, at_path, children, entries
+from bneck_cli.engine.settings import Settings, read_settings
 from bneck_cli.formats import Style, as_text
 from bneck_cli.language.document import Source
 from bneck_cli.language.library import block_files, load, network_names, resolve
@@ -147,7 +148,7 @@ def test_a_random_block_is_explained_truly(
     body = " -> ".join([*steps, "conv 1x1 channels -> bn"])
     block = f"{{residual: {body}, shortcut: auto}}" if residual else body
     program = resolve(Source("own.yaml", f"blocks:\n  own(channels): {block}\n"))._replace(block="own", net=None)
-    asked = Settings(channels=str(channels), input=f"{side}x{side + 1}")
+    asked = read_settings(channels=str(channels), input=f"{side}x{side + 1}")
     analysis = analyze_program(program, asked)
     found = explain(program, asked)
 
@@ -194,7 +195,7 @@ def test_a_random_block_is_explained_truly(
 @settings(max_examples=250, deadline=None, derandomize=True)
 def test_every_bundled_block_is_explained(name: str, channels: str, side: str, more: dict[str, Any]) -> None:
     """Of every block of the library, at several widths, strides and inputs, every stated number is right."""
-    asked = Settings(channels=channels, input=side, **more)
+    asked = read_settings(channels=channels, input=side, **more)
     try:
         analysis = analyze_program(load(name), asked)
     except BneckError:
@@ -242,18 +243,18 @@ def check_comparison(found: Explanation, analysis: Any) -> None:
 @pytest.mark.parametrize("channels", [64, 256, 320, 1024])
 def test_the_comparison_holds_at_every_width(channels: int) -> None:
     """The ratio is one number at every width, and no artefact of steps: 16.9 and its root 4.1."""
-    lines = lines_of(explain(load("bottleneck"), Settings(channels=str(channels))), "Compared with basic")
+    lines = lines_of(explain(load("bottleneck"), read_settings(channels=str(channels))), "Compared with basic")
     assert "basic costs 16.9 times as much as bottleneck, at every width: 18·C² weights against 17/16·C²" in lines[1]
     assert "bottleneck is √16.9 = 4.1 times as wide as basic" in lines[2]
     assert lines[2].endswith("that is what the bottleneck is for.")
     assert "basic at 64 channels has 73,728 weights, and bottleneck at 256 has 69,632" in lines[3]
-    back = lines_of(explain(load("basic"), Settings(channels=str(channels))), "Compared with bottleneck")
+    back = lines_of(explain(load("basic"), read_settings(channels=str(channels))), "Compared with bottleneck")
     assert back[1] == lines[1]
 
 
 def test_the_width_of_equal_cost() -> None:
     """256 channels of a bottleneck cost what 62 of basic do: 18·62² is nearest to 17/16·256²."""
-    lines = lines_of(explain(load("bottleneck"), Settings(channels="256")), "Compared with basic")
+    lines = lines_of(explain(load("bottleneck"), read_settings(channels="256")), "Compared with basic")
     assert "(256 channels against 62)" in lines[2]
     cost = 17 * 256**2 / 16
     assert min(range(1, 257), key=lambda c: abs(sqrt(cost / 18) - c)) == 62
@@ -276,7 +277,7 @@ def test_the_width_of_equal_cost() -> None:
 )
 def test_no_comparison_where_it_says_nothing(name: str, asked: dict[str, Any], at: str | None) -> None:
     """A block that changes its shape, has a gate, or does other work is compared with none."""
-    found = explain(load(name), Settings(**asked), at)
+    found = explain(load(name), read_settings(**asked), at)
     assert not [section.title for section in found.sections if section.title.startswith("Compared")]
 
 
@@ -311,8 +312,8 @@ def test_in_context_the_map_is_followed() -> None:
 def test_no_bottleneck_is_seen_where_there_is_none() -> None:
     """The word is kept for a squeeze, a wider kernel and an expansion."""
     for name in ("basic", "inverted_residual", "convnext", "dense_layer", "transition"):
-        assert "that narrow place is the bottleneck" not in text_of(explain(load(name), Settings(channels="64")))
-    assert "that narrow place is the bottleneck" in text_of(explain(load("resnext"), Settings(channels="256")))
+        assert "that narrow place is the bottleneck" not in text_of(explain(load(name), read_settings(channels="64")))
+    assert "that narrow place is the bottleneck" in text_of(explain(load("resnext"), read_settings(channels="256")))
 
 
 @pytest.mark.parametrize("name", network_names())
@@ -445,7 +446,7 @@ def test_paths_are_taken_as_they_are_printed(at: str, title: str) -> None:
 
 def test_attention_is_worked_out() -> None:
     """The four linear layers, both products, and from where on the products cost more, for an encoder of ViT-B."""
-    found = explain(load("encoder"), Settings(channels="768", input="197"))
+    found = explain(load("encoder"), read_settings(channels="768", input="197"))
     text = text_of(found)
     assert "weights 4·768·768 = 2,359,296 + 4·768 = 3,072 biases; multiply-adds 2,359,296·197 = 464,781,312" in text
     assert "197·197·768 = 29,805,312 multiply-adds" in text
@@ -469,7 +470,7 @@ def test_a_depthwise_separable_convolution_is_worked_out() -> None:
 
 def test_gates_are_worked_out() -> None:
     """A gate is told what it multiplies and costs; of a network, what all of its gates cost."""
-    text = text_of(explain(load("se_bottleneck"), Settings(channels="256")))
+    text = text_of(explain(load("se_bottleneck"), read_settings(channels="256")))
     assert "multiplies every channel of 256×56×56 by its own, at all 3,136 positions" in text
     assert "256·16 + 16·256 = 8,192 weights (and 272 biases) make 8,192 multiply-adds" in text
     assert "Its 16 gates (squeeze-and-excitation) hold 636,540 parameters" in text_of(explain(load("efficientnet_b0")))
@@ -496,7 +497,7 @@ def test_the_design_of_a_network_is_told() -> None:
 )
 def test_golden_explanations(file: str, name: str, asked: dict[str, str], golden: Callable[[str, str], None]) -> None:
     """What is printed at 80 columns is as it was."""
-    golden(f"{file}.txt", as_text(report(explain(load(name), Settings(**asked))), "text", Style(width=80)))
+    golden(f"{file}.txt", as_text(report(explain(load(name), read_settings(**asked))), "text", Style(width=80)))
 
 
 @pytest.mark.parametrize("width", [40, 60, 80])
@@ -511,7 +512,7 @@ def test_no_number_is_split_over_lines(width: int) -> None:
 
 def test_formats_and_widths() -> None:
     """Text keeps within its width; Markdown has a heading for each section."""
-    found = explain(load("bottleneck"), Settings(channels="256"))
+    found = explain(load("bottleneck"), read_settings(channels="256"))
     assert max(map(len, as_text(report(found), "text", Style(width=70)).splitlines())) <= 70
     assert as_text(report(found), "markdown", Style()).count("\n### ") == len(found.sections)
 
@@ -528,7 +529,7 @@ def test_formats_and_widths() -> None:
 def test_what_cannot_be_explained_is_told(name: str, at: str | None, asked: dict[str, str], message: str) -> None:
     """A path that is not there, and symbols, are told."""
     with pytest.raises(BneckError) as told:
-        explain(load(name), Settings(**asked), at)
+        explain(load(name), read_settings(**asked), at)
     assert told.value.message == message
 
 
@@ -587,5 +588,5 @@ def test_variants_are_those_of_the_library_alone() -> None:
     """A file that bears the name of one of the library's networks, and is another, is no variant of any."""
     own = "name: own\ninput: 3 x 8 x 8\nnet: conv 3x3 8 -> relu\n"
     assert not lines_of(explain(resolve(Source("resnet50.yaml", own))), "Others in the library")
-    assert not lines_of(explain(load("resnet50"), Settings(input="192x192")), "Others in the library")
+    assert not lines_of(explain(load("resnet50"), read_settings(input="192x192")), "Others in the library")
     assert lines_of(explain(load("resnet50_v1")), "Others in the library")[0].startswith("`resnet50` is ResNet-50: ")

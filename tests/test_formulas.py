@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import bneck_cli
-from bneck_cli.engine.analysis import Analysis, Settings, analyze_program
+from bneck_cli.engine.analysis import Analysis, analyze_program
+from bneck_cli.engine.settings import read_settings
 from bneck_cli.formats import as_text
 from bneck_cli.language.library import load
 from bneck_cli.questions.analyze import report
@@ -16,7 +17,7 @@ from bneck_cli.questions.analyze import report
 
 def analysis_of(name: str, **asked: Any) -> Analysis:
     """Analyse a bundled network or block under these settings."""
-    return analyze_program(load(name), Settings(**asked))
+    return analyze_program(load(name), read_settings(**asked))
 
 
 def module(analysis: Analysis) -> dict[str, Any]:

@@ -201,12 +201,12 @@ def test_kinds_are_listed_by_how_they_are_written() -> None:
 
 def test_blocks_are_compared_each_at_its_own_channels(tmp_path: Path) -> None:
     """A block's name may be followed by its channels and options, as in a spec; a file's name may have spaces."""
-    from bneck_cli.engine.analysis import Settings
+    from bneck_cli.engine.settings import read_settings
     from bneck_cli.language.library import load
     from bneck_cli.questions.compare import compare_programs
 
     names = ("basic 64", "bottleneck 256 stride=2")
-    comparison = compare_programs([(name, load(name)) for name in names], Settings(input="56x56"))
+    comparison = compare_programs([(name, load(name)) for name in names], read_settings(input="56x56"))
     assert bneck_cli.compare(*names, input="56x56").metrics == comparison.metrics
     own = [bneck_cli.analyze("basic", channels=64), bneck_cli.analyze("bottleneck", channels=256, stride=2)]
     assert [candidate.analysis.cost for candidate in comparison.candidates] == [each.cost for each in own]

@@ -8,7 +8,7 @@ import pytest
 
 import bneck_cli
 from bneck_cli import BneckError
-from bneck_cli.engine.analysis import Settings
+from bneck_cli.engine.settings import Settings, read_settings
 from bneck_cli.formats import as_text
 from bneck_cli.language.document import Source
 from bneck_cli.language.library import load, resolve
@@ -21,7 +21,7 @@ BLOCKS = ("bottleneck", "preact_bottleneck", "inverted_residual", "convnext", "f
 def matched(first: str, other: str, channels: int, measure: str, step: int = 8) -> Match:
     """Match one bundled block with another."""
     programs = [(name, load(name)) for name in (first, other)]
-    _, (found,) = compare_matched(programs, Settings(channels=str(channels), input="14x14"), measure, step)
+    _, (found,) = compare_matched(programs, read_settings(channels=str(channels), input="14x14"), measure, step)
     return found
 
 
@@ -84,7 +84,7 @@ def test_the_formula_holds_where_it_is_solved(other: str, measure: str) -> None:
 def test_sentences_hold(channels: int, measure: str) -> None:
     """Every number in the closing sentences is one of the analysis."""
     programs = [(name, load(name)) for name in ("basic", "bottleneck")]
-    comparison, (found,) = compare_matched(programs, Settings(channels=str(channels)), measure, 8)
+    comparison, (found,) = compare_matched(programs, read_settings(channels=str(channels)), measure, 8)
     said, point = comparison.conclusion[-2:]
     assert f"{found.value:,} against {found.target:,}" in said
     assert f"at {found.channels} channels" in said
@@ -134,7 +134,7 @@ def test_a_match_without_a_solution_is_told(
     )
     loaded = [(name, own._replace(block=name, net=None) if name in own.blocks else load(name)) for name in programs]
     with pytest.raises(BneckError) as told:
-        compare_matched(loaded, Settings(channels=channels, in_channels="8"), measure, 8)
+        compare_matched(loaded, read_settings(channels=channels, in_channels="8"), measure, 8)
     assert told.value.message.startswith(message)
 
 
@@ -151,7 +151,7 @@ def test_the_first_block_may_bring_its_channels() -> None:
 def test_the_step_is_that_of_the_widths_that_the_block_takes(other: str, step: int) -> None:
     """The sentence and the result name the step of the legal widths, not the one asked for."""
     programs = [(name, load(name)) for name in ("basic", other)]
-    comparison, (found,) = compare_matched(programs, Settings(channels="64"), "weights", 8)
+    comparison, (found,) = compare_matched(programs, read_settings(channels="64"), "weights", 8)
     assert found.step == step
     assert found.channels % step == 0
     assert f"the widest in steps of {step} with no more weights" in comparison.conclusion[-2]
@@ -168,7 +168,7 @@ def test_a_block_that_cannot_change_its_channels_is_told_at_once(monkeypatch: py
     monkeypatch.setattr(match, "_cost", lambda *given, cost=match._cost: tries.append(given) or cost(*given))
     programs = [(name, load(name)) for name in ("bottleneck", "convnext")]
     with pytest.raises(BneckError, match="convnext takes no width but 64 in steps of 8: cannot add 72×56×56"):
-        compare_matched(programs, Settings(channels="512", in_channels="64"), "activations", 8)
+        compare_matched(programs, read_settings(channels="512", in_channels="64"), "activations", 8)
     assert len(tries) < MOST_WIDTHS / 5
 
 
@@ -179,7 +179,7 @@ def test_the_match_is_in_the_data() -> None:
     import json
 
     programs = [(name, load(name)) for name in ("basic", "bottleneck")]
-    comparison, (found,) = compare_matched(programs, Settings(channels="64"), "weights", 8)
+    comparison, (found,) = compare_matched(programs, read_settings(channels="64"), "weights", 8)
     (match,) = json.loads(as_text(report(comparison), "json"))["matches"]
     assert match == {
         "match": "weights",

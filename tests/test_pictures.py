@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bneck_cli import BneckError
-from bneck_cli.engine.analysis import Settings
 from bneck_cli.engine.layers import LAYERS
+from bneck_cli.engine.settings import read_settings
 from bneck_cli.language.document import Source
 from bneck_cli.language.library import block_files, load, network_names, resolve
 from bneck_cli.pictures import labels
@@ -31,7 +31,7 @@ Rectangle = tuple[float, float, float, float]
 
 def drawing(name: str, channels: str | None = None, **settings: str) -> Drawing:
     """Draw something of the library."""
-    return draw([(name, load(name))], Settings(channels=channels, **settings))  # type: ignore[arg-type]
+    return draw([(name, load(name))], read_settings(channels=channels, **settings))  # type: ignore[arg-type]
 
 
 def block(name: str) -> Drawing:
@@ -40,7 +40,7 @@ def block(name: str) -> Drawing:
     for given_input in (inputs.get(name), "128x56x56", "128x35x35", "128x16x16"):
         for channels in ("128", None):
             try:
-                return draw([(name, load(name))], Settings(channels=channels, input=given_input, in_channels=None))
+                return draw([(name, load(name))], read_settings(channels=channels, input=given_input, in_channels=None))
             except BneckError as error:
                 last = error
     raise last
@@ -150,7 +150,7 @@ def test_any_tree_is_drawn_without_overlaps(body: object) -> None:
 
     spec = f"input: 8 x 16 x 16\nblocks:\n  b():\n    - conv 1x1 8\n    - {json.dumps(body)}\nnet: b\n"
     program = resolve(Source("random.yaml", spec))
-    found = draw([("b", program._replace(block="b", net=None))], Settings(input="8x16x16"))
+    found = draw([("b", program._replace(block="b", net=None))], read_settings(input="8x16x16"))
     for m in MEASURES.values():
         require_sound(lay_out(found, m), m)
 

@@ -11,7 +11,7 @@ import pytest
 
 import bneck_cli
 from bneck_cli import BneckError
-from bneck_cli.engine.analysis import Settings
+from bneck_cli.engine.settings import read_settings
 from bneck_cli.formats import FORMATS, Style, as_text
 from bneck_cli.questions.reconcile import parse_figure, reconcile
 from bneck_cli.questions.reconcile_report import explanation, report
@@ -162,7 +162,7 @@ def test_a_variant_is_among_the_candidates(network: str, stated: str, rule: str,
 
 def test_the_rule_of_2020_is_found_at_its_width() -> None:
     """610.1M is ptflops of 2020 at width 1.4, taken apart; no other size or rule of its day rounds to it."""
-    found = reconcile("mobilenet_v2", "610.1M", Settings(values=(("width", "1.4"),)))
+    found = reconcile("mobilenet_v2", "610.1M", read_settings(values=(("width", "1.4"),)))
     best = found.candidates[0]
     assert (best.value, best.rules, best.variant) == (610_098_600, ("ptflops_0_6",), "as it is")
     assert sorted(part.product for part in best.parts) == [1_000, 1_792_000, 8_754_928, 19_146_848, 580_403_824]
@@ -214,7 +214,7 @@ def test_what_the_figure_depends_on_is_said() -> None:
 def test_symbols_are_told() -> None:
     """A network with symbols has no figure to compare."""
     with pytest.raises(BneckError, match="the input has symbols"):
-        reconcile("resnet50", "4G", Settings(input="3xHxW"))
+        reconcile("resnet50", "4G", read_settings(input="3xHxW"))
 
 
 def test_every_format() -> None:

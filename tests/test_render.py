@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bneck_cli import analyze
-from bneck_cli.engine.analysis import Analysis, Settings, analyze_program
+from bneck_cli.engine.analysis import Analysis, analyze_program
+from bneck_cli.engine.settings import Settings, read_settings
 from bneck_cli.formats import Style, as_text
 from bneck_cli.formats._delimited import harmless
 from bneck_cli.language.library import load
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
 PIPE = Style()
 NETWORKS = ("resnet50", "densenet121", "inception_v3", "swin_t", "unet", "mobilenet_v3_small", "efficientnet_b1")
-BLOCK = Settings(channels="256")
-SYMBOLIC = Settings(input="3xHxW", assume="H%32==0,W%32==0")
+BLOCK = read_settings(channels="256")
+SYMBOLIC = read_settings(input="3xHxW", assume="H%32==0,W%32==0")
 
 
 def rendered(name: str, form: str, settings: Settings = Settings(), view: View = View(), style: Style = PIPE) -> str:
@@ -54,7 +55,7 @@ CASES = {
     "bottleneck.tex": lambda: rendered("bottleneck", "latex", BLOCK),
     "compare-200.txt": lambda: compared(["basic", "bottleneck"], "text", BLOCK, Style(200)),
     "compare-80.txt": lambda: compared(["basic", "bottleneck"], "text", BLOCK, Style(80)),
-    "compare-symbolic.txt": lambda: compared(["basic", "bottleneck"], "text", Settings(channels="C"), Style(120)),
+    "compare-symbolic.txt": lambda: compared(["basic", "bottleneck"], "text", read_settings(channels="C"), Style(120)),
     "compare.csv": lambda: compared(["basic", "bottleneck", "resnext"], "csv", BLOCK),
     "compare.json": lambda: compared(["basic", "bottleneck"], "json", BLOCK),
     "compare.md": lambda: compared(["basic", "bottleneck"], "markdown", BLOCK),
@@ -214,7 +215,7 @@ def test_rows_of_markup_add_up(name: str, form: str) -> None:
 
 def test_a_batch_multiplies_multiply_adds_and_not_parameters() -> None:
     """`--batch 8` prints eight times the multiply-adds, in every format."""
-    eight = Settings(batch=8)
+    eight = read_settings(batch=8)
     rows = list(csv.DictReader(io.StringIO(rendered("resnet18", "csv", eight))))
     params, macs = numbers(analyze_program(load("resnet18")))
     assert sum(int(row["macs"]) for row in rows) == 8 * macs
@@ -233,9 +234,9 @@ def test_the_footer_says_what_is_not_counted() -> None:
 
 def test_symbolic_csv_cells_are_python() -> None:
     """With symbols, a cell is an expression; evaluated and summed they are the total at that input."""
-    rows = list(csv.DictReader(io.StringIO(rendered("resnet50", "csv", Settings(input="3xHxW")))))
+    rows = list(csv.DictReader(io.StringIO(rendered("resnet50", "csv", read_settings(input="3xHxW")))))
     total = sum(eval(row["macs"], {"H": 225, "W": 300}) for row in rows)
-    assert total == analyze_program(load("resnet50"), Settings(input="3x225x300")).cost.macs
+    assert total == analyze_program(load("resnet50"), read_settings(input="3x225x300")).cost.macs
 
 
 @pytest.mark.parametrize(("side", "pads", "shown"), [(9, ("1", "1"), "1"), (10, ("0", "1"), "(0,1,0,1)")])

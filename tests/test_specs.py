@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from bneck_cli import analyze, each_layer
-from bneck_cli.engine.analysis import Analysis, Settings, analyze_program, compare_expectations, smallest_input
+from bneck_cli.engine.analysis import Analysis, analyze_program, compare_expectations, smallest_input
+from bneck_cli.engine.settings import read_settings
 from bneck_cli.errors import BneckError
 from bneck_cli.flow.receptive import reaches
 from bneck_cli.language.library import block_files, load, network_names, specs_folder
@@ -26,7 +27,7 @@ SIZED = sorted({row["builder"] for row in PUBLISHED if row["builder"].split("_")
 @cache
 def analysed(name: str, size: str) -> Analysis:
     """Analyse a bundled network once for each input."""
-    return analyze_program(load(name), Settings(input=size))
+    return analyze_program(load(name), read_settings(input=size))
 
 
 @pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: f"{row['builder']}-{row['weights']}")
@@ -72,7 +73,7 @@ def test_the_smallest_input_is_no_larger_than_documented(builder: str) -> None:
     least = smallest_input(load(builder))
     assert least is not None
     assert least.spatial[0] <= int(documented.split("x")[0])
-    settings = Settings(input=f"{documented}")
+    settings = read_settings(input=f"{documented}")
     assert analyze_program(load(builder), settings).cost.params == analysed(builder, "224x224").cost.params
 
 
@@ -80,7 +81,7 @@ def test_the_smallest_input_is_the_smallest() -> None:
     """Inception v3 takes 75x75, as published, and not 74x74."""
     assert str(smallest_input(load("inception_v3"))) == "3×75×75"
     with pytest.raises(BneckError, match="too small") as caught:
-        analyze_program(load("inception_v3"), Settings(input="74x74"))
+        analyze_program(load("inception_v3"), read_settings(input="74x74"))
     assert caught.value.hint == "the smallest legal input is 3×75×75"
 
 
@@ -89,9 +90,9 @@ def test_a_symbolic_total_is_right_at_every_size(name: str) -> None:
     """The closed form in H and W, evaluated, is what the analysis of that input finds."""
     from bneck_cli.sizes.dim import evaluate
 
-    formula = analyze_program(load(name), Settings(input="3xHxW")).cost.macs
+    formula = analyze_program(load(name), read_settings(input="3xHxW")).cost.macs
     for height, width in ((224, 224), (225, 256), (299, 320)):
-        exact = analyze_program(load(name), Settings(input=f"3x{height}x{width}")).cost.macs
+        exact = analyze_program(load(name), read_settings(input=f"3x{height}x{width}")).cost.macs
         assert evaluate(formula, {"H": height, "W": width}) == exact
 
 
@@ -99,14 +100,14 @@ def test_resnet50_has_one_term_where_32_divides_the_input() -> None:
     """Under H%32==0,W%32==0 the total is 81456·H·W + 2048000."""
     from bneck_cli.sizes.dim import pretty
 
-    settings = Settings(input="3xHxW", assume="H%32==0,W%32==0")
+    settings = read_settings(input="3xHxW", assume="H%32==0,W%32==0")
     assert pretty(analyze_program(load("resnet50"), settings).cost.macs) == "81456·H·W + 2048000"
 
 
 @pytest.mark.parametrize("name", sorted(block_files()))
 def test_every_block_works_with_its_channels_alone(name: str) -> None:
     """Any bundled block is analysed at 256 channels, so any two can be compared."""
-    assert analyze_program(load(name), Settings(channels="256")).cost.macs != 0
+    assert analyze_program(load(name), read_settings(channels="256")).cost.macs != 0
 
 
 @pytest.mark.parametrize(("block", "channels", "weights"), [("basic", "64", 73_728), ("bottleneck", "256", 69_632)])
@@ -114,7 +115,7 @@ def test_the_blocks_of_the_papers_figure(block: str, channels: str, weights: int
     """A basic block at 64 and a bottleneck at 256 cost about the same: the two of the ResNet paper's Figure 5."""
     from bneck_cli.questions.compare import part_params
 
-    assert part_params(analyze_program(load(block), Settings(channels=channels)), "conv") == weights
+    assert part_params(analyze_program(load(block), read_settings(channels=channels)), "conv") == weights
 
 
 def test_the_two_resnet50s_differ_in_their_multiply_adds_alone() -> None:

@@ -6,7 +6,8 @@ import pytest
 
 import bneck_cli
 from bneck_cli import BneckError
-from bneck_cli.engine.analysis import Settings, analyze_program, smallest_input
+from bneck_cli.engine.analysis import analyze_program, smallest_input
+from bneck_cli.engine.settings import read_settings
 from bneck_cli.language.document import Source
 from bneck_cli.language.library import load, resolve
 from bneck_cli.sizes.dim import Dim, evaluate, pretty
@@ -20,7 +21,7 @@ def formula(text: str, **settings: object) -> str:
     program = resolve(Source("own.yaml", text))
     if "net" not in text:
         program = program._replace(block="b", net=None)
-    return pretty(analyze_program(program, Settings(**settings)).macs)  # type: ignore[arg-type]
+    return pretty(analyze_program(program, read_settings(**settings)).macs)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_several_assumptions_of_a_symbol_are_one() -> None:
     text = "input: 3 x 8 x 8\nnet: pixel_unshuffle 12 -> conv 1x1 1\n"
     for assume in ("H%4==0,H%6==0", "H%6==0,H%4==0", "H%12==0,H%4==0"):
         program = resolve(Source("own.yaml", text))
-        found = analyze_program(program, Settings(input="3xHx12", assume=assume))
+        found = analyze_program(program, read_settings(input="3xHx12", assume=assume))
         assert found.assume == {"H": 12}
         assert str(found.outputs["output"]) == "1×H/12×1"
 
@@ -116,7 +117,7 @@ def test_no_smallest_input_is_named_where_none_is_accepted() -> None:
     """What fails for another reason has no smallest input, and an assumption counts."""
     odd = "input: 3 x 1 x 1\nnet: maxpool 2 stride=2 -> global_avgpool -> flatten -> conv 1x1 2\n"
     assert smallest_input(resolve(Source("own.yaml", odd))) is None
-    assert str(smallest_input(load("resnet18"), Settings(input="3xHxH", assume="H%32==0"))) == "3×32×32"
+    assert str(smallest_input(load("resnet18"), read_settings(input="3xHxH", assume="H%32==0"))) == "3×32×32"
 
 
 HEAD = """\

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
 from math import lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.engine.names import require_known_names, require_own_names, require_used_parameters
 from bneck_cli.engine.network import Cost, Fork, Layer, Node, Run, Series, Wire
+from bneck_cli.engine.settings import Settings, read_input, with_words
 from bneck_cli.engine.tensor import DIVISIBLE, TooSmallError
 from bneck_cli.engine.walk import propagate
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.language.collector import collector_paused
-from bneck_cli.language.document import Place, Scalar, Source
-from bneck_cli.language.expression import Expression, parse_expression
+from bneck_cli.language.document import Place
 from bneck_cli.language.library import Program, as_network
-from bneck_cli.language.spec import Definition, Expect, Input, constant, parse_input, with_settings
+from bneck_cli.language.spec import Definition, Expect, Input, constant, parse_channels, with_settings
 from bneck_cli.sizes.numerals import is_name, is_number
 from bneck_cli.sizes.shape import Shape
 
@@ -27,27 +26,10 @@ if TYPE_CHECKING:
     from bneck_cli.engine.network import Size
     from bneck_cli.engine.structures.forks import Dropped
 
-BLOCK_MAP = "56x56"
+BLOCK_MAP = (56, 56)
 """The map on which blocks are compared unless told otherwise: that of the figure in the ResNet paper."""
-MAX_UNIT = 10**18
 FIRST_TRIES, MAX_TRIES = 8, 512
 """So many sides are tried for the smallest input before a large, much divided one is asked, and in all."""
-ASSUMPTION = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*%\s*([1-9][0-9]{0,6})\s*==\s*0\s*")
-
-
-class Settings(NamedTuple):
-    """What is asked of an analysis beyond the spec: texts as the command line gives them."""
-
-    input: str | None = None
-    channels: str | None = None
-    in_channels: str | None = None
-    values: tuple[tuple[str, str], ...] = ()
-    assume: str | None = None
-    batch: int = 1
-    symbolic: bool = False
-    """Keep the batch, the map's sides and a block's channels as symbols: N, H, W (or L), C."""
-    symbols: tuple[str, ...] = ()
-    """Parameters to keep as symbols of their own names."""
 
 
 class Analysis(NamedTuple):
@@ -87,13 +69,12 @@ def analyze_program(program: Program, settings: Settings = Settings()) -> Analys
 
     Raises BneckError for whatever does not fit; an input that is too small is told with the smallest that is not.
     """
-    _require_batch(settings.batch)
     program, settings = with_words(program, settings)
     require_own_names(program)
     net, values = _settled(program, settings)
     shapes = _inputs(program, net, settings)
     _require_apart(program, settings, shapes)
-    units = _assumptions(settings.assume, shapes)
+    units = _units(settings, shapes)
     try:
         with collector_paused():
             root, wires, dropped = propagate(net, program.scopes, _sized(shapes, units))
@@ -133,20 +114,6 @@ def analyze_program(program: Program, settings: Settings = Settings()) -> Analys
     )
 
 
-def with_words(program: Program, settings: Settings) -> tuple[Program, Settings]:
-    """Move what stood behind a program's name (``basic 64 stride=2``) to the settings, where it wins."""
-    words = program.words
-    if words is None:
-        return program, settings
-    values = (*(pair for pair in settings.values if pair[0] not in dict(words.values)), *words.values)
-    return program._replace(words=None), settings._replace(channels=words.channels or settings.channels, values=values)
-
-
-def _require_batch(batch: object) -> None:
-    if not isinstance(batch, int) or isinstance(batch, bool) or batch < 1:
-        raise BneckError(f"a batch is a whole number from 1 (got {batch})")
-
-
 def _batch(settings: Settings, taken: set[str]) -> Size:
     """Return the batch; as a symbol it is N, or B where N is the user's; the last resort cannot be spelled."""
     if not settings.symbolic or settings.batch != 1:
@@ -164,9 +131,9 @@ def _symbols(inputs: tuple[Input, ...]) -> set[str]:
 def _given_symbols(program: Program, settings: Settings) -> dict[str, str]:
     """Name the symbols that parameters become, each with the option that says so."""
     given = {name: f"--symbol {name}" for name in settings.symbols}
-    for option, text in (("--channels", _channels(settings, program)), ("--in-channels", settings.in_channels)):
-        if text is not None and text.strip().isidentifier():
-            given[text.strip()] = f"{option} {text}"
+    for option, size in (("--channels", _channels(settings, program)), ("--in-channels", settings.in_channels)):
+        if isinstance(size, str):
+            given[size] = f"{option} {size}"
     return given
 
 
@@ -194,11 +161,8 @@ def _require_apart(program: Program, settings: Settings, inputs: tuple[Input, ..
 def _settled(program: Program, settings: Settings) -> tuple[Definition, dict[str, str]]:
     """Bind the values that were asked for to the net's parameters."""
     net = as_network(program)
-    values: dict[str, tuple[Place, Expression]] = {}
-    for name, text in settings.values:
-        scalar = Scalar(Source("--set", f"{name}={text}"), 0, len(name) + 1, text)
-        values[name] = (Place(Scalar(Source("--set", f"{name}={text}"), 0, 0, name), 0, len(name)), value(scalar))
-    shown = dict(settings.values)
+    values = {given.name: (given.place, given.expression) for given in settings.values}
+    shown = {given.name: given.text for given in settings.values}
     for name in settings.symbols:
         from bneck_cli.sizes.dim import symbol
 
@@ -209,9 +173,8 @@ def _settled(program: Program, settings: Settings) -> tuple[Definition, dict[str
         raise BneckError(f"the channels are given twice: --channels {settings.channels}, and --set channels=...")
     channels = _channels(settings, program)
     if channels is not None and net.parameter("channels"):
-        scalar = Scalar(Source("--channels", channels), 0, 0, channels)
-        values["channels"] = (Place(scalar), _size_expression(scalar))
-        shown["channels"] = channels
+        values["channels"] = constant(_sized_by(channels), "--channels")
+        shown["channels"] = str(channels)
     elif channels is not None and program.block is None:
         raise BneckError(f"--channels is for blocks ({program.spec.file} is a network)", hint="use --set name=value")
     if program.block is not None:
@@ -223,30 +186,11 @@ def _settled(program: Program, settings: Settings) -> tuple[Definition, dict[str
     return with_settings(net, values), shown
 
 
-def _channels(settings: Settings, program: Program) -> str | None:
-    """Give a block's channels: those asked for, or a symbol where all is to be symbolic."""
+def _channels(settings: Settings, program: Program) -> int | str | None:
+    """Return a block's channels: those asked for, or a symbol where all is to be symbolic."""
     if settings.channels is None and settings.symbolic and program.block is not None:
-        return None if "channels" in dict(settings.values) or "channels" in settings.symbols else "C"
+        return None if settings.given("channels") or "channels" in settings.symbols else "C"
     return settings.channels
-
-
-def value(scalar: Scalar) -> Expression:
-    """Read a value given on the command line as a spec's own."""
-    if not scalar.text.strip():
-        raise Place(scalar).error("expected a value (got nothing)")
-    return parse_expression(scalar)
-
-
-def _size_expression(scalar: Scalar) -> Expression:
-    """Read a number of channels: a positive number, or a symbol."""
-    text = scalar.text.strip()
-    if is_number(text) and text[0] != "0":
-        return parse_expression(scalar)
-    if is_name(text):
-        from bneck_cli.sizes.dim import symbol
-
-        return constant(symbol(text), scalar.source.file)[1]
-    raise Place(scalar, 0, len(scalar.text)).error(f"channels are a positive number or a symbol (got '{text}')")
 
 
 # Inputs
@@ -255,10 +199,9 @@ def _size_expression(scalar: Scalar) -> Expression:
 def _inputs(program: Program, net: Definition, settings: Settings) -> tuple[Input, ...]:
     """Settle the input's sizes: as asked, else as the spec says; a block has the map of the paper's figure."""
     own = program.spec.inputs if program.block is None else ()
-    text = settings.input
-    if text is None and settings.symbolic:
-        text = _symbolic_input(program, own)
-    asked = None if text is None else parse_input(Scalar(Source("--input", text), 0, 0, text))
+    asked = settings.input
+    if asked is None and settings.symbolic:
+        asked = read_input(_symbolic_input(program, own))
     if program.block is None:
         if asked is None:
             if not own:
@@ -269,20 +212,18 @@ def _inputs(program: Program, net: Definition, settings: Settings) -> tuple[Inpu
         if own and len(asked.sizes) == len(own[0].sizes) - 1:
             asked = asked._replace(sizes=(own[0].sizes[0], *asked.sizes))
         return (asked._replace(name=own[0].name if own else "input"),)
-    sizes = asked.sizes if asked else parse_input(Scalar(Source("", BLOCK_MAP), 0, 0, BLOCK_MAP)).sizes
+    sizes = asked.sizes if asked else BLOCK_MAP
     if len(sizes) == 3:
         return (Input("input", sizes, net.place),)
     channels = settings.in_channels or _channels(settings, program)
-    if channels is None:
-        given = dict(settings.values).get("channels")
-        channels = given if given and (is_number(given) or is_name(given)) else None
+    if channels is None and (given := settings.given("channels")) and (is_number(given.text) or is_name(given.text)):
+        channels = parse_channels("--set channels", given.text)
     if channels is None:
         example = "x".join(map(str, program.spec.inputs[0].sizes)) if program.spec.inputs else "64x56x56"
         raise BneckError(
             f"{program.block} needs the channels that enter", hint=f"give --channels 256, or --input {example}"
         )
-    whole = f"{channels}x{'x'.join(str(size) for size in sizes)}"
-    return (parse_input(Scalar(Source("--channels", whole), 0, 0, whole)),)
+    return (Input("input", (channels, *sizes), net.place),)
 
 
 def _symbolic_input(program: Program, own: tuple[Input, ...]) -> str:
@@ -299,33 +240,28 @@ def _sized(inputs: tuple[Input, ...], units: dict[str, int]) -> dict[str, Shape]
     """Give each input its shape; a symbol that is assumed a multiple of m becomes m times another."""
     shapes = {}
     for name, sizes, _ in inputs:
-        settled: list[Size] = [_symbol(size, units) if isinstance(size, str) else size for size in sizes]
+        settled = [_sized_by(size, units) for size in sizes]
         shapes[name] = Shape(settled[0], tuple(settled[1:]))
     return shapes
 
 
-def _symbol(name: str, units: dict[str, int]) -> Size:
+def _sized_by(size: int | str, units: dict[str, int] = {}) -> Size:  # noqa: B006  (never changed)
+    """Make a size of a number or a symbol's name, which is a multiple of its unit."""
+    if isinstance(size, int):
+        return size
     from bneck_cli.sizes.dim import multiple
 
-    return multiple(name, units.get(name, 1))
+    return multiple(size, units.get(size, 1))
 
 
-def _assumptions(text: str | None, inputs: tuple[Input, ...]) -> dict[str, int]:
-    """Read ``H%32==0,W%32==0``; several assumptions of a symbol are one, of their least common multiple."""
-    units: dict[str, int] = {}
-    for part in text.split(",") if text else ():
-        match = ASSUMPTION.fullmatch(part)
-        if match is None:
-            raise BneckError(f"--assume: '{part}' is not an assumption", hint="it reads H%32==0,W%32==0")
-        name, unit = match.group(1), int(match.group(2))
-        symbols = sorted(_symbols(inputs))
+def _units(settings: Settings, inputs: tuple[Input, ...]) -> dict[str, int]:
+    """Return what each symbol is assumed to be a multiple of; each must be a symbol of the input."""
+    symbols = sorted(_symbols(inputs))
+    for name, _ in settings.units:
         if name not in symbols:
             has = f"the input's symbols are {', '.join(symbols)}" if symbols else "the input has no symbols"
             raise BneckError(f"--assume: '{name}' is not a symbol of the input", hint=f"{has}: try --input 3xHxW")
-        units[name] = lcm(units.get(name, 1), unit)
-        if units[name] >= MAX_UNIT:
-            raise BneckError(f"--assume: '{name}' would be a multiple of {units[name]}, which is out of all proportion")
-    return units
+    return dict(settings.units)
 
 
 def _shape(shape: Shape, change: Callable[[Size], Size]) -> Shape:
@@ -369,7 +305,7 @@ def smallest_input(program: Program, settings: Settings = Settings(), limit: int
     """
     net, _ = _settled(program, settings)
     inputs = _inputs(program, net, settings)
-    unit = lcm(*_assumptions(settings.assume, inputs).values())
+    unit = lcm(*_units(settings, inputs).values())
 
     def sized(side: int) -> dict[str, Shape]:
         return _sized(tuple(one._replace(sizes=(one.sizes[0], *[side] * (len(one.sizes) - 1))) for one in inputs), {})
@@ -423,8 +359,7 @@ def compare_expectations(program: Program) -> Iterator[Comparison]:
     for expect in program.spec.expect:
         sizes = expect.input.sizes if expect.input else None
         if sizes not in known:
-            text = "x".join(str(size) for size in sizes) if sizes else None
-            known[sizes] = analyze_program(program, Settings(input=text))
+            known[sizes] = analyze_program(program, Settings(input=expect.input))
         analysis = known[sizes]
         for figure, published in expect.figures.items():
             found = getattr(analysis.cost, figure)

@@ -13,7 +13,16 @@ from bneck_cli.errors import BneckError, nearest
 from bneck_cli.language.collector import collector_paused
 from bneck_cli.language.document import MAX_CHARACTERS, Place, Scalar, Source
 from bneck_cli.language.expression import Name
-from bneck_cli.language.spec import Definition, Formula, Spec, parse_spec, with_settings
+from bneck_cli.language.spec import (
+    Definition,
+    Formula,
+    Given,
+    Spec,
+    parse_channels,
+    parse_given,
+    parse_spec,
+    with_settings,
+)
 from bneck_cli.language.syntax import Option, Step
 from bneck_cli.sizes.numerals import is_name
 
@@ -23,8 +32,8 @@ DEFINITION = re.compile(r"^  ([A-Za-z_]\w*)\(", re.MULTILINE)
 class Words(NamedTuple):
     """What a name brings: a block's channels, and values of parameters, as texts of the command line."""
 
-    channels: str | None = None
-    values: tuple[tuple[str, str], ...] = ()
+    channels: int | str | None = None
+    values: tuple[Given, ...] = ()
 
 
 class Scope(NamedTuple):
@@ -178,7 +187,7 @@ def _brought(program: Program, words: list[tuple[str, str, Place]]) -> Words:
     """Bind the words behind a name: arguments to the parameters in their order, options by name."""
     definition = as_network(program)
     names = [parameter.name for parameter in definition.parameters]
-    given: dict[str, str] = {}
+    given: dict[str, Given] = {}
     for index, (option, text, place) in enumerate(words):
         name = option or (names[index] if index < len(names) else "")
         if not name or (not option and program.block is None):
@@ -188,9 +197,9 @@ def _brought(program: Program, words: list[tuple[str, str, Place]]) -> Words:
             raise place.error(f"{program.block or program.spec.file} has no parameter '{name}'", nearest(name, names))
         if name in given:
             raise place.error(f"'{name}' is given twice")
-        given[name] = text
+        given[name] = parse_given(name, text)
     channels = given.pop("channels", None) if program.block else None
-    return Words(channels, tuple(given.items()))
+    return Words(parse_channels("SPEC", channels.text) if channels else None, tuple(given.values()))
 
 
 def resolve(source: Source) -> Program:

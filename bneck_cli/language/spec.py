@@ -10,7 +10,7 @@ from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.language.document import Mapping, Node, Place, Scalar, Sequence, Source, parse_document
 from bneck_cli.language.expression import Expression, Number, parse_expression, show
 from bneck_cli.language.syntax import RESERVED, WORD, Body, commas, entries, parse_body, unknown_key, value_of
-from bneck_cli.sizes.numerals import is_number
+from bneck_cli.sizes.numerals import is_name, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +53,15 @@ class Input(NamedTuple):
 
     name: str
     sizes: tuple[int | str, ...]
+    place: Place
+
+
+class Given(NamedTuple):
+    """A parameter's value from outside a spec (``--set width=2``, ``basic 64 stride=2``), and what was written."""
+
+    name: str
+    text: str
+    expression: Expression
     place: Place
 
 
@@ -327,6 +336,26 @@ def with_settings(definition: Definition, settings: dict[str, tuple[Place, Expre
         for parameter in definition.parameters
     )
     return definition._replace(parameters=parameters)
+
+
+def parse_given(name: str, text: str) -> Given:
+    """Read a parameter's value as a spec's own, from ``--set NAME=VALUE``."""
+    source = Source("--set", f"{name}={text}")
+    scalar = Scalar(source, 0, len(name) + 1, text)
+    if not text.strip():
+        raise Place(scalar).error("expected a value (got nothing)")
+    return Given(name, text, parse_expression(scalar), Place(Scalar(source, 0, 0, name), 0, len(name)))
+
+
+def parse_channels(option: str, text: str) -> int | str:
+    """Read a number of channels: a positive number, or a symbol's name."""
+    text = text.strip()
+    if is_number(text) and text[0] != "0" and len(text) <= 18:
+        return int(text)
+    if is_name(text):
+        return text
+    scalar = Scalar(Source(option, text), 0, 0, text)
+    raise Place(scalar, 0, len(text)).error(f"channels are a positive number or a symbol (got '{text}')")
 
 
 def constant(value: Any, source: str) -> tuple[Place, Expression]:

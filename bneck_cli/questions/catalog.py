@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bneck_cli.engine.analysis import Settings, analyze_program, compare_expectations
+from bneck_cli.engine.analysis import analyze_program, compare_expectations
+from bneck_cli.engine.settings import Settings
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.language.library import block_files, load, network_names
 from bneck_cli.report import Column, Prose, Records, Report, Row, Table, telling
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from bneck_cli.report import Part
     from bneck_cli.sizes.shape import Shape
 
-COMMON_CHANNELS = "256"
+COMMON_CHANNELS = 256
 KEYS = ("name", "family", "year", "params", "macs", "top1")
 
 

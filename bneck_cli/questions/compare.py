@@ -16,8 +16,8 @@ from bneck_cli.words.values import Ratio
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bneck_cli.engine.analysis import Settings
     from bneck_cli.engine.network import Size
+    from bneck_cli.engine.settings import Settings
     from bneck_cli.language.library import Program
     from bneck_cli.report import Part
     from bneck_cli.sizes.dim import Dim

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bneck_cli.engine.analysis import Settings, analyze_program, with_words
+from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.network import Layer, Series, at_path, inner, require_rows
+from bneck_cli.engine.settings import Settings, with_words
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.pictures.blocks import drawn_block, page
 from bneck_cli.pictures.grid import arranged, draw_grid
@@ -63,8 +64,9 @@ def draw(
     for _, asked in programs:
         words = asked.words
         program, own = with_words(asked, settings)
-        if program.block is not None and own.channels is None and "channels" not in dict(own.values):
-            own = own._replace(symbolic=True, input=own.input or ("HxW" if own.in_channels else None))
+        if program.block is not None and own.channels is None and own.given("channels") is None:
+            own = own._replace(symbolic=True)
+            own = own if own.input or not own.in_channels else own.with_input("HxW")
         analysis = analyze_program(program, own)
         require_rows(analysis.root, folded=True)
         node = _block_at(analysis, at) if at else analysis.root if program.block is not None else None

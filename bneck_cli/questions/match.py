@@ -5,11 +5,11 @@ from __future__ import annotations
 from math import gcd
 from typing import TYPE_CHECKING
 
-from bneck_cli.engine.analysis import Settings, analyze_program, with_words
+from bneck_cli.engine.analysis import analyze_program
+from bneck_cli.engine.settings import Settings, with_words
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.questions.compare import Candidate, Comparison, Match, analyzed, compared, weights
 from bneck_cli.sizes.dim import Dim, pretty
-from bneck_cli.sizes.numerals import is_number
 from bneck_cli.words.comparing import quotient, times
 from bneck_cli.words.values import people as grouped
 
@@ -75,7 +75,8 @@ def compare_matched(
         raise BneckError("--match finds the channels of every block but the first", hint="name the others alone")
     bare, settings = with_words(first_program, settings)
     programs = [(name if bare is first_program else bare.block or name, bare), *rest]
-    if settings.channels is None or not is_number(settings.channels):
+    channels = settings.channels
+    if not isinstance(channels, int):
         raise BneckError("--match needs the first block's channels as a number", hint="give --channels 64")
     first = analyzed(*programs[0], settings)
     target = MEASURES[measure][1](first.analysis)
@@ -83,17 +84,15 @@ def compare_matched(
         raise BneckError("--match needs an input of numbers", hint="give --input 56x56")
     matches = tuple(match(name, program, settings, measure, target, step) for name, program in programs[1:])
     others = [
-        analyzed(name, program, settings._replace(channels=str(found.channels)))
+        analyzed(name, program, settings._replace(channels=found.channels))
         for (name, program), found in zip(programs[1:], matches, strict=True)
     ]
     named = [
-        candidate._replace(name=f"{candidate.name} {channels}")
-        for candidate, channels in zip(
-            [first, *others], [int(settings.channels), *(found.channels for found in matches)], strict=True
-        )
+        candidate._replace(name=f"{candidate.name} {width}")
+        for candidate, width in zip([first, *others], [channels, *(found.channels for found in matches)], strict=True)
     ]
     comparison = compared(named)
-    sentences = [sentence for found in matches for sentence in _sentences(found, first, programs, settings)]
+    sentences = [sentence for found in matches for sentence in _sentences(found, first, programs, settings, channels)]
     return comparison._replace(conclusion=(*comparison.conclusion, *sentences), matches=matches), matches
 
 
@@ -199,7 +198,7 @@ class _Widths:
 def _cost(program: Program, settings: Settings, measure: str, channels: int) -> int | None:
     """Work the measure out at a width; None where the block refuses it."""
     try:
-        value = MEASURES[measure][1](analyze_program(program, settings._replace(channels=str(channels))))
+        value = MEASURES[measure][1](analyze_program(program, settings._replace(channels=channels)))
     except BneckError:
         return None
     return value if isinstance(value, int) else None
@@ -209,7 +208,7 @@ def _refused(name: str, program: Program, settings: Settings, step: int, only: i
     """Make the error for a block that takes no width, or one alone, with what it says of the next."""
     takes = f"no width in steps of {step}" if only is None else f"no width but {only * step} in steps of {step}"
     try:
-        analyze_program(program, settings._replace(channels=str(((only or 0) + 1) * step)))
+        analyze_program(program, settings._replace(channels=((only or 0) + 1) * step))
     except BneckError as error:
         return BneckError(f"{name} takes {takes}: {error.message}", error.location, error.hint)
     return BneckError(f"{name} takes {takes}")
@@ -244,10 +243,12 @@ def _solved(formula: Dim, target: int) -> float | None:
     return low
 
 
-def _sentences(found: Match, first: Candidate, programs: list[tuple[str, Program]], settings: Settings) -> list[str]:
+def _sentences(
+    found: Match, first: Candidate, programs: list[tuple[str, Program]], settings: Settings, channels: int
+) -> list[str]:
     """Say at which width a block costs the same, and what follows for whoever compares the two by that cost."""
     noun = MEASURES[found.measure][0]
-    name, channels = first.name, settings.channels
+    name = first.name
     widest = "the widest" if found.step == 1 else f"the widest in steps of {found.step}"
     said = (
         f"{found.name} at {found.channels} channels is {widest} with no more {noun} than {name} at {channels}: "
@@ -257,14 +258,14 @@ def _sentences(found: Match, first: Candidate, programs: list[tuple[str, Program
         said += f"; {pretty(found.formula)} = {grouped(found.target)} at C = {found.solution:.1f}"
     sentences = [said + "."]
     program = next(program for other, program in programs[1:] if other == found.name)
-    same = _cost(program, settings, found.measure, int(channels or 0))
-    if same and found.channels < int(channels or 0):
+    same = _cost(program, settings, found.measure, channels)
+    if same and found.channels < channels:
         sentences.append(
             f"At the same {channels} channels {found.name} would have {same:,} {noun}, "
             f"{times(quotient(same, found.target) or 0)} as many as {name}."
         )
-    if same and found.channels > int(channels or 0):
-        width = times(found.channels / int(channels or 1))
+    if same and found.channels > channels:
+        width = times(found.channels / channels)
         sentences.append(
             f"So the two have about the same number of {noun} only because {found.name} is {width} as wide; "
             f"at the same {channels} channels it has {same:,}, {times(quotient(found.target, same) or 0)} fewer."

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.data.rules import FORMS, PARAMETERS, QUANTITIES, load_rule, rule_names
-from bneck_cli.engine.analysis import Settings, analyze_program, with_words
+from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.network import Entry, entries
+from bneck_cli.engine.settings import Settings, with_words
 from bneck_cli.errors import BneckError, listed
 from bneck_cli.flow.counting import as_written, notes_on, quantities, recount, total_quantities
 from bneck_cli.language.expression import Number
@@ -191,11 +192,11 @@ def _candidates(name: str, program: Program, settings: Settings) -> Iterator[Can
         own = program.spec.inputs[0].sizes
         for side in SIDES:
             if len(own) == 3 and own[1:] != (side, side):
-                resized = _tried(program, settings._replace(input=f"{side}x{side}"))
+                resized = _tried(program, settings.with_input(f"{side}x{side}"))
                 if resized is not None:
                     yield from _counted(_amounts(resized), rules, f"at {side}×{side}", 1, params=False)
     for width in _widths(program, settings):
-        widened = _tried(program, settings._replace(values=(*settings.values, ("width", width))))
+        widened = _tried(program, settings.with_value("width", width))
         if widened is not None:
             yield from _counted(_amounts(widened), rules, f"at width {width}", 1)
     for other in _relatives(name):
@@ -255,7 +256,7 @@ def _biased(amounts: Amounts, bare: list[Entry]) -> Amounts:
 def _widths(program: Program, settings: Settings) -> tuple[str, ...]:
     """Return the width multipliers to try: none where the net has no such parameter, or its value is given."""
     parameter = program.net.parameter("width") if program.net is not None and program.block is None else None
-    if parameter is None or not isinstance(parameter.default, Number) or any(n == "width" for n, _ in settings.values):
+    if parameter is None or not isinstance(parameter.default, Number) or settings.given("width"):
         return ()
     return WIDTHS
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from bneck_cli.engine.analysis import Settings, analyze_program
+from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.network import Layer, Series, inner
+from bneck_cli.engine.settings import Settings
 from bneck_cli.errors import BneckError
 from bneck_cli.questions.analyze import describe_input
 from bneck_cli.questions.explain import attention, block, compared, network

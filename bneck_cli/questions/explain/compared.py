@@ -9,8 +9,9 @@ from __future__ import annotations
 from math import isqrt
 from typing import TYPE_CHECKING, NamedTuple
 
-from bneck_cli.engine.analysis import Settings, analyze_program
+from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.network import entries, inner
+from bneck_cli.engine.settings import Settings
 from bneck_cli.errors import BneckError
 from bneck_cli.language.library import load
 from bneck_cli.questions.compare import weights
@@ -83,8 +84,8 @@ def compare(name: str, program: Program, asked: Settings, subject: Subject) -> C
         return None
     if not _convolves(each.layer for each in subject.layers):
         return None
-    values = () if subject.path else tuple(pair for pair in asked.values if pair[0] != "channels")
-    settings = Settings(channels=str(width), input="x".join(map(str, node.out.spatial)))
+    values = () if subject.path else tuple(given for given in asked.values if given.name != "channels")
+    settings = Settings(channels=width).with_input("x".join(map(str, node.out.spatial)))
     other = PLAIN if name != PLAIN else OTHER
     try:
         ours, mine = _form(program._replace(block=name, net=None), settings._replace(values=values))
@@ -169,7 +170,7 @@ def sentences(facts: Compared, subject: Subject) -> Iterator[str]:
         f"{pair[1]}){purpose}."
     )
     if {name, other} == {PLAIN, OTHER}:
-        plain, narrow = (weights(analyze_program(load(each), Settings(channels=str(c)))) for each, c in PAPER)
+        plain, narrow = (weights(analyze_program(load(each), Settings(channels=c))) for each, c in PAPER)
         yield (
             f"The ResNet paper's own pair: {PAPER[0][0]} at {PAPER[0][1]} channels has {plain:,} weights, and "
             f"{PAPER[1][0]} at {PAPER[1][1]} has {narrow:,}: about the same cost for "

@@ -1,0 +1,107 @@
+"""What is asked of an analysis beyond its spec: texts of a command line or of a call, read once into values."""
+
+from __future__ import annotations
+
+import re
+from math import lcm
+from typing import TYPE_CHECKING, NamedTuple
+
+from bneck_cli.errors import BneckError
+from bneck_cli.language.document import Scalar, Source
+from bneck_cli.language.spec import Given, parse_channels, parse_given, parse_input
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bneck_cli.language.library import Program
+    from bneck_cli.language.spec import Input
+
+MAX_UNIT = 10**18
+ASSUMPTION = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*%\s*([1-9][0-9]{0,6})\s*==\s*0\s*")
+
+
+class Settings(NamedTuple):
+    """What is asked of an analysis beyond the spec; channels are a number, or the name of a symbol."""
+
+    input: Input | None = None
+    channels: int | str | None = None
+    in_channels: int | str | None = None
+    values: tuple[Given, ...] = ()
+    """Parameters of the network or the block, each given once."""
+    units: tuple[tuple[str, int], ...] = ()
+    """What symbols of the input are assumed to be multiples of."""
+    batch: int = 1
+    symbolic: bool = False
+    """Keep the batch, the map's sides and a block's channels as symbols: N, H, W (or L), C."""
+    symbols: tuple[str, ...] = ()
+    """Parameters to keep as symbols of their own names."""
+
+    def given(self, name: str) -> Given | None:
+        """Find the value given to a parameter."""
+        return next((given for given in self.values if given.name == name), None)
+
+    def with_value(self, name: str, text: str) -> Settings:
+        """Give a parameter another value."""
+        others = (given for given in self.values if given.name != name)
+        return self._replace(values=(*others, parse_given(name, text)))
+
+    def with_input(self, text: str) -> Settings:
+        """Give the input other sizes."""
+        return self._replace(input=read_input(text))
+
+
+def read_settings(
+    input: str | None = None,
+    channels: str | None = None,
+    in_channels: str | None = None,
+    values: Iterable[tuple[str, str]] = (),
+    assume: str | None = None,
+    batch: int = 1,
+    symbolic: bool = False,
+    symbols: Iterable[str] = (),
+) -> Settings:
+    """Read the texts of options: ``3xHxW``, ``256``, pairs of a name and a value, ``H%32==0,W%32==0``.
+
+    Raises BneckError for a text that cannot be read; whether it fits a spec is seen when the spec is analysed.
+    """
+    if not isinstance(batch, int) or isinstance(batch, bool) or batch < 1:
+        raise BneckError(f"a batch is a whole number from 1 (got {batch})")
+    return Settings(
+        None if input is None else read_input(input),
+        None if channels is None else parse_channels("--channels", channels),
+        None if in_channels is None else parse_channels("--in-channels", in_channels),
+        tuple({name: parse_given(name, text) for name, text in values}.values()),
+        tuple(_units(assume).items()) if assume else (),
+        batch,
+        symbolic,
+        tuple(symbols),
+    )
+
+
+def read_input(text: str) -> Input:
+    """Read sizes: ``3x224x224``, ``HxW``."""
+    return parse_input(Scalar(Source("--input", text), 0, 0, text))
+
+
+def with_words(program: Program, settings: Settings) -> tuple[Program, Settings]:
+    """Move what stood behind a program's name (``basic 64 stride=2``) to the settings, where it wins."""
+    words = program.words
+    if words is None:
+        return program, settings
+    names = {given.name for given in words.values}
+    values = (*(given for given in settings.values if given.name not in names), *words.values)
+    return program._replace(words=None), settings._replace(channels=words.channels or settings.channels, values=values)
+
+
+def _units(text: str) -> dict[str, int]:
+    """Read ``H%32==0,W%32==0``; several assumptions of a symbol are one, of their least common multiple."""
+    units: dict[str, int] = {}
+    for part in text.split(","):
+        match = ASSUMPTION.fullmatch(part)
+        if match is None:
+            raise BneckError(f"--assume: '{part}' is not an assumption", hint="it reads H%32==0,W%32==0")
+        name, unit = match.group(1), int(match.group(2))
+        units[name] = lcm(units.get(name, 1), unit)
+        if units[name] >= MAX_UNIT:
+            raise BneckError(f"--assume: '{name}' would be a multiple of {units[name]}, which is out of all proportion")
+    return units
