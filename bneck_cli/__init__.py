@@ -246,6 +246,8 @@ def draw(
     *specs: Spec,
     at: str | None = None,
     numbers: Iterable[str] = ("params", "macs"),
+    match: str | None = None,
+    depth: int | None = None,
     input: str | None = None,
     channels: int | str | None = None,
     in_channels: int | str | None = None,
@@ -253,13 +255,14 @@ def draw(
 ) -> Drawing:
     """Draw a block as the papers' figures do, or a network as its stages; ``text("svg")`` is the drawing.
 
+    With ``match`` (weights, macs ...) blocks are as wide as the first is dear; ``depth`` opens so many levels.
     Raises BneckError for a path that is not there.
     """
     from bneck_cli.answers import Drawing
     from bneck_cli.questions.draw import draw as drawn
 
     settings = _settings(input, channels, in_channels, None, 1, parameters)
-    return Drawing(drawn(_programs(specs), settings, at, tuple(numbers)))
+    return Drawing(drawn(_programs(specs), settings, at, tuple(numbers), match, depth))
 
 
 def layers(kind: str | None = None) -> Answer[None]:

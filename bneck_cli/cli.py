@@ -280,6 +280,17 @@ def draw(
     numbers: Annotated[
         str, typer.Option(metavar="NAME,...", help="What stands beside boxes: params, macs, shapes or none.")
     ] = "params,macs",
+    match: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MEASURE",
+            help="Draw the others as wide as the first is dear: weights, params, macs, activations or memory.",
+            autocompletion=completion.MEASURES,
+        ),
+    ] = None,
+    depth: Annotated[
+        int | None, typer.Option(min=1, help="Open so many levels: 1 stages, 2 blocks, 3 what they hold.")
+    ] = None,
     theme: Annotated[str, typer.Option(help="Colours of an SVG: light, dark or print.")] = "light",
     format: Annotated[
         str | None,
@@ -304,9 +315,9 @@ def draw(
     if theme not in THEMES:
         raise typer.BadParameter(f"no theme '{_quoted(theme)}': one of {', '.join(THEMES)}", param_hint="--theme")
     asked = settings(input, channels, in_channels, set, None, 1)
-    found = drawn([(name, load(name)) for name in specs], asked, at, words(numbers))
-    ascii_only = output is None and not (getattr(sys.stdout, "encoding", "") or "").lower().startswith("utf")
-    write(render(found, chosen, theme, ascii_only), output)
+    found = drawn([(name, load(name)) for name in specs], asked, at, words(numbers), match, depth)
+    style = style_of(output)
+    write(render(found, chosen, theme, style.plain, style.width), output)
 
 
 @app.command(
@@ -589,13 +600,14 @@ def style_of(output: str | None) -> "Style":
     """Find out how the text will be shown: a terminal has a width and colours, a pipe or a file has neither."""
     from bneck_cli.formats import Style
 
+    plain = output is None and not (getattr(sys.stdout, "encoding", "") or "").lower().startswith("utf")
     if output is not None or not _on_terminal():
         columns = os.environ.get("COLUMNS", "")
-        return Style(int(columns) if is_number(columns) and output is None else None)
+        return Style(int(columns) if is_number(columns) and output is None else None, plain=plain)
     from shutil import get_terminal_size
 
     color = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return Style(get_terminal_size().columns, color, PAGE)
+    return Style(get_terminal_size().columns, color, PAGE, plain)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from errno import EACCES
 from typing import IO, TYPE_CHECKING
 
 from bneck_cli.errors import BneckError
+from bneck_cli.shown import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,9 +26,6 @@ SUFFIXES = {
 }
 """The format that a file's name asks for."""
 
-PLAIN = {"×": "x", "·": "*", "─": "-", "█": "#", "▌": "#", "⌊": "floor(", "⌋": ")", "→": "->", "–": "-", "≈": "~"}
-PLAIN |= {digit: f"^{index}" for index, digit in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
-"""What stands for a character where the output's encoding has none."""
 FALLBACK = "bneck.plain"
 
 

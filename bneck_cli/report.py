@@ -73,7 +73,16 @@ class Prose(NamedTuple):
     listed: bool = False
 
 
-Part = Table | Beside | Facts | Prose
+class Figure(NamedTuple):
+    """A drawing: ``draw`` writes it as ``svg``, ``tikz`` or ``text``.
+
+    Text is within a width where one is given and it can be, and in ASCII where the last argument says so.
+    """
+
+    draw: Callable[[str, int | None, bool], str]
+
+
+Part = Table | Beside | Facts | Prose | Figure
 
 
 class Records(NamedTuple):

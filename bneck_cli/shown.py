@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+PLAIN = {"×": "x", "·": "*", "⌊": "floor(", "⌋": ")", "√": "sqrt", "→": "->", "≈": "~", "…": "..."}
+PLAIN |= {**dict.fromkeys("─┄–—", "-"), **dict.fromkeys("│┆", "|"), **dict.fromkeys("┌┐└┘├┤┬┴┼", "+")}
+PLAIN |= {"▼": "v", "▲": "^", "◄": "<", "►": ">", **dict.fromkeys("█▉▊▋▌▍▎▏", "#")}
+PLAIN |= {digit: f"^{index}" for index, digit in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
+"""What stands for a character where there is none but ASCII."""
 LONGEST = 2000
 """Characters of one text that are shown; a name of 100,000 says no more."""
 

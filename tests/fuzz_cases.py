@@ -361,7 +361,7 @@ def arguments(random: Random, command: str, parameter: Any, files: dict[str, str
     if name not in ("spec", "specs", "one", "other"):
         wanted = parameter.required or random.random() < 0.7
         return [value(random, parameter)] if wanted else []
-    count = random.choice([2, 2, 2, 3]) if command == "compare" else 1
+    count = {"compare": random.choice([2, 2, 2, 3]), "draw": random.choice([1, 1, 2])}.get(command, 1)
     blocks = command in ("compare", "diff", "draw") and random.random() < 0.4
     return [block_word(random) if blocks else spec_word(random, files) for _ in range(count)]
 

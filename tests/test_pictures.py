@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,13 +17,14 @@ from bneck_cli.language.document import Source
 from bneck_cli.language.library import block_files, load, network_names, resolve
 from bneck_cli.pictures import labels
 from bneck_cli.pictures.marks import NARROW, Box, Joint, Line, Words, advances, cells, pixels
-from bneck_cli.questions.draw import FORMATS, THEMES, draw, lay_out, render
+from bneck_cli.questions.draw import FORMATS, THEMES, draw, in_cells, lay_out, render
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bneck_cli.pictures.marks import Measures, Picture
     from bneck_cli.questions.draw import Drawing
 
-GOLDEN = Path(__file__).parent / "golden"
 MEASURES = {"pixels": pixels(), "cells": cells()}
 Rectangle = tuple[float, float, float, float]
 
@@ -151,8 +151,77 @@ def test_any_tree_is_drawn_without_overlaps(body: object) -> None:
     spec = f"input: 8 x 16 x 16\nblocks:\n  b():\n    - conv 1x1 8\n    - {json.dumps(body)}\nnet: b\n"
     program = resolve(Source("random.yaml", spec))
     found = draw([("b", program._replace(block="b", net=None))], read_settings(input="8x16x16"))
+    for m in (*MEASURES.values(), cells(tight=1), cells(plain=True)):
+        require_sound(lay_out(found, m), m)
+    for depth in (1, 2):
+        opened = draw([("b", program._replace(block="b", net=None))], read_settings(input="8x16x16"), depth=depth)
+        for m in MEASURES.values():
+            require_sound(lay_out(opened, m), m)
+
+
+@pytest.mark.parametrize("name", network_names())
+def test_a_network_fits_eighty_columns(name: str) -> None:
+    """In 80 columns a network is drawn in rows, with less in its boxes where that is needed; as ``explain`` does."""
+    for plain in (False, True):
+        for found in (drawing(name), drawing(name)._replace(headed=False)):
+            picture = in_cells(found, 80, plain)
+            assert picture.width <= 80
+            lines = "".join(render(found, "text", plain=plain, width=80)).splitlines()
+            assert max(map(len, lines)) <= 80
+            assert not plain or "".join(lines).isascii()
+
+
+@pytest.mark.parametrize("name", block_files())
+def test_a_block_fits_eighty_columns(name: str) -> None:
+    """In 80 columns a block is drawn, the branches of a wide fork as the lines of one box."""
+    found = block(name)
+    assert in_cells(found, 80, plain=False).width <= 80
+    for tight in (1, 2):
+        m = cells(tight=tight)
+        require_sound(lay_out(found, m), m)
+
+
+def test_branches_are_listed_where_room_is_short() -> None:
+    """Listed branches say what the drawn ones do: windows and channels in their order, and what passes."""
+    text = "".join(render(drawing("inception_a", "256", input="192x35x35"), "text", width=60))
+    for line in ("1×1, 48 → 5×5, 64", "1×1, 64 → 3×3, 96 → 3×3, 96", "3×3 average pool → 1×1, 32"):
+        assert line in text
+    spec = (
+        "input: 8 x 16 x 16\nblocks:\n  b():\n    - conv 1x1 8 -> as seen\n    - add: [from seen, conv 3x3 8]\nnet: b\n"
+    )
+    program = resolve(Source("x.yaml", spec))._replace(block="b", net=None)
+    text = "".join(render(draw([("b", program)], read_settings(input="8x16x16")), "text"))
+    assert "from seen" in text
+    assert "identity" not in text
+
+
+def test_levels_are_opened_as_asked() -> None:
+    """A depth of 1 shows stages, 2 their blocks, and 3 what those hold; a box is named as reports name it."""
+    program = load("resnet50")
+    for depth, there, not_there in (
+        (1, ("4 × bottleneck, 512", "linear, 1000"), ("3×3, 64",)),
+        (2, ("bottleneck, 512", "×3"), ("3×3, 128",)),
+        (3, ("3×3, 128 /2", "×3"), ("bottleneck",)),
+    ):
+        text = "".join(render(draw([("resnet50", program)], depth=depth), "text"))
+        assert all(words in text for words in there), depth
+        assert not any(words in text for words in not_there), depth
+
+
+def test_blocks_at_equal_cost_stand_side_by_side() -> None:
+    """With ``match`` the second block is as wide as the first is dear, and the comparison's sentences stand below."""
+    from bneck_cli.questions.match import compare_matched
+
+    programs = [(name, load(name)) for name in ("basic", "bottleneck")]
+    found = draw(programs, read_settings(channels="64"), match="weights")
+    assert [subject.name for subject in found.subjects] == ["basic 64", "bottleneck 256"]
+    assert found.below == compare_matched(programs, read_settings(channels="64"), "weights", 8)[0].conclusion
     for m in MEASURES.values():
         require_sound(lay_out(found, m), m)
+    text = " ".join("".join(render(found, "text", width=80)).split())
+    assert all(sentence in text for sentence in found.below)
+    with pytest.raises(BneckError, match="two blocks"):
+        draw(programs[:1], read_settings(channels="64"), match="weights")
 
 
 # What is written
@@ -165,7 +234,7 @@ def test_every_kind_has_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "golden"),
+    ("arguments", "file"),
     [
         (("basic", "64"), "draw-basic.txt"),
         (("bottleneck", "256"), "draw-bottleneck.txt"),
@@ -174,11 +243,13 @@ def test_every_kind_has_words() -> None:
         (("resnet50", None), "draw-resnet50.txt"),
     ],
 )
-def test_a_drawing_in_characters(arguments: tuple[str, str | None], golden: str) -> None:
+def test_a_drawing_in_characters(
+    arguments: tuple[str, str | None], file: str, golden: Callable[[str, str], None]
+) -> None:
     """The drawing in characters is the agreed one, and in ASCII nothing but ASCII."""
     found = drawing(*arguments)
-    assert "".join(render(found, "text")) == (GOLDEN / golden).read_text(encoding="utf-8")
-    assert "".join(render(found, "text", ascii_only=True)).isascii()
+    golden(file, "".join(render(found, "text")))
+    assert "".join(render(found, "text", plain=True)).isascii()
 
 
 @pytest.mark.parametrize("theme", THEMES)

@@ -26,6 +26,8 @@ class Style(NamedTuple):
     width: int | None = None
     color: bool = False
     page: int | None = None
+    plain: bool = False
+    """Whether there are no characters but ASCII."""
 
 
 PIPE = Style()

@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from bneck_cli.formats._layout import lanes
-from bneck_cli.report import Beside, Facts, Table
+from bneck_cli.report import Beside, Facts, Figure, Table
 from bneck_cli.shown import shown
 from bneck_cli.words.values import people
 
@@ -33,6 +33,7 @@ tfoot {{ border-top: 1px solid; font-weight: bold }}
 .words {{ white-space: normal; min-width: 12em }}
 .group {{ font-weight: bold }}
 .idle {{ opacity: .55 }}
+figure {{ margin: 1em 0; background: #fff; overflow: auto }}
 .added {{ color: #176f2c }}
 .removed {{ color: #b3261e }}
 .changed {{ color: #7a5200 }}
@@ -63,6 +64,9 @@ def _part(part: Part) -> Iterator[str]:
     if isinstance(part, Beside):
         for table in part.tables:
             yield from _table(table)
+        return
+    if isinstance(part, Figure):
+        yield f"<figure>\n{part.draw('svg', None, False)}</figure>\n"
         return
     if part.title:
         yield f"<h2>{_shown(part.title)}</h2>\n"

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.formats._layout import fitted
-from bneck_cli.report import Beside, Facts, Table
+from bneck_cli.report import Beside, Facts, Figure, Table
 from bneck_cli.shown import shown
 from bneck_cli.words.values import mathematics, people
 
@@ -119,6 +119,9 @@ def _number(text: str) -> str:
 
 def _words(part: Part) -> Iterator[str]:
     if isinstance(part, Table | Beside):
+        return
+    if isinstance(part, Figure):
+        yield f"\n{part.draw('tikz', None, False)}"
         return
     if part.title:
         yield f"\n\\paragraph{{{escape(part.title)}}}\n"

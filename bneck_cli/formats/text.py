@@ -11,7 +11,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from bneck_cli.formats._layout import GAP, fitted, flow, measure
-from bneck_cli.report import Beside, Facts, Prose, Table
+from bneck_cli.report import Beside, Facts, Figure, Prose, Table
 from bneck_cli.shown import shown
 from bneck_cli.words.values import people
 
@@ -51,11 +51,22 @@ def _part(part: Part, style: Style) -> Iterator[str]:
         yield "\n".join(_table(part, style)) + "\n"
     elif isinstance(part, Beside):
         yield from _beside(part, style)
+    elif isinstance(part, Figure):
+        yield _figure(part, style)
     else:
         width = min(style.width or PROSE, WIDEST)
         if part.title:
             yield _heading(part.title, style)
         yield from _facts(part, width) if isinstance(part, Facts) else _prose(part, width)
+
+
+def _figure(part: Figure, style: Style) -> str:
+    """Draw in characters, where they fit; where they do not there is nothing but where to see it."""
+    width = style.width or PROSE
+    text = part.draw("text", width, style.plain)
+    if all(len(line) <= width for line in text.splitlines()):
+        return text
+    return "\n".join(flow(f"(its drawing is wider than {width} columns: `bneck draw` makes it an SVG)", width)) + "\n"
 
 
 def _heading(title: str, style: Style) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.engine.network import Fork, Layer, Series, Wire
-from bneck_cli.pictures.labels import POINTWISE, Label, flat, holds_something, label, shape_words
+from bneck_cli.pictures.labels import CLOSED, POINTWISE, Label, flat, holds_something, in_words, label, shape_words
 from bneck_cli.pictures.marks import Bar, Box, Element, Joint, Line, Picture, Words, moved
 
 if TYPE_CHECKING:
@@ -38,14 +38,57 @@ def drawn_block(title: str, node: Series, caption: str, m: Measures, shapes: boo
     return column([text_element(title, "head", m), drawn, text_element(caption, "subtitle", m)], m)
 
 
-def page(title: str, subtitle: str, elements: Sequence[Element], m: Measures, headed: bool = True) -> Picture:
-    """Return elements side by side on a page, its title and subtitle above."""
-    body = row(elements, 2 * m.apart)
-    above = [text_element(title, "title", m), text_element(subtitle, "subtitle", m)] if headed else []
-    whole = column([*above, body], m)
+class Page(NamedTuple):
+    """What stands around the elements of a page: its ``name``, the lines ``above``, and sentences ``below``."""
+
+    name: str
+    above: tuple[tuple[str, str], ...] = ()
+    """Each with its role."""
+    below: tuple[str, ...] = ()
+
+
+def page(text: Page, elements: Sequence[Element], m: Measures, width: float | None = None) -> Picture:
+    """Return elements side by side, and where a ``width`` is given and too small, in as many rows as they need."""
+    rows: list[list[Element]] = []
+    for element in elements:
+        held = rows[-1] if rows else []
+        taken = sum(one.width + 2 * m.apart for one in held) + element.width
+        if held and (width is None or taken <= width):
+            held.append(element)
+        else:
+            rows.append([element])
+    body = column([row(held, 2 * m.apart) for held in rows], m)
+    above = [text_element(line, role, m) for line, role in text.above]
+    room = max([body.width, *(element.width for element in above), LEAST_LINE * m.wide("n", "small")])
+    room = room if width is None else min(room, width)
+    below = paragraphs(text.below, room, m)
+    whole = column([*above, body, *([below] if text.below else [])], m)
     margin = m.apart if m.round else 0
     marks = moved(whole.marks, margin, margin)
-    return Picture(title, whole.width + 2 * margin, whole.height + 2 * margin, marks)
+    return Picture(text.name, whole.width + 2 * margin, whole.height + 2 * margin, marks)
+
+
+LEAST_LINE = 64
+"""Characters that a line of a sentence below a drawing has at least."""
+
+
+def paragraphs(sentences: Sequence[str], width: float, m: Measures) -> Element:
+    """Return sentences wrapped to a width, one below the other, at the left."""
+    lines: list[str] = []
+    for sentence in sentences:
+        line = ""
+        for word in sentence.split(" "):
+            longer = f"{line} {word}" if line else word
+            if line and m.wide(longer, "small") > width:
+                lines.append(line)
+                line = word
+            else:
+                line = longer
+        lines.append(line)
+    high = m.high("small")
+    marks = [Words(0, m.middle(index * high, high), line, "small", "start") for index, line in enumerate(lines)]
+    widest = max((m.wide(line, "small") for line in lines), default=0)
+    return Element(widest, len(lines) * high, 0, tuple(marks))
 
 
 def row(elements: Sequence[Element], apart: float) -> Element:
@@ -93,11 +136,13 @@ def stack(items: Sequence[Item], m: Measures) -> Element:
         y += element.height
         if index + 1 < len(items):
             after = items[index + 1].element
-            marks.append(Line(((left, y), (left, y + m.gap)), head=not after.bare))
+            if not after.apart:
+                marks.append(Line(((left, y), (left, y + m.gap)), head=not after.bare))
             if shape:
                 marks.append(Words(left + m.beside, m.middle(y, m.gap), shape, "small", "start"))
             y += m.gap
-    return Element(left + right, y, left, tuple(marks), bool(items) and items[0].element.bare)
+    first = items[0].element if items else Element(0, 0, 0, ())
+    return Element(left + right, y, left, tuple(marks), first.bare, first.apart)
 
 
 def items(nodes: Sequence[Node], m: Measures) -> list[Item]:
@@ -111,7 +156,8 @@ def items(nodes: Sequence[Node], m: Measures) -> list[Item]:
         index += 1
         if isinstance(node, Wire):
             if node.kind == "from":
-                found.append(Item(text_element(f"from {node.name.removeprefix('../')}", "note", m), ""))
+                named = text_element(f"from {node.name.replace('../', '')}", "note", m)
+                found.append(Item(named._replace(apart=True), ""))
             continue
         if isinstance(node, Layer):
             more = []
@@ -125,6 +171,8 @@ def items(nodes: Sequence[Node], m: Measures) -> list[Item]:
             element = box(words, " · ".join(more), m)
         elif isinstance(node, Fork):
             element = fork(node, m)
+        elif node.kind == CLOSED:
+            element = boxed([(node.text, "strong")], "block", m)
         else:
             element = repeated(node, m)
         shape = shape_words(node.out)
@@ -215,14 +263,18 @@ def around(body: Node | None, side: Node, sign: str, m: Measures) -> Element:
     marks: list[Mark] = []
     if main.width:
         marks += moved(main.marks, 0, top)
-        marks.append(Line(((spine, 0), (spine, top)), head=not main.bare))
+        if main.apart:
+            marks.append(Line(((spine, 0), (spine, m.turn)), head=False))
+        else:
+            marks.append(Line(((spine, 0), (spine, top)), head=not main.bare))
         marks.append(Line(((spine, top + main.height), (spine, joint_top))))
     else:
         marks.append(Line(((spine, 0), (spine, joint_top))))
     end = (spine + m.reach, level)
     if other.width:
         y = top + (height - other.height) // 2
-        marks.append(Line(((spine, m.turn), (lane, m.turn), (lane, y)), head=not other.bare))
+        if not other.apart:
+            marks.append(Line(((spine, m.turn), (lane, m.turn), (lane, y)), head=not other.bare))
         marks += moved(other.marks, lane - other.spine, y)
         marks.append(Line(((lane, y + other.height), (lane, level), end)))
         right = lane - other.spine + other.width
@@ -254,6 +306,8 @@ def fan(node: Fork, m: Measures) -> Element:
     """Return branches side by side: a rail above them, and below a bar that concatenates or a joint that adds."""
     branches = [branch(one, m) for one in node.branches]
     branches = [one if one.width else _passing(m) for one in branches]
+    if m.tight and sum(one.width + m.apart for one in branches) > WIDE_FAN:
+        return _listed(node, m)
     names = [m.wide(text, "note") for text in ("split",) if node.kind == "split"]
     places, x = [], 0.0 if m.round else 0
     for one in branches:
@@ -277,7 +331,8 @@ def fan(node: Fork, m: Measures) -> Element:
     for one, place, at in zip(branches, places, spines, strict=True):
         y = top + (height - one.height) // 2
         marks += moved(one.marks, place, y)
-        marks.append(Line(((spine, 0), (spine, m.turn), (at, m.turn), (at, y)), head=not one.bare))
+        if not one.apart:
+            marks.append(Line(((spine, 0), (spine, m.turn), (at, m.turn), (at, y)), head=not one.bare))
         if concat or at == spine:
             marks.append(Line(((at, y + one.height), (at, bottom))))
         else:
@@ -298,6 +353,20 @@ def fan(node: Fork, m: Measures) -> Element:
     left = max(0, -bar_left) if concat else 0
     right = max(width, bar_left + bar_width if concat else 0, spine + m.beside + max(names, default=0))
     return Element(left + right, height, spine + left, moved(marks, left, 0), bare=True)
+
+
+WIDE_FAN = 48
+"""Cells beyond which branches are listed where room is short."""
+
+
+def _listed(node: Fork, m: Measures) -> Element:
+    """Return branches as the lines of one box, and what joins them as its last."""
+    lines = [(in_words(one) or "identity", "plain") for one in node.branches]
+    first = [("split in equal parts", "note")] if node.kind == "split" else []
+    concat = node.join is None or node.join.op == "concat"
+    return boxed(
+        [*first, *lines, (f"concatenate · {shape_words(node.out)}" if concat else "added", "strong")], "join", m
+    )
 
 
 def _passing(m: Measures) -> Element:

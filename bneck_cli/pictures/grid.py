@@ -88,7 +88,7 @@ def draw_grid(
     where = arranged(stages, outputs)
     lines = [
         [(text, "plain" if index else "strong") for index, text in enumerate(stage.lines)]
-        + [(text, "small") for text in (caption(stage),) if text]
+        + [(text, "small") for text in _captions(caption(stage), m)]
         for stage in stages
     ]
     boxes = [boxed(text, stage.fill, m, share=share(stage)) for text, stage in zip(lines, stages, strict=True)]
@@ -107,6 +107,13 @@ def draw_grid(
         if stage.name:
             marks.append(Words(place.right + m.beside, place.y + m.high("note") // 2, stage.name, "note", "start"))
     return Element(*size, size[0] // 2, tuple(marks))
+
+
+def _captions(text: str, m: Measures) -> list[str]:
+    """Return a caption's lines: one, or where room is short one a figure, or none."""
+    if not text or m.tight > 1:
+        return []
+    return text.split(" · ") if m.tight else [text]
 
 
 def _in(columns: Sequence[int], column: int) -> list[int]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from bneck_cli.engine.network import Layer, Series, Wire
+from bneck_cli.engine.network import Fork, Layer, Series, Wire, inner, name_of
 
 if TYPE_CHECKING:
     from bneck_cli.engine.network import Node, Size
@@ -40,6 +40,8 @@ POINTWISE = {
     "droppath": "drop path",
 }
 """Layers that change each position by itself: they stand as a line in the box of the layer before."""
+CLOSED = "closed"
+"""The kind of a series that is drawn as one box, its ``text``."""
 SILENT = frozenset({"dropout", "droppath"})
 """Layers that do nothing at inference, and are not drawn."""
 
@@ -155,6 +157,8 @@ def label(layer: Layer) -> Label:
 def flat(node: Node) -> list[Node]:
     """Open blocks and pipelines: the layers, forks, wires and true repeats that a node holds in a row."""
     if isinstance(node, Series):
+        if node.kind == CLOSED:
+            return [node]
         opened: list[Node] = []
         for run in node.runs:
             inside = flat(run.node)
@@ -168,6 +172,59 @@ def flat(node: Node) -> list[Node]:
     return [node]
 
 
+def closed(node: Node, depth: int) -> Node:
+    """Close what lies deeper than so many levels: a stage, a repeat or a block becomes one box, as reports name it."""
+    if isinstance(node, Fork):
+        return node._replace(branches=tuple(closed(branch, depth) for branch in node.branches))
+    if not isinstance(node, Series):
+        return node
+    runs = []
+    for copies in node.runs:
+        inside = copies.node
+        if not isinstance(inside, Series) or name_of(inside) == "":
+            runs.append(copies._replace(node=closed(inside, depth)))
+        elif depth <= 0:
+            runs.append(copies._replace(node=inside._replace(kind=CLOSED, text=block_words(inside))))
+        else:
+            runs.append(copies._replace(node=closed(inner(inside), depth - 1)))
+    return node._replace(runs=tuple(runs))
+
+
+def block_words(node: Node) -> str:
+    """Say what a block is: ``3 × bottleneck, 256``; a fork by its kind."""
+    if isinstance(node, Fork):
+        return {"add": "sum", "concat": "concatenation", "split": "split", "aside": "does not run"}.get(
+            node.kind, node.kind
+        )
+    node = inner(cast("Series", node))  # a layer has no rows of its own inside
+    copies, name = 1, node.name
+    if node.kind == "repeat":
+        copies = sum(run.copies for run in node.runs)
+        name = node.name or next((run.node.name for run in node.runs if isinstance(run.node, Series)), "")
+    words = f"{name or node.label or 'block'}, {written(node.out.channels)}"
+    return f"{copies} × {words}" if copies > 1 else words
+
+
+def in_words(node: Node) -> str:
+    """Write what a branch does in one line: ``1×1, 64 → 3×3, 96``; nothing for what only passes."""
+    steps = []
+    for item in flat(node):
+        if isinstance(item, Wire):
+            steps += [item.name.replace("../", "")] if item.kind == "from" else []
+        elif isinstance(item, Layer):
+            words = label(item)
+            if words.fill != "pill" or not steps:
+                steps.append(" ".join((words.lines[0], *(f"({line})" for line in words.lines[1:]))))
+        elif isinstance(item, Fork):
+            parts = [in_words(branch) or "identity" for branch in item.branches]
+            sign = {"concat": " | ", "scale": " × "}.get(item.join.op if item.join else "", " + ")
+            steps.append(f"× ({parts[0]})" if item.kind == "scale" else f"({sign.join(parts)})")
+        else:
+            inside = item.text if item.kind == CLOSED else f"{item.runs[0].copies} × ({in_words(item.runs[0].node)})"
+            steps.append(inside)
+    return " → ".join(step for step in steps if step)
+
+
 def holds_something(node: Node) -> bool:
     """Tell whether a branch has anything to draw; an empty one is the identity."""
-    return any(not isinstance(item, Wire) for item in flat(node))
+    return any(not isinstance(item, Wire) or item.kind == "from" for item in flat(node))

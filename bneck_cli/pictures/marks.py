@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from bneck_cli.shown import PLAIN
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -74,7 +76,7 @@ class Element(NamedTuple):
     """A part of a drawing by itself, its upper left corner at 0, 0.
 
     ``spine`` is the x at which the tensor enters at the top and leaves at the bottom; a ``bare`` element begins with a
-    line, so the arrow into it has no head.
+    line, so the arrow into it has no head; one that stands ``apart`` does not follow what is above it.
     """
 
     width: float
@@ -82,6 +84,7 @@ class Element(NamedTuple):
     spine: float
     marks: tuple[Mark, ...]
     bare: bool = False
+    apart: bool = False
 
 
 class Measures(NamedTuple):
@@ -112,6 +115,8 @@ class Measures(NamedTuple):
     round: float
     bar: float
     """The height of a bar with the space above it; 0 where there are none."""
+    tight: int = 0
+    """Where room is short: from 1 on branches are listed and a caption takes two lines, from 2 on it is left out."""
 
     def middle(self, top: float, height: float) -> float:
         """Return the middle of a stretch: of cells, the upper of two."""
@@ -178,6 +183,11 @@ def pixels() -> Measures:
     return Measures(wide, high, (22, 9), 156, 34, 26, 34, 42, 22, 17, 34, 10, 8, 20)
 
 
-def cells() -> Measures:
-    """Measure in cells of a grid of characters."""
-    return Measures(lambda text, _: len(text), lambda _: 1, (2, 1), 5, 1, 0, 2, 3, 2, 2, 1, 2, 0, 0)
+def cells(plain: bool = False, tight: int = 0) -> Measures:
+    """Measure in cells of a grid of characters; ``plain`` ones are ASCII, of which some take more."""
+    table = str.maketrans(PLAIN) if plain else {}
+
+    def wide(text: str, _: str) -> int:
+        return len(text.translate(table) if plain else text)
+
+    return Measures(wide, lambda _: 1, (2, 1), 5, 1, 0, 2, 3, 2, 2, 1, 2, 0, 0, tight)

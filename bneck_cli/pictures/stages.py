@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.engine.network import Cost, Fork, Layer, Series, Wire
-from bneck_cli.pictures.labels import POINTWISE, SILENT, label, written
+from bneck_cli.pictures.labels import POINTWISE, SILENT, block_words, label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,21 +139,41 @@ def described(items: list[Node]) -> tuple[tuple[str, ...], str]:
             lines.append(words.lines[0])
             fill = fill or ("other" if words.fill == "pill" else words.fill)
         else:
-            lines.append(_block_words(item))
+            lines.append(block_words(item))
             fill = "block"
     return tuple(lines[:3] if len(lines) <= 3 else (*lines[:2], f"and {len(lines) - 2} more")), fill or "other"
 
 
-def _block_words(node: Node) -> str:
-    """Say what a block is: ``3 × bottleneck, 256``; a fork by its kind."""
-    if isinstance(node, Fork):
-        return {"add": "sum", "concat": "concatenation", "split": "split", "aside": "does not run"}.get(
-            node.kind, node.kind
-        )
-    node = cast("Series", node)  # a layer has no rows of its own inside
-    copies, name = 1, node.name
-    if node.kind == "repeat":
-        copies = sum(run.copies for run in node.runs)
-        name = node.name or next((run.node.name for run in node.runs if isinstance(run.node, Series)), "")
-    words = f"{name or 'block'}, {written(node.out.channels)}"
-    return f"{copies} × {words}" if copies > 1 else words
+MOST = 10
+"""Stages beyond which those that stand in a row at one size of the map share a box."""
+MOST_LINES = 6
+
+
+def gathered(found: list[Stage], outputs: tuple[int, ...] = ()) -> tuple[list[Stage], list[int]]:
+    """Let stages in a row share a box, where they are many: none is named or read by another than the next.
+
+    Return the stages left, and where in them each of the ``outputs`` is.
+    """
+    if len(found) <= MOST:
+        return found, list(outputs)
+    readers = [sum(index in stage.reads for stage in found) for index in range(len(found))]
+    made: list[Stage] = []
+    at: dict[int, int] = {}
+    for index, stage in enumerate(found):
+        before = made[-1] if made else None
+        follows = before is not None and stage.reads == (index - 1,) and readers[index - 1] == 1
+        alike = before is not None and before.out.spatial == stage.out.spatial and before.fill == stage.fill == "block"
+        if before is not None and follows and alike and not before.name and index - 1 not in outputs:
+            lines = (*before.lines, *stage.lines)
+            lines = lines if len(lines) <= MOST_LINES else (*lines[: MOST_LINES - 2], "...", lines[-1])
+            made[-1] = before._replace(
+                lines=lines,
+                name=stage.name,
+                out=stage.out,
+                cost=before.cost.plus(stage.cost),
+                blocks=(*before.blocks, *stage.blocks),
+            )
+        else:
+            made.append(stage._replace(reads=tuple(at[read] for read in stage.reads)))
+        at[index] = len(made) - 1
+    return made, [at[index] for index in outputs]

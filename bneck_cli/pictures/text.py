@@ -6,6 +6,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from bneck_cli.pictures.marks import Box, Joint, Line, Words
+from bneck_cli.shown import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,27 +32,7 @@ STROKES = {
     UP | DOWN | LEFT | RIGHT: "┼",
 }
 HEADS = {DOWN: "▼", UP: "▲", LEFT: "◄", RIGHT: "►"}
-ASCII = str.maketrans(
-    {
-        **dict.fromkeys("─┄–—", "-"),
-        **dict.fromkeys("│┆", "|"),
-        **dict.fromkeys("┌┐└┘├┤┬┴┼", "+"),
-        "▼": "v",
-        "▲": "^",
-        "◄": "<",
-        "►": ">",
-        "×": "x",
-        "·": ".",
-        "²": "^2",
-        "³": "^3",
-        "→": "->",
-        "⌊": "floor(",
-        "⌋": ")",
-        "√": "sqrt",
-        "≈": "~",
-        "…": "...",
-    }
-)
+PLAINLY = str.maketrans(PLAIN)
 
 
 class Grid:
@@ -84,8 +65,8 @@ class Grid:
             yield "".join(cells).rstrip()
 
 
-def render_text(picture: Picture, ascii_only: bool = False) -> Iterator[str]:
-    """Write a picture that was laid out in cells, a line at a time."""
+def render_text(picture: Picture, plain: bool = False) -> Iterator[str]:
+    """Write a picture that was laid out in cells, a line at a time; ``plain`` is ASCII, for which it was laid out."""
     grid = Grid(int(picture.width) + 1, int(picture.height) + 1)
     for mark in picture.marks:
         if isinstance(mark, Line):
@@ -95,10 +76,14 @@ def render_text(picture: Picture, ascii_only: bool = False) -> Iterator[str]:
         elif isinstance(mark, Joint):
             grid.write(int(mark.x) - 1, int(mark.y), f"({mark.sign})")
         elif isinstance(mark, Words):
-            back = {"start": 0, "middle": len(mark.text) // 2, "end": len(mark.text) - 1}[mark.anchor]
-            grid.write(int(mark.x) - back, int(mark.y), mark.text)
-    for line in grid.lines():
-        yield (line.translate(ASCII) if ascii_only else line) + "\n"
+            text = mark.text.translate(PLAINLY) if plain else mark.text
+            back = {"start": 0, "middle": len(text) // 2, "end": len(text) - 1}[mark.anchor]
+            grid.write(int(mark.x) - back, int(mark.y), text)
+    lines = list(grid.lines())
+    while lines and not lines[-1]:
+        lines.pop()
+    for line in lines:
+        yield (line.translate(PLAINLY) if plain else line) + "\n"
 
 
 def _line(grid: Grid, mark: Line) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.network import Layer, Series, at_path, inner, require_rows
 from bneck_cli.engine.settings import Settings, with_words
 from bneck_cli.errors import BneckError, listed, nearest
-from bneck_cli.pictures.blocks import drawn_block, page
+from bneck_cli.pictures.blocks import Page, drawn_block, page
 from bneck_cli.pictures.grid import arranged, draw_grid
-from bneck_cli.pictures.labels import written
+from bneck_cli.pictures.labels import closed, written
 from bneck_cli.pictures.marks import cells, pixels
-from bneck_cli.pictures.stages import stages
+from bneck_cli.pictures.stages import gathered, stages
+from bneck_cli.report import Figure
 from bneck_cli.sizes.amounts import rounded
 
 if TYPE_CHECKING:
@@ -31,11 +32,14 @@ FORMATS = ("svg", "text", "mermaid", "dot", "tikz")
 
 
 class Drawing(NamedTuple):
-    """What is to be drawn: networks or blocks, each analysed, under one title."""
+    """What is to be drawn: networks or blocks, each analysed, under one title; ``below`` are sentences."""
 
     title: str
     subjects: tuple[Subject, ...]
     numbers: tuple[str, ...]
+    below: tuple[str, ...] = ()
+    headed: bool = True
+    """Whether titles stand above what is drawn."""
 
 
 class Subject(NamedTuple):
@@ -51,15 +55,21 @@ def draw(
     settings: Settings = Settings(),
     at: str | None = None,
     numbers: tuple[str, ...] = ("params", "macs"),
+    match: str | None = None,
+    depth: int | None = None,
 ) -> Drawing:
     """Analyse what is to be drawn.
 
-    A block without channels is drawn with its symbols. ``at`` is the path of a block in the network.
-    Raises BneckError for a path that is not there, and for ``numbers`` that are not known.
+    A block without channels is drawn with its symbols. ``at`` is the path of a block in the network. With ``match``
+    blocks are drawn at the width at which they cost as much as the first, and what that shows stands below. ``depth``
+    opens so many levels: 1 stages, 2 blocks, 3 what they hold; without it a network is drawn as its stages, a block
+    whole. Raises BneckError for a path that is not there, and for ``numbers`` that are not known.
     """
     for word in numbers:
         if word not in NUMBERS:
             raise BneckError(f"--numbers: unknown word '{word}'", hint=nearest(word, NUMBERS) or listed(NUMBERS))
+    if match is not None:
+        return _matched(programs, settings, numbers, match)
     subjects = []
     for _, asked in programs:
         words = asked.words
@@ -69,10 +79,32 @@ def draw(
             own = own if own.input or not own.in_channels else own.with_input("HxW")
         analysis = analyze_program(program, own)
         require_rows(analysis.root, folded=True)
-        node = _block_at(analysis, at) if at else analysis.root if program.block is not None else None
+        node = _block_at(analysis, at) if at else analysis.root if program.block is not None or depth else None
+        if node is not None and depth:
+            require_rows(node, folded=True)
+            node = cast("Series", closed(node, depth - 1))
         titled = f"{inner(node).name or at}: {at} of {analysis.name}" if at and node else analysis.name
         subjects.append(Subject(f"{titled} {words.channels}" if words and words.channels else titled, analysis, node))
     return Drawing(" and ".join(subject.name for subject in subjects), tuple(subjects), numbers)
+
+
+def _matched(
+    programs: Sequence[tuple[str, Program]], settings: Settings, numbers: tuple[str, ...], match: str
+) -> Drawing:
+    """Draw blocks at equal cost, the comparison's conclusion below them."""
+    from bneck_cli.questions.match import compare_matched
+
+    if len(programs) < 2:
+        raise BneckError("--match draws two blocks, or more, at equal cost", hint="name another beside the first")
+    found, _ = compare_matched(list(programs), settings, match, 8)
+    subjects = tuple(Subject(one.name, one.analysis, one.analysis.root) for one in found.candidates)
+    return Drawing(" and ".join(one.name for one in subjects), subjects, numbers, found.conclusion)
+
+
+def figure(analysis: Analysis, node: Series | None) -> Figure:
+    """Return the drawing of a block, or without one of the network's stages, for a report."""
+    drawing = Drawing(analysis.name, (Subject("", analysis, node),), ("params", "macs"), headed=False)
+    return Figure(lambda kind, width, plain: "".join(render(drawing, kind, "light", plain, width)))
 
 
 def _block_at(analysis: Analysis, path: str) -> Series:
@@ -99,25 +131,38 @@ def amount(size: Size) -> str:
     return f"{size:,}" if size < 1_000_000 else rounded(size)
 
 
-def lay_out(drawing: Drawing, m: Measures) -> Picture:
-    """Place everything that is drawn, in pixels or in cells."""
+def lay_out(drawing: Drawing, m: Measures, width: float | None = None) -> Picture:
+    """Place everything that is drawn, in pixels or in cells; what is too wide for ``width`` goes into rows."""
     elements: list[Element] = []
     shapes = "none" not in drawing.numbers
     for name, analysis, node in drawing.subjects:
         if node is not None:
             elements.append(drawn_block(name, node, caption(node.cost, drawing.numbers), m, shapes))
         else:
-            elements += _network(analysis, drawing.numbers, m)
+            elements += _network(analysis, drawing, m)
     alone = len(drawing.subjects) == 1
     first = drawing.subjects[0]
-    if alone and first.node is None:
+    text = Page(drawing.title, (), drawing.below)
+    if alone and first.node is None and drawing.headed:
         shape = ", ".join(str(shape) for shape in first.analysis.inputs.values())
         totals = caption(first.analysis.cost, drawing.numbers)
-        return page(drawing.title, " · ".join(part for part in (shape, totals) if part), elements, m)
-    return page(drawing.title, "", elements, m, headed=False)
+        above = (drawing.title, "title"), (" · ".join(part for part in (shape, totals) if part), "subtitle")
+        text = text._replace(above=above)
+    return page(text, elements, m, width)
 
 
-def _network(analysis: Analysis, numbers: tuple[str, ...], m: Measures) -> Iterator[Element]:
+def in_cells(drawing: Drawing, width: int | None, plain: bool) -> Picture:
+    """Place everything in cells, within a width as far as that can be: first in rows, then with less beside it."""
+    found = lay_out(drawing, cells(plain), width)
+    for tight in (1, 2):
+        if width is None or found.width <= width:
+            break
+        closer = lay_out(drawing, cells(plain, tight), width)
+        found = closer if closer.width < found.width else found
+    return found
+
+
+def _network(analysis: Analysis, drawing: Drawing, m: Measures) -> Iterator[Element]:
     """Yield the stages of a network, and beside a plain chain the block that it has most of."""
     found, outputs = _stages(analysis)
     whole = analysis.cost.macs
@@ -126,17 +171,17 @@ def _network(analysis: Analysis, numbers: tuple[str, ...], m: Measures) -> Itera
         macs = stage.cost.macs
         return macs / whole if isinstance(macs, int) and isinstance(whole, int) and whole else -1.0
 
-    yield draw_grid(found, outputs, lambda stage: caption(stage.cost, numbers), share, m)
-    if max(arranged(found, outputs).columns, default=0) == 0:
+    yield draw_grid(found, outputs, lambda stage: caption(stage.cost, drawing.numbers), share, m)
+    if drawing.headed and max(arranged(found, outputs).columns, default=0) == 0:
         for title, block in _commonest(found):
-            yield drawn_block(title, block, caption(block.cost, numbers), m, "none" not in numbers)
+            yield drawn_block(title, block, caption(block.cost, drawing.numbers), m, "none" not in drawing.numbers)
 
 
 def _stages(analysis: Analysis) -> tuple[list[Stage], list[int]]:
     found = stages(analysis.root, tuple(analysis.inputs))
     if not found:
         raise BneckError(f"{analysis.name} has no layer to draw")
-    return found, [index for index, stage in enumerate(found) if stage.name in analysis.outputs]
+    return gathered(found, tuple(index for index, stage in enumerate(found) if stage.name in analysis.outputs))
 
 
 def _commonest(found: Sequence[Stage]) -> list[tuple[str, Series]]:
@@ -165,15 +210,18 @@ def _skeleton(node: object) -> object:
     return (getattr(node, "kind", ""), tuple(map(_skeleton, branches)))
 
 
-def render(drawing: Drawing, format: str, theme: str = "light", ascii_only: bool = False) -> Iterator[str]:
+def render(
+    drawing: Drawing, format: str, theme: str = "light", plain: bool = False, width: int | None = None
+) -> Iterator[str]:
     """Write a drawing: as ``svg``, ``text``, ``tikz``, or without places as ``mermaid`` or ``dot``.
 
+    Text is within a ``width`` as far as that can be, and ``plain`` where it is ASCII.
     Raises BneckError where a graph of several subjects is asked for.
     """
     if format == "text":
         from bneck_cli.pictures.text import render_text
 
-        return render_text(lay_out(drawing, cells()), ascii_only)
+        return render_text(in_cells(drawing, width, plain), plain)
     if format == "svg":
         from bneck_cli.pictures.svg import render_svg
 

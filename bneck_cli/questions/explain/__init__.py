@@ -11,10 +11,11 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.engine.analysis import analyze_program
-from bneck_cli.engine.network import Layer, Series, inner
+from bneck_cli.engine.network import Layer, Series, entries, inner
 from bneck_cli.engine.settings import Settings
 from bneck_cli.errors import BneckError
 from bneck_cli.questions.analyze import describe_input
+from bneck_cli.questions.draw import figure
 from bneck_cli.questions.explain import attention, block, compared, network
 from bneck_cli.questions.explain.facts import is_numeric
 from bneck_cli.questions.explain.place import found
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from bneck_cli.engine.analysis import Analysis
     from bneck_cli.language.library import Program
+    from bneck_cli.report import Figure
 
 
 class Section(NamedTuple):
@@ -40,6 +42,7 @@ class Explanation(NamedTuple):
 
     title: str
     sections: tuple[Section, ...]
+    figure: Figure | None = None
 
 
 def explain(program: Program, settings: Settings = Settings(), at: str | None = None) -> Explanation:
@@ -70,11 +73,11 @@ def _part(analysis: Analysis, at: str | None) -> Explanation:
     name = name or subject.path or analysis.name
     title = f"{name} · {subject.arrives} to {node.out}" + (f" · {subject.path} of {analysis.name}" if at else "")
     facts = None if isinstance(node, Layer) else compared.compare(name, analysis.program, analysis.settings, subject)
-    return _explanation(
+    told = _explanation(
         title,
         [
-            ("In short", (*block.summary(name, subject), *block.copies(subject, analysis))),
             ("Reading the figure", block.legend(subject)),
+            ("In short", (*block.summary(name, subject), *block.copies(subject, analysis))),
             ("Layer by layer", layer_lines(subject.layers)),
             ("What it adds up to", block.sums(subject)),
             ("What the numbers mean", block.numbers(subject)),
@@ -87,12 +90,15 @@ def _part(analysis: Analysis, at: str | None) -> Explanation:
             (f"Compared with {facts.other}", compared.sentences(facts, subject)) if facts else ("", ()),
         ],
     )
+    if isinstance(node, Series) and any(isinstance(each.layer, Layer) for each in subject.layers):
+        return told._replace(figure=figure(analysis, node))
+    return told
 
 
 def _network(analysis: Analysis) -> Explanation:
     """Explain a network: where its map shrinks, where its weights and multiply-adds are, what it sees."""
     stem = os.path.splitext(os.path.basename(analysis.program.spec.file))[0]
-    return _explanation(
+    told = _explanation(
         f"{analysis.name} · {describe_input(analysis)}",
         [
             ("In short", network.summary(analysis)),
@@ -103,6 +109,7 @@ def _network(analysis: Analysis) -> Explanation:
             ("Others in the library", network.variants(analysis, stem)),
         ],
     )
+    return told._replace(figure=figure(analysis, None)) if next(entries(analysis.root), None) else told
 
 
 def report(explanation: Explanation) -> Report:
@@ -112,7 +119,10 @@ def report(explanation: Explanation) -> Report:
         "explain",
         explanation.title,
         "",
-        parts=lambda: [Prose(section.lines, section.title, listed=True) for section in sections],
+        parts=lambda: [
+            *([explanation.figure] if explanation.figure else []),
+            *(Prose(section.lines, section.title, listed=True) for section in sections),
+        ],
         records=lambda: Records(
             ["section", "sentence"],
             [(section.title, line.strip()) for section in sections for line in section.lines],
