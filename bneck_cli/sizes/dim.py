@@ -27,19 +27,26 @@ MAX_POWER = 64
 MAX_CLASSES = 4096
 
 
-class Floor(NamedTuple):
-    """``numerator // divisor``, as an atom: the numerator's coefficients lie in [0, divisor)."""
+class Floor:
+    """``numerator // divisor``, as an atom: the numerator's coefficients lie in [0, divisor). Immutable."""
 
-    numerator: Dim
-    divisor: int
+    __slots__ = ("_hash", "_text", "divisor", "numerator")
+
+    def __init__(self, numerator: Dim, divisor: int) -> None:
+        self.numerator = numerator
+        self.divisor = divisor
+        inside = f"({numerator})" if numerator.is_sum else numerator
+        self._text = f"({inside}//{divisor})"
+        self._hash = hash(self._text)  # of a text, as a size's own
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Floor) and self._text == other._text
 
     def __hash__(self) -> int:
-        return hash(str(self))
+        return self._hash
 
     def __str__(self) -> str:
-        return (
-            f"(({self.numerator})//{self.divisor})" if self.numerator.is_sum else f"({self.numerator}//{self.divisor})"
-        )
+        return self._text
 
 
 Atom = str | Floor
