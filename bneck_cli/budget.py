@@ -1,27 +1,29 @@
 """How much work a spec may ask for: every limit, in one place, and the words for what goes beyond it.
 
 What is bounded is work, not text: a short spec may stand for a large network, and a long one is large by right. So the
-limits of a walk grow with the steps that are really written, and with nothing else that makes a text long.
+limits of a walk grow with the steps that are really written, and with nothing else that makes a text long. A command
+has one budget, however many walks it makes.
 """
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from bneck_cli.errors import BneckError
+from bneck_cli.errors import BneckError, TooMuchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from typing import TypeVar
+    from collections.abc import Iterator
 
-    T = TypeVar("T")
+    from bneck_cli.errors import Location
 
 
 class Place(Protocol):
     """Where in a spec the work is asked for."""
 
-    def error(self, message: str, hint: str = "") -> BneckError:
-        """Make the error that points there."""
+    def location(self) -> Location:
+        """Work out where it is."""
 
 
 class Limit(NamedTuple):
@@ -35,47 +37,93 @@ class Limit(NamedTuple):
 
 LAYERS = Limit("different layers", 5_000, 4)
 STEPS = Limit("steps of the walk", 50_000, 8)
+WALKS = 3
+"""A command may walk as far as so many of the largest walks."""
 PRODUCTS = Limit("products of terms in one formula", 20_000)
+TERMS = Limit("terms of all formulas together", 250_000)
 DIGITS = Limit("digits of a number", 78)
 FILES = Limit("files that include each other", 200)
-ROWS = Limit("rows", 200_000, hint="equal layers stand in one row with --fold, and in tables without --expand")
+ROWS = Limit("rows", 50_000, 1, "equal layers stand in one row with --fold, and in tables without --expand")
+"""A layer that is worked out anew brings a row more."""
 
 LARGEST = 10**DIGITS.most
 """What no number of a spec reaches; a size stays below the root of it, so that costs are no worse."""
 LARGEST_SIZE = 2**64
 
 
-def exceeded(limit: Limit, place: Place | None = None, most: int | None = None) -> BneckError:
+def exceeded(limit: Limit, place: Place | None = None, most: int | None = None, where: str = "") -> BneckError:
     """Make the error for more than a limit allows."""
-    message = f"that is too much work: more than {most or limit.most:,} {limit.what}"
-    return place.error(message, limit.hint) if place is not None else BneckError(message, hint=limit.hint)
+    message = f"that is too much work: more than {most or limit.most:,} {limit.what}{where}"
+    return TooMuchError(message, place.location() if place is not None else None, limit.hint)
+
+
+class Budget:
+    """What one command has done, over all its walks and formulas, and all bodies that it met."""
+
+    def __init__(self) -> None:
+        self.written: dict[int, object] = {}
+        self.layers = self.steps = self.terms = 0
+
+
+_budget: ContextVar[Budget | None] = ContextVar("budget", default=None)
+"""That of the command that runs, if one does."""
+
+
+@contextmanager
+def one_budget() -> Iterator[None]:
+    """Let all that is done inside count against one budget: that of the command around it, where there is one."""
+    if _budget.get() is not None:
+        yield
+        return
+    token = _budget.set(Budget())
+    try:
+        yield
+    finally:
+        _budget.reset(token)
+
+
+def spend_terms(count: int) -> None:
+    """Count terms of formulas that are worked on. Raises BneckError beyond."""
+    budget = _budget.get()
+    if budget is not None:
+        budget.terms += count
+        if budget.terms > TERMS.most:
+            raise exceeded(TERMS)
 
 
 class Meter:
-    """What one walk has done, against limits that grow with the steps that it has met."""
+    """What one walk has done, against limits that grow with the bodies that it has met, and against the budget."""
 
     def __init__(self) -> None:
-        self.written: set[int] = set()
-        self.layers = 0
-        self.steps = 0
+        self.budget = _budget.get() or Budget()
+        self.weights: dict[int, int] = {}
+        self.layers = self.steps = 0
 
-    def step(self, written: object, place: Place) -> None:
-        """Count a step that is walked, and the first time it is met what it brings. Raises BneckError beyond."""
-        self.written.add(id(written))
-        self.steps += 1
-        if self.steps > STEPS.most and self.steps > STEPS.most + STEPS.each * len(self.written):
-            raise exceeded(STEPS, place, STEPS.most + STEPS.each * len(self.written))
+    def met(self, written: object, weight: int) -> int:
+        """Note what is met for the first time in a walk, and so brings more; return its weight in steps."""
+        self.weights[id(written)] = weight
+        self.budget.written[id(written)] = written
+        return weight
+
+    def step(self, weight: int, place: Place) -> None:
+        """Count so many steps. Raises BneckError beyond."""
+        self.steps += weight
+        self.budget.steps += weight
+        if self.steps > STEPS.most or self.budget.steps > WALKS * STEPS.most:
+            self.require(STEPS, self.steps, self.budget.steps, place)
 
     def layer(self, place: Place) -> None:
         """Count a layer that is worked out anew. Raises BneckError beyond."""
         self.layers += 1
-        if self.layers > LAYERS.most and self.layers > LAYERS.most + LAYERS.each * len(self.written):
-            raise exceeded(LAYERS, place, LAYERS.most + LAYERS.each * len(self.written))
+        self.budget.layers += 1
+        if self.layers > LAYERS.most or self.budget.layers > WALKS * LAYERS.most:
+            self.require(LAYERS, self.layers, self.budget.layers, place)
 
-
-def bounded(rows: Iterable[T]) -> Iterator[T]:
-    """Yield rows, and no more than a report may have. Raises BneckError beyond."""
-    for count, row in enumerate(rows):
-        if count == ROWS.most:
-            raise exceeded(ROWS)
-        yield row
+    def require(self, limit: Limit, here: int, together: int, place: Place) -> None:
+        """Require that a walk, and all walks of the command, stay within a limit. Raises BneckError beyond."""
+        most = limit.most + limit.each * len(self.weights)
+        if here > most:
+            raise exceeded(limit, place, most)
+        most = WALKS * limit.most + limit.each * len(self.budget.written)
+        if together > most:
+            raise exceeded(limit, place, most, " in all walks of one command")

@@ -8,6 +8,7 @@ import typer
 from typer.models import CommandInfo
 
 from bneck_cli import completion
+from bneck_cli.budget import one_budget
 from bneck_cli.errors import BneckError
 from bneck_cli.formats import ALIASES, DATA_FORMATS, FORMATS
 from bneck_cli.output import degrade_gracefully, suffix_format, write
@@ -652,7 +653,8 @@ def run() -> int:
     asked = [command for command in app.registered_commands if _name(command) in sys.argv[1:2]]
     app.registered_commands = asked or app.registered_commands  # to build one takes 0.4 ms, and only one is run
     try:
-        app()
+        with one_budget():
+            app()
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except (BneckError, OSError) as error:

@@ -57,6 +57,10 @@ class BneckError(Exception):
         return "\n".join(lines)
 
 
+class TooMuchError(BneckError):
+    """What is asked for is more work than a command may do; whoever tries several things passes it on."""
+
+
 def _said(text: str) -> str:
     """Write a part of a message, which may quote a spec: bounded, its own lines apart, what does not print escaped."""
     return "\n".join(map(shown, bounded(text, LONGEST_PART).split("\n")))

@@ -155,7 +155,7 @@ HOSTILE = {
         b"input: 3 x 8 x 8\nblocks:\n"
         + b"".join(b"  b%d(): b%d -> conv 1x1 3 -> b%d\n" % (i, i + 1, i + 1) for i in range(22))
         + b"  b22(): relu\nnet: b0\n",
-        "more than 200,000 rows",
+        "more than 50,023 rows",
     ),
     "a digit that is none": ("input: 3 x 8 x 8\nnet: conv 3x3 ²\n".encode(), "not an expression: '²'"),
     "lines that end in CR alone": (b"input: 3 x 8 x 8\rnet: conv 3x3 4 foo\r", "unknown name 'foo'"),

@@ -6,6 +6,7 @@ import os
 from math import lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bneck_cli.budget import one_budget
 from bneck_cli.engine.names import require_known_names, require_own_names, require_used_parameters
 from bneck_cli.engine.network import Cost, Fork, Layer, Node, Run, Series, Wire
 from bneck_cli.engine.settings import Settings, read_input, with_words
@@ -64,6 +65,7 @@ class Analysis(NamedTuple):
         return self.cost.activations * self.batch
 
 
+@one_budget()
 def analyze_program(program: Program, settings: Settings = Settings()) -> Analysis:
     """Settle the input and the parameters, and walk the net.
 

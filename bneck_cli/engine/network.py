@@ -9,17 +9,27 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bneck_cli.budget import ROWS, bounded, exceeded
+from bneck_cli.budget import ROWS, exceeded
 from bneck_cli.errors import BneckError, closest, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from typing import Protocol, TypeVar
 
     from bneck_cli.language.document import Place
     from bneck_cli.sizes.dim import Dim
     from bneck_cli.sizes.shape import Shape
 
     Size = int | Dim
+
+    class Placed(Protocol):
+        """What stands somewhere in a network."""
+
+        @property
+        def path(self) -> str:
+            """Where it stands."""
+
+    T = TypeVar("T", bound=Placed)
 
 
 class Cost(NamedTuple):
@@ -133,6 +143,8 @@ Node = Layer | Series | Fork | Wire
 NOTHING = Cost()
 NUMBERS = re.compile(r"([0-9]{1,12})(?:-([0-9]{1,12}))?")
 """Which copies a path means: ``2``, ``1-3``."""
+LONG_PATH = 128
+"""A path of so many characters takes about as long to write as a row."""
 FEW = 12
 """Names that a hint lists."""
 
@@ -193,19 +205,33 @@ class Child(NamedTuple):
 
 def entries(root: Node, folded: bool = True) -> Iterator[Entry]:
     """Yield every layer in execution order; unfolded, each copy by itself. Raises BneckError for too many."""
-    require_rows(root, folded)
-    return bounded(_entries(root, "", 1, folded, False))
+    return bounded(_entries(root, "", 1, folded, False), root, folded)
 
 
-def require_rows(root: Node, folded: bool = False) -> None:
-    """Require that a network has no more layers than a report has rows: copies as one where ``folded``.
+def bounded(rows: Iterable[T], root: Node, folded: bool) -> Iterator[T]:
+    """Yield rows, each with a ``path``, of a network; copies are one where ``folded``. Raises BneckError beyond."""
+    most = require_rows(root, folded)
+    spent = 0
+    for row in rows:
+        spent += 1 + len(row.path) // LONG_PATH
+        if spent > most:
+            raise exceeded(ROWS, most=most)
+        yield row
 
-    Blocks are shared, so this is known before a row is made. Raises BneckError beyond.
+
+def require_rows(root: Node, folded: bool = False) -> int:
+    """Require that a network has no more layers than a report has rows, and return how many that is.
+
+    Each layer that was worked out anew brings a row; blocks are shared, so all is known before a row is made.
+    Raises BneckError beyond.
     """
     known: dict[int, int] = {}
+    anew = 0
 
     def layers(node: Node) -> int:
+        nonlocal anew
         if isinstance(node, Layer):
+            anew += 1
             return 1
         if id(node) not in known:
             held = node.runs if isinstance(node, Series) else [Run(one, 1) for one in getattr(node, "branches", ())]
@@ -213,8 +239,11 @@ def require_rows(root: Node, folded: bool = False) -> None:
             known[id(node)] = joins + sum(layers(run.node) * (1 if folded else run.copies) for run in held)
         return known[id(node)]
 
-    if layers(root) > ROWS.most:
-        raise exceeded(ROWS)
+    count = layers(root)
+    most = ROWS.most + ROWS.each * anew
+    if count > most:
+        raise exceeded(ROWS, most=most)
+    return most
 
 
 def _entries(node: Node, path: str, copies: int, folded: bool, idle: bool) -> Iterator[Entry]:

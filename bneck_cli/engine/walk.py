@@ -25,7 +25,8 @@ from bneck_cli.engine.structures.repeats import walk_chain, walk_repeat
 from bneck_cli.engine.structures.steps import walk_step
 from bneck_cli.engine.tensor import Flow, Frame, Result, Tap, fresh
 from bneck_cli.errors import listed
-from bneck_cli.language.expression import Name
+from bneck_cli.language.expression import Expression, Name, Number
+from bneck_cli.language.spec import Parameter
 from bneck_cli.language.syntax import (
     Aside,
     Body,
@@ -33,6 +34,7 @@ from bneck_cli.language.syntax import (
     Chain,
     Join,
     Label,
+    Option,
     Repeat,
     Residual,
     Resume,
@@ -44,9 +46,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bneck_cli.language.document import Place
-    from bneck_cli.language.expression import Expression
     from bneck_cli.language.library import Scope
-    from bneck_cli.language.spec import Definition
+    from bneck_cli.language.spec import Definition, Formula
     from bneck_cli.sizes.shape import Shape
 
 WALKS: dict[type, Callable[[Walk, Any, Flow, Frame], Result]] = {
@@ -96,6 +97,7 @@ class Walk:
 
     def body(self, body: Body, flow: Flow, frame: Frame) -> Result:
         """Walk any body."""
+        self.spend(body, body.place)
         return WALKS[type(body)](self, body, flow, frame)
 
     def net(self, net: Definition, inputs: dict[str, Shape]) -> Propagated:
@@ -116,6 +118,11 @@ class Walk:
         whole = Series("net", net.name, net.name, runs, flow.shape, out.shape, node.cost, net.place)
         return Propagated(whole, {name: wire.shape for name, wire in frame.wires.items()}, tuple(self.dropped))
 
+    def spend(self, written: Body | Definition | Formula, place: Place) -> None:
+        """Count a body that is walked, or a definition whose parameters are bound. Raises BneckError beyond."""
+        meter = self.meter
+        meter.step(meter.weights.get(id(written)) or meter.met(written, 1 + nodes(written) // NODES), place)
+
     def scope_at(self, place: Place) -> Scope:
         """Return what the file of a place sees."""
         return self.scopes[place.node.source.file]
@@ -131,6 +138,25 @@ class Walk:
                 return Tap(name, wire.shape, wire.stride, wire.origin)
             return name
         return expression.evaluate(frame.scope)
+
+
+NODES = 16
+"""So many nodes of expressions take about as long as a step."""
+
+
+def nodes(written: Any) -> int:
+    """Count the nodes of all expressions that a body or a definition holds; those of bodies inside it are theirs."""
+    count, left = 0, [*written]
+    while left:
+        part = left.pop()
+        if isinstance(part, (Number, Name)):
+            count += 1
+        elif isinstance(part, (Option, Parameter, Expression)):
+            count += 1
+            left += part
+        elif type(part) is tuple:
+            left += part
+    return count
 
 
 def _begins_with_resume(body: Body) -> bool:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar, cast
 
-from bneck_cli.budget import bounded
-from bneck_cli.engine.network import Child, Fork, Layer, Series, Wire, branch_name, children, name_of, require_rows
+from bneck_cli.engine.network import Child, Fork, Layer, Series, Wire, bounded, branch_name, children, name_of
 from bneck_cli.engine.operations import Part, network_outputs, operations
 
 if TYPE_CHECKING:
@@ -144,8 +143,8 @@ class Follow(Generic[V]):
 
         Of folded copies the ``last`` is followed, or else the first.
         """
-        require_rows(self.part.node, folded)
-        yield from bounded(self.within(self.part, self.inputs, "", (folded, last and folded), False))
+        visits = self.within(self.part, self.inputs, "", (folded, last and folded), False)
+        yield from bounded(visits, self.part.node, folded)
 
     def within(
         self, part: Part, inputs: list[Way[V]], path: str, form: tuple[bool, bool], idle: bool

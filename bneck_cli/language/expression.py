@@ -134,7 +134,8 @@ class Operation(NamedTuple):
             sides = f"{show(left)} {self.operator} {show(right)}"
             raise self.place.error(f"cannot work out {sides}: {error}") from None
         except BneckError as error:  # a formula that grew too large, which knows no place
-            raise self.place.error(error.message, error.hint) from None
+            error.location = error.location or self.place.location()
+            raise
         return _bounded(value, self.place)
 
 

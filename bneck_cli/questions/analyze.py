@@ -6,8 +6,7 @@ import sys
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from bneck_cli.budget import bounded
-from bneck_cli.engine.network import Cost, Layer, Node, Series, children, entries, inner, require_rows
+from bneck_cli.engine.network import Cost, Layer, Node, Series, bounded, children, entries, inner
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.report import Facts, Report, Row, Table, telling
 from bneck_cli.words.values import people
@@ -102,9 +101,8 @@ def _parts(analysis: Analysis, view: View) -> Iterator[Part]:
 
 def shown_rows(analysis: Analysis, view: View) -> tuple[list[LayerRow], list[str]]:
     """Select the rows that a view asks for; the notes say how they were selected."""
-    flat = is_flat(view)
-    require_rows(analysis.root, folded=not view.expand)
-    rows = list(flat_rows(analysis, view, folded=not view.expand) if flat else bounded(tree_rows(analysis.root, view)))
+    folded = not view.expand
+    rows = list(flat_rows(analysis, view, folded) if is_flat(view) else all_rows(analysis.root, view))
     notes = []
     if view.only:
         notes.append(f"only {listed(view.only, 'and')}")
@@ -113,7 +111,7 @@ def shown_rows(analysis: Analysis, view: View) -> tuple[list[LayerRow], list[str
     if view.top is not None:
         notes.append(f"the first {len(rows)} rows")
     if REACH.intersection(view.columns):
-        rows = list(with_reaches(rows, analysis, folded=not view.expand))
+        rows = list(with_reaches(rows, analysis, folded))
         notes.append("`sees`, `jump` and `start` are those of windows, in positions of the input; gates see everything")
     return rows, notes
 
@@ -209,7 +207,7 @@ def is_flat(view: View) -> bool:
 def flat_rows(analysis: Analysis, view: View, folded: bool) -> Iterator[LayerRow]:
     """Yield the layers that a view asks for; with a depth, the groups at that depth stand for what they hold."""
     if view.depth is not None and not is_flat(view):
-        tree = bounded(tree_rows(analysis.root, view._replace(expand=not folded)))
+        tree = all_rows(analysis.root, view._replace(expand=not folded))
         yield from (row for row in tree if row.is_layer or row.level + 1 == view.depth)
         return
     rows: Iterator[LayerRow] = layer_rows(analysis.root, folded)
@@ -235,6 +233,11 @@ def _layer_row(layer: Layer, path: str, label: str, level: int, copies: int, idl
 def _idle(cost: Cost) -> Cost:
     """Give the cost of what does not run: its parameters."""
     return Cost(cost.params, cost.params)
+
+
+def all_rows(root: Series, view: View) -> Iterator[LayerRow]:
+    """Yield the rows of a whole network, as ``tree_rows`` does. Raises BneckError for too many."""
+    return bounded(tree_rows(root, view), root, folded=not view.expand)
 
 
 def tree_rows(

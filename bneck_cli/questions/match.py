@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.settings import Settings, with_words
-from bneck_cli.errors import BneckError, listed, nearest
+from bneck_cli.errors import BneckError, TooMuchError, listed, nearest
 from bneck_cli.questions.compare import Candidate, Comparison, Match, analyzed, compared, weights
 from bneck_cli.sizes.dim import Dim, pretty
 from bneck_cli.words.comparing import quotient, times
@@ -199,6 +199,8 @@ def _cost(program: Program, settings: Settings, measure: str, channels: int) -> 
     """Work the measure out at a width; None where the block refuses it."""
     try:
         value = MEASURES[measure][1](analyze_program(program, settings._replace(channels=channels)))
+    except TooMuchError:
+        raise
     except BneckError:
         return None
     return value if isinstance(value, int) else None

@@ -8,7 +8,7 @@ from bneck_cli.data.rules import FORMS, PARAMETERS, QUANTITIES, load_rule, rule_
 from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.network import Entry, entries
 from bneck_cli.engine.settings import Settings, with_words
-from bneck_cli.errors import BneckError, listed
+from bneck_cli.errors import BneckError, TooMuchError, listed
 from bneck_cli.flow.counting import as_written, notes_on, quantities, recount, total_quantities
 from bneck_cli.language.expression import Number
 from bneck_cli.language.library import load, network_names
@@ -271,6 +271,8 @@ def _relatives(name: str) -> list[str]:
 def _tried(program: Program, settings: Settings) -> Analysis | None:
     try:
         return analyze_program(program, settings)
+    except TooMuchError:
+        raise
     except BneckError:
         return None
 

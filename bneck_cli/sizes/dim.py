@@ -18,7 +18,7 @@ from math import gcd, lcm
 from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bneck_cli.budget import PRODUCTS, exceeded
+from bneck_cli.budget import PRODUCTS, exceeded, spend_terms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -92,6 +92,7 @@ class Dim:
 
     def __add__(self, other: Any) -> Size:
         terms, over = _parts(other)
+        spend_terms(len(self.terms))
         common = lcm(self.over, over)
         mine, theirs = common // self.over, common // over
         total = {monomial: value * mine for monomial, value in self.terms.items()}
@@ -114,6 +115,7 @@ class Dim:
         terms, over = _parts(other)
         if len(self.terms) * len(terms) > PRODUCTS.most:
             raise exceeded(PRODUCTS)
+        spend_terms(len(self.terms) * len(terms))
         total: dict[Monomial, int] = {}
         for left, one in self.terms.items():
             for right, two in terms.items():
@@ -232,6 +234,7 @@ def _order(item: tuple[Monomial, int]) -> tuple[int, list[tuple[bool, str, int]]
 
 def _floor(terms: Mapping[Monomial, int], q: int) -> Size:
     """Divide integer terms by ``q`` and round down, in normal form."""
+    spend_terms(len(terms))
     if q == 1:
         return _made(dict(terms), 1)
     whole = _made({monomial: value // q for monomial, value in terms.items()}, 1)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from bneck_cli.language.syntax import Option
 
 MAX_CALLS = 24
+KEY = 128
+"""So many characters of the values that a block is given take about as long as a step."""
 
 
 class Use(NamedTuple):
@@ -48,6 +50,7 @@ def use_block(walk: Walk, block: Definition, use: Use, flow: Flow) -> Result:
     words = any(isinstance(value, str) for value in use.values)
     files = tuple(place.node.source.file for place in _given(walk, block, use).values()) if words else ()
     key = fingerprint((*_identity(block), use.arguments, tuple(use.named.items()), flow.shape, walk.idle, files))
+    walk.meter.step(len(key) // KEY, use.place)
     if key not in walk.known:
         walk.known[key] = _fresh_block(walk, block, use, flow)
     node, out = walk.known[key]
@@ -96,6 +99,7 @@ def _given(walk: Walk, block: Definition, use: Use) -> dict[str, Place]:
 
 def bind(walk: Walk, definition: Definition | Formula, use: Use, flow: Flow, frame: Frame) -> None:
     """Give a definition's parameters their values; a default may use the parameters before it and ``cin``."""
+    walk.spend(definition, use.place)
     parameters, name, scope, place = definition.parameters, definition.name, frame.scope, use.place
     scope["cin"] = flow.shape.channels
     if len(use.arguments) > len(parameters):

@@ -39,7 +39,7 @@ def walk_repeat(walk: Walk, repeat: Repeat, flow: Flow, frame: Frame) -> Result:
     done = 0
     outside, entered = len(frame.wires), frame.scope["cin"]
     while done < count:
-        walk.meter.step(repeat, repeat.place)
+        walk.meter.step(1, repeat.place)
         before = flow
         frame.scope["cin"] = flow.shape.channels  # of each copy, as in a block that is repeated
         while len(frame.wires) > outside:  # a name inside a repeat is given anew by each copy

@@ -33,7 +33,6 @@ def walk_step(walk: Walk, step: Step, flow: Flow, frame: Frame) -> Result:
 
 def call(walk: Walk, step: Step, options: tuple[Option, ...], flow: Flow, frame: Frame) -> Result:
     """Evaluate a step's arguments and walk what its name stands for."""
-    walk.meter.step(step, step.place)
     scope = frame.scope
     arrive(scope, flow.shape)
     arguments = tuple([walk.value(argument, frame) for argument in step.arguments])
@@ -61,8 +60,7 @@ def call(walk: Walk, step: Step, options: tuple[Option, ...], flow: Flow, frame:
     except LayerError as error:
         raise layer_error(walk, error, name, step, options, frame) from None
     except BneckError as error:
-        if error.location is None:  # a formula that grew too large, which knows no place
-            raise step.place.error(error.message, error.hint) from None
+        error.location = error.location or step.place.location()  # a formula that grew too large knows no place
         raise
 
 
