@@ -26,7 +26,7 @@ from bneck_cli.questions.match import MEASURES
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-SEES = ("receptive_field", "receptive_field_height", "receptive_field_width")
+SEES = ("receptive_field", "receptive_field_time", "receptive_field_height", "receptive_field_width")
 COMMANDS = (
     "analyze", "compare", "explain", "lint", "diff", "footprint", "reconcile", "rules", "list", "check", "layers",
 )  # fmt: skip

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 thorough = settings(max_examples=300, deadline=None, database=None)
 brief = settings(max_examples=80, deadline=None, database=None)
-H, W, C = map(symbol, "HWC")
+H, W, T, C = map(symbol, "HWTC")
 
 
 # One case or more of every kind
@@ -249,12 +249,12 @@ def sliding(
     pools: bool = False,
     keeps: bool = True,
 ) -> Sliding:
-    """Draw a window over a sequence or a map.
+    """Draw a window over a sequence, a map or a video.
 
     ``half`` keeps the padding within half of its reach, ``pools`` within half of the kernel, ``fits`` lets it fit
     without any, ``same`` allows TensorFlow's; ``keeps`` says that padding which is not written keeps the map.
     """
-    rank = draw(st.integers(1, 2))
+    rank = draw(st.integers(1, 3))
 
     def sizes(largest: int) -> tuple[Any, tuple[int, ...]]:
         each = draw(st.tuples(*[st.integers(1, largest)] * rank))
@@ -274,9 +274,10 @@ def sliding(
     ]
     if same:
         forms.append(({"pad": "tf_same"}, map(tensorflow, spatial, kernel, stride, dilation)))
-    if rank == 2:
+    pairs = list(zip(before, after, strict=True))
+    forms.append(({"pad": tuple(side for pair in pairs for side in pair)}, pairs))
+    if rank > 1:
         forms.append(({"pad": before}, zip(before, before, strict=True)))
-        forms.append(({"pad": (before[0], after[0], before[1], after[1])}, zip(before, after, strict=True)))
     pad, sides = draw(st.sampled_from(forms))
     spread = {"dilation": apart} if d > 1 else {}
     return Sliding(spatial, kernel, stride, dilation, tuple(sides), {"kernel": k, "stride": s, **spread, **pad})
@@ -286,9 +287,9 @@ def agree(layer: Kind, spatial: tuple[int, ...], expected: tuple[int, ...]) -> N
     """Check a shape rule's sizes on numbers, on symbols and on arrays; where no window fits they are 0 or less."""
     y = layer.out_shape(Shape(8, spatial))
     assert tuple(max(size, 0) for size in y.spatial) == expected
-    names = (H, W)[: len(spatial)]
+    names = (H, W, T)[: len(spatial)]
     symbolic = layer.out_shape(Shape(8, names))
-    assert tuple(evaluate(size, dict(zip("HW", spatial, strict=False))) for size in symbolic.spatial) == y.spatial
+    assert tuple(evaluate(size, dict(zip("HWT", spatial, strict=False))) for size in symbolic.spatial) == y.spatial
     arrays = layer.out_shape(Shape(8, tuple(numpy.array([n, n + 1]) for n in spatial)))
     assert tuple(int(size[0]) for size in arrays.spatial) == y.spatial
 
@@ -441,11 +442,18 @@ WRONG: tuple[tuple[str, list[Any], dict[str, Any], tuple[Any, ...], str, Any], .
     ("attention", [], {}, (64, 49), "needs either heads= or head_dim=", None),
     ("attention", [], {"heads": 4, "head_dim": 16}, (64, 49), "needs either heads= or head_dim=", None),
     ("attention", [], {"heads": 4, "position": "relative"}, (64, 49), "a position bias needs a window", "position"),
-    ("attention", [], {"heads": 4, "window": (7, 7)}, (64, 49), "window has 2 sizes, and the input 1", None),
+    ("attention", [], {"heads": 4, "window": (7, 7)}, (64, 49), "window has 2 sizes, and the input 1", "window"),
     ("conv", [3, 8], {}, (6,), "needs a map or a sequence (got a vector of 6)", None),
-    ("conv", [(3, 3), 8], {}, (6, 9), "kernel has 2 sizes, and the input 1 spatial axes", None),
-    ("conv", [3, 8], {"stride": (1, 2)}, (6, 9), "stride has 2 sizes, and the input 1", None),
-    ("conv", [3, 8], {"pad": (1, 1, 0, 2)}, (6, 9), "pad=(top,bottom,left,right) needs a map", "pad"),
+    ("conv", [(3, 3), 8], {}, (6, 9), "kernel has 2 sizes, and the input 1 spatial axis", "kernel"),
+    ("conv", [3, 8], {"stride": (1, 2)}, (6, 9), "stride has 2 sizes, and the input 1", "stride"),
+    (
+        "conv",
+        [3, 8],
+        {"pad": (1, 1, 0, 2)},
+        (6, 9),
+        "pad has 4 sizes; the input takes 1 (by axis) or 2 (by side)",
+        "pad",
+    ),
     ("dwconv", [3], {}, (6,), "needs a map or a sequence (got a vector of 6)", None),
     ("upconv", [3, 8], {"pad": "tf_same"}, (6, 9, 9), "pad=tf_same is not for a transposed convolution", "pad"),
     ("upconv", [3, 8], {"stride": 2, "output_pad": 2}, (6, 9, 9), "output_pad (=2) must be smaller", "output_pad"),
@@ -474,7 +482,8 @@ WRONG: tuple[tuple[str, list[Any], dict[str, Any], tuple[Any, ...], str, Any], .
     ("conv", [3, 8], {"strides": 2}, (), "no option 'strides'", "strides"),
     ("conv", [3, 8, "bias"], {"bias": True}, (), "'bias' is given twice", 2),
     ("conv", [0, 8], {}, (), "kernel must be a positive whole number (got 0)", 0),
-    ("conv", [(3, 3, 3), 8], {}, (), "kernel must be a size such as 3 or 3x3 (got (3, 3, 3))", 0),
+    ("conv", [(3, 3, 3, 3), 8], {}, (), "kernel must be a size such as 3 or 3x3 (got (3, 3, 3, 3))", 0),
+    ("upsample", [2], {"mode": "bicubic"}, (6, 9), "mode=bicubic needs a map (got 6×9)", "mode"),
     ("conv", [3, 8.0], {}, (), "channels must be a positive whole number (got 8.0)", 1),
     ("conv", [3, True], {}, (), "channels must be a positive whole number (got true)", 1),
     ("conv", [3, 8], {"pad": -1}, (), "pad must be a whole number, 0 or more (got -1)", "pad"),

@@ -64,7 +64,7 @@ def last(module: Any) -> Any:
 
 
 def of_rank(name: str, x: tuple[int, ...]) -> Any:
-    """Find the module of a name for one or two spatial axes."""
+    """Find the module of a name for one, two or three spatial axes."""
     return getattr(nn, f"{name}{max(len(x) - 1, 1)}d")
 
 
@@ -73,10 +73,10 @@ def of_rank(name: str, x: tuple[int, ...]) -> Any:
 channels = st.integers(1, 12)
 
 
-def shapes(draw: st.DrawFn, ranks: tuple[int, ...] = (1, 2), least: int = 1, multiple: int = 1) -> tuple[int, ...]:
+def shapes(draw: st.DrawFn, ranks: tuple[int, ...] = (1, 2, 3), least: int = 1, multiple: int = 1) -> tuple[int, ...]:
     """Draw a shape: channels that ``multiple`` divides, then so many axes."""
     rank = draw(st.sampled_from(ranks))
-    return (multiple * draw(channels), *(draw(st.integers(least, 20)) for _ in range(rank)))
+    return (multiple * draw(channels), *(draw(st.integers(least, 20 if rank < 3 else 9)) for _ in range(rank)))
 
 
 def even(window: Sliding) -> bool:
@@ -173,18 +173,18 @@ def adaptive_pooling(draw: st.DrawFn, name: str) -> Pair:
 
 def elementwise(module: Callable[[], Any]) -> Callable[[st.DrawFn], Pair]:
     """Draw a tensor of any rank for a module without options."""
-    return lambda draw: Pair(shapes(draw, (0, 1, 2)), module)
+    return lambda draw: Pair(shapes(draw, (0, 1, 2, 3)), module)
 
 
 def prelu(draw: st.DrawFn) -> Pair:
     """Draw a rectifier with one slope, or one for each channel."""
-    x, each = shapes(draw, (0, 1, 2)), draw(st.booleans())
+    x, each = shapes(draw, (0, 1, 2, 3)), draw(st.booleans())
     return Pair(x, lambda: nn.PReLU(x[0] if each else 1), ("per_channel",) if each else ())
 
 
 def layer_scale(draw: st.DrawFn) -> Pair:
     """Draw a factor for each channel, as CaiT has it: a diagonal matrix."""
-    x = shapes(draw, (0, 1, 2))
+    x = shapes(draw, (0, 1, 2, 3))
     return Pair(x, lambda: last(Composed(lambda t, gamma: t * gamma, gamma=parameter(x[0]))))
 
 
@@ -196,20 +196,20 @@ def normalisation(draw: st.DrawFn, name: str, ranks: tuple[int, ...]) -> Pair:
 
 def layer_norm(draw: st.DrawFn) -> Pair:
     """Draw a normalisation over the channels of each position."""
-    x, affine = shapes(draw, (0, 1, 2)), draw(st.booleans())
+    x, affine = shapes(draw, (0, 1, 2, 3)), draw(st.booleans())
     return Pair(x, lambda: last(nn.LayerNorm(x[0], elementwise_affine=affine)), (), {"noaffine": not affine})
 
 
 def group_norm(draw: st.DrawFn) -> Pair:
     """Draw groups of at least two channels: PyTorch refuses to normalise a single value."""
     groups, affine = draw(st.integers(1, 8)), draw(st.booleans())
-    x = shapes(draw, (0, 1, 2), multiple=2 * groups)
+    x = shapes(draw, (0, 1, 2, 3), multiple=2 * groups)
     return Pair(x, lambda: nn.GroupNorm(groups, x[0], affine=affine), (groups,), {"noaffine": not affine})
 
 
 def rms_norm(draw: st.DrawFn) -> Pair:
     """Draw a scale for each channel."""
-    x = shapes(draw, (0, 1, 2))
+    x = shapes(draw, (0, 1, 2, 3))
     return Pair(x, lambda: last(nn.RMSNorm(x[0])))
 
 
@@ -224,25 +224,30 @@ def local_response_norm(draw: st.DrawFn) -> Pair:
 
 def linear(draw: st.DrawFn) -> Pair:
     """Draw a linear layer over a vector, or over each position."""
-    x, filters, bias = shapes(draw, (0, 1, 2)), draw(channels), draw(st.booleans())
+    x, filters, bias = shapes(draw, (0, 1, 2, 3)), draw(channels), draw(st.booleans())
     return Pair(x, lambda: last(nn.Linear(x[0], filters, bias=bias)), (filters,), {"nobias": not bias})
 
 
 def upsample(draw: st.DrawFn) -> Pair:
-    """Draw factors and a mode; on a sequence, PyTorch calls the bilinear one linear and has no bicubic."""
+    """Draw factors and a mode; PyTorch has a word for the linear one of each rank, and a cubic one of maps alone."""
     x = shapes(draw)
-    mode = draw(st.sampled_from(["nearest", "bilinear", "bicubic"][: len(x)]))
+    mode = draw(st.sampled_from(["nearest", "bilinear", *(["bicubic"] if len(x) == 3 else [])]))
     factor = tuple(draw(st.integers(1, 4)) for _ in x[1:])
-    named = "linear" if mode == "bilinear" and len(x) == 2 else mode
+    named = {2: "linear", 3: "bilinear", 4: "trilinear"}[len(x)] if mode == "bilinear" else mode
     return Pair(x, lambda: nn.Upsample(scale_factor=tuple(map(float, factor)), mode=named), (factor,), {"mode": mode})
 
 
 def pixel_shuffle(draw: st.DrawFn) -> Pair:
-    """Draw a factor; on a sequence, channels fill the places in between."""
-    rank, r = draw(st.integers(1, 2)), draw(st.integers(1, 4))
+    """Draw a factor; other than on a map, channels fill the places in between, axis by axis."""
+    rank, r = draw(st.integers(1, 3)), draw(st.integers(1, 3))
     x = shapes(draw, (rank,), multiple=r**rank)
-    line = Composed(lambda t: t.unflatten(1, (x[0] // r, r)).transpose(2, 3).flatten(2))
-    return Pair(x, lambda: nn.PixelShuffle(r) if rank == 2 else line, (r,))
+
+    def fill(t: Any) -> Any:
+        for axis in range(2, 2 + rank):
+            t = t.unflatten(1, (-1, r)).movedim(2, axis + 1).flatten(axis, axis + 1)
+        return t
+
+    return Pair(x, lambda: nn.PixelShuffle(r) if rank == 2 else Composed(fill), (r,))
 
 
 def pixel_unshuffle(draw: st.DrawFn) -> Pair:
@@ -252,8 +257,13 @@ def pixel_unshuffle(draw: st.DrawFn) -> Pair:
     if not ceil:
         x = (x[0], *(n * r for n in x[1:]))
     missing = [side for n in reversed(x[1:]) for side in (0, -n % r)]
-    line = Composed(lambda t: t.unflatten(2, (-1, r)).transpose(2, 3).flatten(1, 2))
-    split = nn.PixelUnshuffle(r) if len(x) == 3 else line
+
+    def cut(t: Any) -> Any:
+        for axis in range(2, 1 + len(x)):
+            t = t.unflatten(axis, (-1, r)).movedim(axis + 1, 2).flatten(1, 2)
+        return t
+
+    split = nn.PixelUnshuffle(r) if len(x) == 3 else Composed(cut)
     return Pair(x, lambda: nn.Sequential(Composed(lambda t: functional.pad(t, missing)), split), (r,), {"ceil": ceil})
 
 
@@ -361,8 +371,8 @@ class Attention(nn.Module):
 def attention(draw: st.DrawFn) -> Pair:
     """Draw attention with all its options."""
     heads, width, bias = draw(st.integers(1, 4)), draw(st.integers(1, 8)), draw(st.booleans())
-    rank = draw(st.integers(1, 2))
-    x = (heads * width, *(draw(st.integers(1, 12)) for _ in range(rank)))
+    rank = draw(st.integers(1, 3))
+    x = (heads * width, *(draw(st.integers(1, 12 if rank < 3 else 6)) for _ in range(rank)))
     options: dict[str, Any] = {"heads": heads} if draw(st.booleans()) else {"head_dim": width}
     options["nobias"] = not bias
     side = None
@@ -373,7 +383,7 @@ def attention(draw: st.DrawFn) -> Pair:
             side = side[:1] * rank
             options["window"] = side[0]
         options |= {"shift": draw(st.integers(0, 2)), "grid": draw(st.booleans())}
-        options["position"] = draw(st.sampled_from(["none", "relative", "continuous"][: rank + 1]))
+        options["position"] = draw(st.sampled_from(["none", "relative", *(["continuous"] if rank == 2 else [])]))
     arguments = (options.get("shift", 0), options.get("grid", False), options.get("position", "none"), bias)
     return Pair(x, lambda: Attention(x[0], heads, side, *arguments), (), options)
 
@@ -394,10 +404,10 @@ ORACLES: dict[str, Callable[[st.DrawFn], Pair]] = {
     "pixel_shuffle": pixel_shuffle,
     "pixel_unshuffle": pixel_unshuffle,
     "shuffle": shuffle,
-    "bn": lambda draw: normalisation(draw, "BatchNorm", (0, 1, 2)),
+    "bn": lambda draw: normalisation(draw, "BatchNorm", (0, 1, 2, 3)),
     "ln": layer_norm,
     "gn": group_norm,
-    "in": lambda draw: normalisation(draw, "InstanceNorm", (1, 2)),
+    "in": lambda draw: normalisation(draw, "InstanceNorm", (1, 2, 3)),
     "rmsnorm": rms_norm,
     "lrn": local_response_norm,
     **{kind: elementwise(getattr(nn, name)) for kind, name in ACTIVATIONS.items()},

@@ -215,7 +215,7 @@ def _inputs(program: Program, net: Definition, settings: Settings) -> tuple[Inpu
             asked = asked._replace(sizes=(own[0].sizes[0], *asked.sizes))
         return (asked._replace(name=own[0].name if own else "input"),)
     sizes = asked.sizes if asked else BLOCK_MAP
-    if len(sizes) == 3:
+    if len(sizes) > 2:
         return (Input("input", sizes, net.place),)
     channels = settings.in_channels or _channels(settings, program)
     if channels is None and (given := settings.given("channels")) and (is_number(given.text) or is_name(given.text)):
@@ -229,13 +229,14 @@ def _inputs(program: Program, net: Definition, settings: Settings) -> tuple[Inpu
 
 
 def _symbolic_input(program: Program, own: tuple[Input, ...]) -> str:
-    """Write an input with symbols for the sides of its map (or its length)."""
+    """Write an input with a symbol for each axis: ``3xHxW``."""
     if program.block is not None:
         return "HxW"
     if len(own) != 1:
         raise BneckError(f"{program.spec.file} has {len(own)} inputs", hint="write their symbols into the spec")
-    names = {1: (), 2: ("L",), 3: ("H", "W")}[len(own[0].sizes)]
-    return "x".join([str(own[0].sizes[0]), *names])
+    channels, *sides = own[0].sizes
+    letters = Shape(1, (1,) * len(sides)).letters
+    return "x".join([str(channels), *(letter.upper() for letter in letters)])
 
 
 def _sized(inputs: tuple[Input, ...], units: dict[str, int]) -> dict[str, Shape]:

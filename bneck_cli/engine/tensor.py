@@ -44,7 +44,7 @@ class Frame(NamedTuple):
     """One use of a definition: its parameters' values, the tensors named inside it, and where its arguments stand."""
 
     name: str
-    scope: dict[str, Any]
+    scope: Names
     wires: dict[str, Flow]
     given: dict[str, Place] = {}  # noqa: RUF012  (never changed in place)
 
@@ -61,14 +61,36 @@ def fresh(shape: Shape) -> Flow:
     return Flow(shape, (1,) * len(shape.spatial))
 
 
-def arrive(scope: dict[str, Any], shape: Shape) -> None:
-    """Let expressions see the sizes that arrive: ``c``, and ``h`` and ``w`` where it is a map."""
-    scope["c"] = shape.channels
-    if len(shape.spatial) == 2:
-        scope["h"], scope["w"] = shape.spatial
-    else:
-        scope.pop("h", None)
-        scope.pop("w", None)
+class Names(dict[str, Any]):
+    """What expressions see: a definition's own names and, behind them, the sizes of the tensor that arrives.
+
+    The sizes are ``c``, ``n`` (positions) and, by axis, ``l`` of a sequence, ``h`` and ``w`` of a map, ``t`` of a video
+    before them. They are no items, so a parameter may be called ``n``.
+    """
+
+    shape: Shape | None = None
+
+    def __missing__(self, name: str) -> Any:
+        """Return a size of the tensor that arrives."""
+        return self.arriving()[name]
+
+    def arriving(self) -> dict[str, Size]:
+        """Return the sizes that arrive, by name."""
+        if self.shape is None:
+            return {}
+        sizes = {"c": self.shape.channels, "n": self.shape.positions}
+        return sizes | dict(zip(self.shape.letters, self.shape.spatial, strict=True))
+
+    def copy(self) -> Names:
+        """Copy the names, and what arrives."""
+        other = Names(self)
+        other.shape = self.shape
+        return other
+
+
+def arrive(scope: Names, shape: Shape) -> None:
+    """Let expressions see the sizes that arrive."""
+    scope.shape = shape
 
 
 def series(kind: str, name: str, nodes: list[Node], shape: Shape, out: Shape, place: Place) -> Series:

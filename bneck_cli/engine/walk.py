@@ -23,7 +23,7 @@ from bneck_cli.engine.structures.forks import (
 from bneck_cli.engine.structures.names import walk_label, walk_resume
 from bneck_cli.engine.structures.repeats import walk_chain, walk_repeat
 from bneck_cli.engine.structures.steps import walk_step
-from bneck_cli.engine.tensor import Flow, Frame, Result, Tap, fresh
+from bneck_cli.engine.tensor import Flow, Frame, Names, Result, Tap, fresh
 from bneck_cli.errors import listed
 from bneck_cli.language.expression import Expression, Name, Number
 from bneck_cli.language.spec import Parameter
@@ -106,7 +106,7 @@ class Walk:
         flow = next(iter(wires.values()))
         if len(inputs) > 1 and not _begins_with_resume(net.body):
             raise net.place.error(f"the net has {len(inputs)} inputs and begins with `from` ({listed(inputs)})")
-        frame = Frame(net.name, {}, wires)
+        frame = Frame(net.name, Names(), wires)
         self.frames.append(frame)
         bind(self, net, Use((), {}, (), (), net.place), flow, frame)
         try:
@@ -128,7 +128,7 @@ class Walk:
         return self.scopes[place.node.source.file]
 
     def value(self, expression: Expression, frame: Frame) -> Any:
-        """Evaluate an argument; a bare word is a parameter, else a named tensor, else a word for the layer to read."""
+        """Evaluate an argument; a bare word is a parameter, a named tensor, a size, or a word for the layer."""
         if isinstance(expression, Name):
             name = expression.name
             if name in frame.scope:
@@ -136,7 +136,7 @@ class Walk:
             if name in frame.wires:
                 wire = frame.wires[name]
                 return Tap(name, wire.shape, wire.stride, wire.origin)
-            return name
+            return frame.scope.arriving().get(name, name)
         return expression.evaluate(frame.scope)
 
 

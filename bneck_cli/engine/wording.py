@@ -27,7 +27,7 @@ def spelled(name: str, arguments: Iterable[Any], named: dict[str, Any]) -> str:
 
 def _option(key: str, value: Any) -> str:
     """Write an option's value; padding by side stands in parentheses, without the spaces that would end it."""
-    if key == "pad" and type(value) is tuple and len(value) == 4:
+    if key == "pad" and type(value) is tuple and len(value) > 3:
         return f"({','.join(map(str, value))})"
     return written(value)
 
@@ -38,7 +38,7 @@ def written(value: Any) -> str:
         return str(value)
     if isinstance(value, Tap):
         return value.name.removeprefix("../")
-    if type(value) is tuple and 1 < len(value) <= 2 and all(type(item) is int for item in value):
+    if type(value) is tuple and 1 < len(value) <= 3 and all(type(item) is int for item in value):
         return "x".join(map(str, value))
     return show(value)
 

@@ -25,7 +25,7 @@ MAX_EXPONENT = 64
 MAX_NESTING = 40
 MAX_PLACES = 30
 
-EXTENT = re.compile(r"[0-9]+x[0-9]+")
+EXTENT = re.compile(r"[0-9]+(?:x[0-9]+)+")
 TOKEN = re.compile(
     r"\s*(?:(?P<extent>[0-9]+(?:x[0-9]+)+)(?!\w)|(?P<number>[0-9]+\.[0-9]+|[0-9]+)(?![\w.])|(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
     r"|(?P<operator>\*\*|//|==|!=|<=|>=|[-+*/%<>()\[\],]))"
@@ -44,7 +44,7 @@ class Number(NamedTuple):
 
 
 class Name(NamedTuple):
-    """A parameter, or one of ``c h w cin``."""
+    """A parameter, or one of the sizes that arrive: ``c n l t h w``, and ``cin``."""
 
     name: str
     place: Place
@@ -58,8 +58,9 @@ class Name(NamedTuple):
 
     def unknown(self, scope: Scope) -> BneckError:
         """Make the error for a name that the scope does not hold."""
-        known = f"here are {', '.join(sorted(scope))}" if scope else ""
-        return self.place.error(f"unknown name '{self.name}'", nearest(self.name, scope) or known)
+        names = sorted({*scope, *(scope.arriving() if hasattr(scope, "arriving") else ())})
+        known = f"here are {', '.join(names)}" if names else ""
+        return self.place.error(f"unknown name '{self.name}'", nearest(self.name, names) or known)
 
 
 class Items(NamedTuple):

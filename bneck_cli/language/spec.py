@@ -38,7 +38,7 @@ class Definition(NamedTuple):
 
 
 class Formula(NamedTuple):
-    """A layer kind of the file's own: its shape (``c h w`` are what arrives), params and macs as expressions."""
+    """A layer kind of the file's own: its shape (``c n l t h w`` are what arrives), params and macs as expressions."""
 
     name: str
     parameters: tuple[Parameter, ...]
@@ -49,7 +49,7 @@ class Formula(NamedTuple):
 
 
 class Input(NamedTuple):
-    """A named input; ``sizes`` are channels, then height and width (or a length), each a number or a symbol's name."""
+    """A named input; ``sizes`` are channels, then those of no to three axes, each a number or a symbol's name."""
 
     name: str
     sizes: tuple[int | str, ...]
@@ -201,8 +201,9 @@ def parse_input(scalar: Scalar, name: str = "input") -> Input:
             sizes.append(part)
         else:
             raise place.error(f"an input reads `3 x 224 x 224` or `3 x H x W` (got '{scalar.text}')")
-    if len(sizes) > 3:
-        raise place.error(f"an input is C x H x W, C x L or C; the batch is kept apart (got {len(sizes)} sizes)")
+    if len(sizes) > 4:
+        forms = "C x T x H x W, C x H x W, C x L or C"
+        raise place.error(f"an input is {forms}; the batch is kept apart (got {len(sizes)} sizes)")
     return Input(name, tuple(sizes), place)
 
 

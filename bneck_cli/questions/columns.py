@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bneck_cli.engine.network import entries
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.questions.analyze import flat_rows, with_reaches
 from bneck_cli.report import Column, Records
 from bneck_cli.words.values import Share
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from bneck_cli.engine.analysis import Analysis
-    from bneck_cli.engine.network import Cost
+    from bneck_cli.engine.network import Cost, Layer
     from bneck_cli.questions.analyze import LayerRow, View
     from bneck_cli.sizes.shape import Shape
 
@@ -170,25 +171,21 @@ def selected_columns(
 # Records
 
 
-def _size(shape: Shape, axis: int) -> Any:
-    """Return height (axis 0) or width (axis 1); a sequence is a map of height 1, a vector one of 1 by 1."""
-    spatial = (1, 1, *shape.spatial)[-2:]
-    return spatial[axis]
+AXES = ("time", "height", "width")
+"""The axes that records have; a sequence is a map of height 1, a vector one of 1 by 1, a map a video of 1 frame."""
+
+
+def _sized(of: Callable[[LayerRow], Shape], axis: int) -> Cell:
+    return lambda row: (1, 1, 1, *of(row).spatial)[-3:][axis]
 
 
 def _per_axis(field: str, axis: int) -> Cell:
-    def cell(row: LayerRow) -> Any:
-        if row.window is None:
-            return ""
-        values = getattr(row.window, field)
-        return (1, *values)[-2:][axis]
-
-    return cell
+    return lambda row: (1, 1, *getattr(row.window, field))[-3:][axis] if row.window else ""
 
 
 def _side(axis: int, side: int) -> Cell:
     def cell(row: LayerRow) -> Any:
-        sides = ((0, 0), *row.window.padding)[-2:][axis] if row.window else ("", "")
+        sides = ((0, 0), (0, 0), *row.window.padding)[-3:][axis] if row.window else ("", "")
         return sides if isinstance(sides, str) else sides[side]
 
     return cell
@@ -197,31 +194,28 @@ def _side(axis: int, side: int) -> Cell:
 def _seen(field: str, axis: int) -> Cell:
     def cell(row: LayerRow) -> Any:
         values = reach_axes(row, field)
-        return (values[0], *values)[-2:][axis] if values else ""
+        return (*(values[:1] * 2), *values)[-3:][axis] if values else ""
 
     return cell
 
 
+def _by_axis(name: str, cell: Callable[[int], Cell]) -> dict[str, Cell]:
+    return {f"{name}_{axis}": cell(index) for index, axis in enumerate(AXES)}
+
+
+SIDES = ("front", "back", "top", "bottom", "left", "right")
 CELLS: dict[str, Cell] = {
     "path": lambda row: row.path,
     "op": lambda row: row.op,
     "repeat": lambda row: row.repeat,
     "in_channels": lambda row: row.shape.channels,
-    "in_height": lambda row: _size(row.shape, 0),
-    "in_width": lambda row: _size(row.shape, 1),
+    **_by_axis("in", lambda axis: _sized(lambda row: row.shape, axis)),
     "out_channels": lambda row: row.out.channels,
-    "out_height": lambda row: _size(row.out, 0),
-    "out_width": lambda row: _size(row.out, 1),
-    "kernel_height": _per_axis("kernel", 0),
-    "kernel_width": _per_axis("kernel", 1),
-    "stride_height": _per_axis("stride", 0),
-    "stride_width": _per_axis("stride", 1),
-    "padding_top": _side(0, 0),
-    "padding_bottom": _side(0, 1),
-    "padding_left": _side(1, 0),
-    "padding_right": _side(1, 1),
-    "dilation_height": _per_axis("dilation", 0),
-    "dilation_width": _per_axis("dilation", 1),
+    **_by_axis("out", lambda axis: _sized(lambda row: row.out, axis)),
+    **_by_axis("kernel", lambda axis: _per_axis("kernel", axis)),
+    **_by_axis("stride", lambda axis: _per_axis("stride", axis)),
+    **{f"padding_{side}": _side(*divmod(index, 2)) for index, side in enumerate(SIDES)},
+    **_by_axis("dilation", lambda axis: _per_axis("dilation", axis)),
     "groups": lambda row: row.window.groups if row.window else "",
     "params": lambda row: row.cost.params,
     "macs": lambda row: row.cost.macs,
@@ -230,27 +224,24 @@ CELLS: dict[str, Cell] = {
     "attention_macs": lambda row: row.cost.attention_macs,
     "activations": lambda row: row.cost.activations,
     "text": lambda row: row.text,
-    "receptive_field_height": _seen("size", 0),
-    "receptive_field_width": _seen("size", 1),
-    "jump_height": _seen("jump", 0),
-    "jump_width": _seen("jump", 1),
-    "start_height": _seen("start", 0),
-    "start_width": _seen("start", 1),
+    **_by_axis("receptive_field", lambda axis: _seen("size", axis)),
+    **_by_axis("jump", lambda axis: _seen("jump", axis)),
+    **_by_axis("start", lambda axis: _seen("start", axis)),
 }
-RECORDED = tuple(CELLS)[:22]
+RECORDED = tuple(CELLS)[: tuple(CELLS).index("macs") + 1]
 WIDER = {
     "layer": ("path",),
-    "input": ("in_channels", "in_height", "in_width"),
-    "output": ("out_channels", "out_height", "out_width"),
-    "kernel": ("kernel_height", "kernel_width"),
-    "stride": ("stride_height", "stride_width"),
-    "padding": ("padding_top", "padding_bottom", "padding_left", "padding_right"),
-    "dilation": ("dilation_height", "dilation_width"),
-    "receptive_field": ("receptive_field_height", "receptive_field_width"),
-    "jump": ("jump_height", "jump_width"),
-    "start": ("start_height", "start_width"),
+    "input": ("in_channels", *(f"in_{axis}" for axis in AXES)),
+    "output": ("out_channels", *(f"out_{axis}" for axis in AXES)),
+    "padding": tuple(f"padding_{side}" for side in SIDES),
+    **{
+        name: tuple(f"{name}_{axis}" for axis in AXES)
+        for name in ("kernel", "stride", "dilation", "receptive_field", "jump", "start")
+    },
 }
 SEEN = frozenset(name for names in (WIDER["receptive_field"], WIDER["jump"], WIDER["start"]) for name in names)
+TIME = frozenset(name for name in CELLS if name.endswith(("_time", "_front", "_back")))
+"""Columns that a network without a third axis has only when they are asked for by their own names."""
 
 
 def records(analysis: Analysis, view: View) -> Records:
@@ -259,6 +250,8 @@ def records(analysis: Analysis, view: View) -> Records:
     With ``view.fold``, identical copies are one row with the figures of one, and ``repeat`` says how many they are.
     """
     names = selected_columns(view.columns, CELLS, WIDER, RECORDED)
+    if not has_time(entry.layer for entry in entries(analysis.root)):
+        names = tuple(name for name in names if name not in TIME or name in view.columns)
     if view.fold and "repeat" not in names:
         names = (*names, "repeat") if view.columns else (*names[:2], "repeat", *names[2:])
     elif not view.fold and not view.columns:
@@ -269,6 +262,11 @@ def records(analysis: Analysis, view: View) -> Records:
     cells = [_times(CELLS[name], analysis.batch) if name in PER_INPUT else CELLS[name] for name in names]
     titles = {"macs": analysis.rule.key} if analysis.rule else {}
     return Records([titles.get(name, name) for name in names], ([cell(row) for cell in cells] for row in rows))
+
+
+def has_time(layers: Iterable[Layer]) -> bool:
+    """Return whether a tensor of some layer has three axes."""
+    return any(len(shape.spatial) > 2 for layer in layers for shape in (layer.shape, layer.out))
 
 
 def _times(cell: Cell, batch: Any) -> Cell:

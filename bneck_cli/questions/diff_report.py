@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bneck_cli.questions.alignment import Part as Unpaired
 from bneck_cli.questions.analyze import ACTIVATIONS, LayerRow
-from bneck_cli.questions.columns import CELLS, RECORDED
+from bneck_cli.questions.columns import CELLS, RECORDED, TIME, has_time
 from bneck_cli.report import Column, Facts, Prose, Records, Report, Row, Table
 from bneck_cli.words.values import Percent, Signed
 
@@ -98,8 +98,11 @@ def _totals(found: Diff) -> Table:
 def _records(found: Diff) -> Records:
     """Return a row for each layer that changed, came or went, with the figures of both networks beside each other."""
     header = ["change", "path_a", "path_b", "op", "settings"]
-    header += [f"{name}_{side}" for name in FIGURES for side in "ab"]
-    return Records(header, (_line(*line) for line in _layers(found)))
+    layers = list(_layers(found))
+    timed = has_time(entry.layer for line in layers for entry in line[1:3] if entry)
+    figures = [name for name in FIGURES if timed or name not in TIME]
+    header += [f"{name}_{side}" for name in figures for side in "ab"]
+    return Records(header, (_line(figures, *line) for line in layers))
 
 
 def _layers(found: Diff) -> Iterator[tuple[str, Entry | None, Entry | None, str]]:
@@ -113,12 +116,12 @@ def _layers(found: Diff) -> Iterator[tuple[str, Entry | None, Entry | None, str]
             yield word, step.one, step.other, ", ".join(map(str, step.settings))
 
 
-def _line(word: str, one: Entry | None, other: Entry | None, settings: str) -> list[Any]:
+def _line(figures: list[str], word: str, one: Entry | None, other: Entry | None, settings: str) -> list[Any]:
     """Return one layer's cells; those of a network that does not have it are empty."""
     op = next(entry.layer.op for entry in (one, other) if entry)
     cells: list[Any] = [word, one.path if one else "", other.path if other else "", op, settings]
     rows = [_row(entry) if entry else None for entry in (one, other)]
-    for name in FIGURES:
+    for name in figures:
         cells += [CELLS[name](row) if row else "" for row in rows]
     return cells
 

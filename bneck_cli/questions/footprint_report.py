@@ -5,8 +5,10 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bneck_cli.engine.network import entries
 from bneck_cli.flow.saved import ATTENTION
 from bneck_cli.questions.analyze import describe_input, requirements
+from bneck_cli.questions.columns import AXES, has_time
 from bneck_cli.questions.footprint import RULES, added, unfolded
 from bneck_cli.report import Column, Facts, Records, Report, Row, Table
 from bneck_cli.words.values import Bytes, Seconds, people
@@ -162,15 +164,12 @@ def _rate(value: int, unit: str) -> str:
 
 # Data
 
-HEADER = (
-    "path", "op", "out_channels", "out_height", "out_width", "params", "buffers", "macs", "written",
-    "weight_bytes", "moved_bytes",
-)  # fmt: skip
+FIGURES = ("params", "buffers", "macs", "written", "weight_bytes", "moved_bytes")
 
 
-def _three(shape: Shape) -> list[Any]:
-    """Return channels, height and width; a sequence is a map of height 1, a vector one of 1 by 1."""
-    return [shape.channels, *(1, 1, *shape.spatial)[-2:]]
+def _sizes(shape: Shape, axes: int) -> list[Any]:
+    """Return channels and the last sizes; a sequence is a map of height 1, a vector one of 1 by 1."""
+    return [shape.channels, *(1, 1, 1, *shape.spatial)[-axes:]]
 
 
 def _records(footprint: Footprint) -> Records:
@@ -178,12 +177,14 @@ def _records(footprint: Footprint) -> Records:
 
     With a device there are two more columns, the estimated seconds and what they are bound by.
     """
-    header = [*HEADER, "estimated_seconds", "bound"] if footprint.device else HEADER
-    return Records(header, (_row(item, footprint) for item in unfolded(footprint)))
+    axes = 3 if has_time(entry.layer for entry in entries(footprint.analysis.root)) else 2
+    header = ["path", "op", "out_channels", *(f"out_{axis}" for axis in AXES[-axes:]), *FIGURES]
+    header += ["estimated_seconds", "bound"] if footprint.device else []
+    return Records(header, (_row(item, footprint, axes) for item in unfolded(footprint)))
 
 
-def _row(item: Item, footprint: Footprint) -> list[Any]:
-    row: list[Any] = [item.path, item.op, *_three(item.out)]
+def _row(item: Item, footprint: Footprint, axes: int) -> list[Any]:
+    row: list[Any] = [item.path, item.op, *_sizes(item.out, axes)]
     row += [item.params, item.buffers, item.macs, item.written, item.weights, item.moved]
     return [*row, item.seconds, item.bound] if footprint.device else row
 

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     Size = int | Dim
 
 
-AXES = ((), ("length",), ("height", "width"), ("depth", "height", "width"))
-"""The names of the spatial axes, by their number."""
+AXES = ((), ("length",), ("height", "width"), ("time", "height", "width"))
+"""The names of the spatial axes, by their number; the first letter of each is its size in expressions."""
 
 
 class Shape(NamedTuple):
@@ -30,6 +30,11 @@ class Shape(NamedTuple):
     def elements(self) -> Size:
         """The number of values."""
         return self.channels * self.positions
+
+    @property
+    def letters(self) -> tuple[str, ...]:
+        """What the sizes of the spatial axes are called in expressions: ``l``, or ``h`` and ``w``."""
+        return tuple(axis[0] for axis in self.axes)
 
     @property
     def axes(self) -> tuple[str, ...]:

@@ -38,6 +38,9 @@ def window_over(x: Shape, layer: Any, groups: Size = 1) -> Window:
     rank = len(x.spatial)
     if rank == 0:
         raise LayerError(f"needs a map or a sequence (got a vector of {x})")
+    if rank == 3 and x.channels == 1 and isinstance(layer.kernel, tuple) and len(layer.kernel) == 2:
+        hint = "the batch is kept apart: an image is `input: 3 x 224 x 224`"
+        raise LayerError(f"kernel has 2 sizes, and the input {x} 3 spatial axes", "kernel", hint=hint)
     kernel = per_axis(layer.kernel, rank, "kernel")
     stride = per_axis(layer.stride, rank, "stride")
     dilation = per_axis(getattr(layer, "dilation", 1), rank, "dilation")
@@ -47,10 +50,10 @@ def window_over(x: Shape, layer: Any, groups: Size = 1) -> Window:
         sides = tuple((d * (k - 1) // 2,) * 2 if k % 2 else (0, 0) for k, d in zip(kernel, dilation, strict=True))
     elif pad == "tf_same":
         sides = tuple(map(tf_same_sides, x.spatial, kernel, stride, dilation))
-    elif isinstance(pad, tuple) and len(pad) == 4:
-        if rank != 2:
-            raise LayerError("pad=(top,bottom,left,right) needs a map", "pad")
-        sides = (pad[:2], pad[2:])
+    elif isinstance(pad, tuple) and len(pad) == 2 * rank:
+        sides = tuple(pad[2 * axis : 2 * axis + 2] for axis in range(rank))
+    elif isinstance(pad, tuple) and len(pad) != rank:
+        raise LayerError(f"pad has {len(pad)} sizes; the input takes {rank} (by axis) or {2 * rank} (by side)", "pad")
     else:
         sides = tuple((side, side) for side in per_axis(pad, rank, "pad"))
     return Window(kernel, stride, sides, dilation, groups, getattr(layer, "ceil", False))

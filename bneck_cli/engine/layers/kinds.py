@@ -242,6 +242,9 @@ def show(value: Any) -> str:
     return getattr(value, "name", None) or str(value)
 
 
+MOST_AXES = 3
+"""Spatial axes that a window may have."""
+
 # Converters: an evaluated value to a field's, or a LayerError that completes "... must be"
 
 
@@ -271,8 +274,8 @@ def size(value: Any) -> Any:
 
 
 def extent(value: Any) -> Any:
-    """Take a size per axis: ``3`` for all of them, ``1x7``."""
-    if type(value) is tuple and 1 <= len(value) <= 2:
+    """Take a size per axis: ``3`` for all of them, ``1x7``, ``3x1x1``."""
+    if type(value) is tuple and 1 <= len(value) <= MOST_AXES:
         return tuple(positive(item) for item in value)
     if isinstance(value, (tuple, str)):
         raise LayerError(f"a size such as 3 or 3x3 (got {show(value)})")
@@ -281,16 +284,19 @@ def extent(value: Any) -> Any:
 
 def natural_extent(value: Any) -> Any:
     """Take a number from 0, or one per axis."""
-    if type(value) is tuple and 1 <= len(value) <= 2:
+    if type(value) is tuple and 1 <= len(value) <= MOST_AXES:
         return tuple(natural(item) for item in value)
     return natural(value)
 
 
 def padding(value: Any) -> Any:
-    """Take padding: a number, ``1x2`` per axis, ``(top,bottom,left,right)``, ``valid`` or ``tf_same``."""
+    """Take padding: a number, one per axis (``1x2``), one per side, ``valid`` or ``tf_same``.
+
+    By side they are before and after each axis: ``(left,right)``, ``(top,bottom,left,right)``.
+    """
     if value in ("valid", "tf_same"):
         return 0 if value == "valid" else value
-    if type(value) is tuple and len(value) in (2, 4):
+    if type(value) is tuple and len(value) in (2, 3, 4, 6):
         return tuple(natural(item) for item in value)
     if isinstance(value, (tuple, str)):
         hint = "a convolution keeps the map without `pad=`; TensorFlow's padding is tf_same" if value == "same" else ""
@@ -329,7 +335,8 @@ def per_axis(value: Any, rank: int, what: str) -> tuple[int, ...]:
     if not isinstance(value, tuple):
         return (value,) * rank
     if len(value) != rank:
-        raise LayerError(f"{what} has {len(value)} sizes, and the input {rank} spatial axes")
+        axes = f"{rank} spatial ax{'i' if rank == 1 else 'e'}s"
+        raise LayerError(f"{what} has {len(value)} sizes, and the input {axes}", what)
     return value
 
 

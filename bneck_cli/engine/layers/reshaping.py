@@ -85,6 +85,8 @@ class Upsample(Kind):
     def out_shape(self, x: Shape) -> Shape:
         """C×H×W to C×factor·H×factor·W."""
         factors = per_axis(self.factor, _map(x), "factor")
+        if self.mode == "bicubic" and len(x.spatial) != 2:
+            raise LayerError(f"mode=bicubic needs a map (got {x})", "mode")
         return Shape(x.channels, tuple(n * factor for n, factor in zip(x.spatial, factors, strict=True)))
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:

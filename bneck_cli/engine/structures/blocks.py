@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.engine.network import Run, Series
-from bneck_cli.engine.tensor import Flow, Frame, Result, Tap, enters, fingerprint, fresh, rebased, times
+from bneck_cli.engine.tensor import Flow, Frame, Names, Result, Tap, enters, fingerprint, fresh, rebased, times
 from bneck_cli.engine.wording import signature, spelled
 from bneck_cli.errors import BneckError, nearest
 from bneck_cli.language.expression import Name
@@ -67,7 +67,7 @@ def _fresh_block(walk: Walk, block: Definition, use: Use, flow: Flow) -> Result:
         raise use.place.error(f"blocks nest at most {MAX_CALLS} deep")
     inside = fresh(flow.shape)._replace(origin=flow.origin)
     taps = [value for value in use.values if isinstance(value, Tap)]
-    frame = Frame(block.name, {}, {tap.name: Flow(*tap[1:]) for tap in taps}, _given(walk, block, use))
+    frame = Frame(block.name, Names(), {tap.name: Flow(*tap[1:]) for tap in taps}, _given(walk, block, use))
     walk.calls.append(_identity(block))
     walk.frames.append(frame)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bneck_cli.budget import LARGEST_SIZE
 from bneck_cli.engine.layers import LAYERS, WORDS, LayerError, make
@@ -10,7 +10,7 @@ from bneck_cli.engine.layers.convolution import require_kernel_first
 from bneck_cli.engine.names import unknown_step
 from bneck_cli.engine.network import Cost, Layer
 from bneck_cli.engine.structures.blocks import Use, bind, use_block
-from bneck_cli.engine.tensor import Flow, Frame, Result, arrive, series, stride_after, too_small, too_small_for
+from bneck_cli.engine.tensor import Flow, Frame, Names, Result, arrive, series, stride_after, too_small, too_small_for
 from bneck_cli.engine.wording import field_at, usage
 from bneck_cli.errors import BneckError, nearest
 from bneck_cli.language.document import Place
@@ -88,6 +88,8 @@ def layer_error(
     place, hint = Place(step.place.node, step.place.offset, len(step.name)), usage
     culprit = error.culprit
     expression: Expression | None = None
+    if isinstance(culprit, str) and not any(option.name == culprit for option in options):
+        culprit = _position(name, culprit, step)
     if isinstance(culprit, int) and culprit < len(step.arguments):
         expression = step.arguments[culprit]
     for option in options:
@@ -119,10 +121,19 @@ def layer_error(
     return place.error(f"{name}: {error}", hint)
 
 
+def _position(name: str, field: str, step: Step) -> int | str:
+    """Return which argument of a step gives a field in its place; the field's name where none does."""
+    fields = LAYERS[name].fields
+    flags = {each.name for each in fields if each.is_flag}
+    places = [at for at, word in enumerate(step.arguments) if not isinstance(word, Name) or word.name not in flags]
+    ordered = [each.name for each in fields if each.positional]
+    return dict(zip(ordered, places, strict=False)).get(field, field)
+
+
 def apply_formula(walk: Walk, formula: Formula, use: Use, flow: Flow) -> Result:
     """Apply an op that the file defines by its formulas."""
     walk.meter.layer(use.place)
-    frame = Frame(formula.name, {}, {})
+    frame = Frame(formula.name, Names(), {})
     bind(walk, formula, use, flow, frame)
     shape, scope = flow.shape, frame.scope
     arrive(scope, shape)
@@ -136,7 +147,7 @@ def apply_formula(walk: Walk, formula: Formula, use: Use, flow: Flow) -> Result:
     return Result(node, Flow(out, flow.stride if same else None, use.place))
 
 
-def _whole(expression: Expression, scope: dict[str, Any], least: int, what: str) -> Size:
+def _whole(expression: Expression, scope: Names, least: int, what: str) -> Size:
     """Evaluate what must be a whole number, or a symbolic size."""
     value = expression.evaluate(scope)
     if isinstance(value, (str, tuple, bool)) or type(value).__name__ == "Fraction":

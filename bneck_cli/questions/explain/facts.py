@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from bneck_cli.engine.network import Entry, Node, Size
     from bneck_cli.sizes.shape import Shape
 
-AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 NORMS = {
     "bn": "batch norm",
     "ln": "layer norm",

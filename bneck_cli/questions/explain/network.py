@@ -108,8 +108,8 @@ def design(analysis: Analysis) -> Iterator[str]:
     )
     costs = {stage.again.cost.macs for stage in found if stage.again is not None}
     rank = len(found[0].out.spatial)
-    if halved and rank in (1, 2):
-        part = {1: "half", 2: "a quarter of"}[rank]
+    if halved and rank in (1, 2, 3):
+        part = {1: "half", 2: "a quarter of", 3: "an eighth of"}[rank]
         names = f"From {found[0].label} to {found[-1].label} each stage has {part} the positions of the one before, and"
         if len(costs) == 1 and all(stage.again is not None for stage in found):
             yield (

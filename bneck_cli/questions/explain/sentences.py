@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bneck_cli.questions.explain.facts import AXES, whole
+from bneck_cli.questions.explain.facts import whole
+from bneck_cli.sizes.shape import AXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
