@@ -86,6 +86,15 @@ CountOption = Annotated[
         autocompletion=completion.COUNTING_RULES,
     ),
 ]
+UnitOption = Annotated[
+    str | None,
+    typer.Option(
+        "--unit",
+        metavar="UNIT",
+        help="Count in macs (the default) or flops: 2 for each multiply-add.",
+        autocompletion=completion.UNITS,
+    ),
+]
 OutputOption = Annotated[
     str | None, typer.Option("--output", "-o", metavar="FILE", help="Write here, whole or not at all.")
 ]
@@ -134,6 +143,7 @@ def analyze(
         ),
     ] = None,
     count_like: CountOption = None,
+    unit: UnitOption = None,
     format: FormatOption = None,
     output: OutputOption = None,
 ) -> None:
@@ -151,6 +161,12 @@ def analyze(
         from bneck_cli.flow.counting import recount
 
         analysis = recount(analysis, load_rule(count_like))
+        if unit:
+            raise typer.BadParameter("a counting rule has a unit of its own", param_hint="--unit")
+    elif flops(unit):
+        from bneck_cli.flow.counting import in_flops
+
+        analysis = in_flops(analysis)
     put(report(analysis, View(depth, expand, words(only), sort, top, words(columns), fold)), chosen, output)
 
 
@@ -184,12 +200,13 @@ def compare(
     multiple_of: Annotated[int | None, typer.Option(min=1, help="With --match: widths in steps of this (8).")] = None,
     assume: AssumeOption = None,
     batch: BatchOption = 1,
+    unit: UnitOption = None,
     format: FormatOption = None,
     output: OutputOption = None,
 ) -> None:
     """Set blocks or networks side by side, and say what the difference is."""
     from bneck_cli.language.library import load
-    from bneck_cli.questions.compare import compare_programs, report
+    from bneck_cli.questions.compare import compare_programs, in_flops, report
 
     if len(specs) < 2:
         raise typer.BadParameter("name two blocks or networks, or more")
@@ -205,6 +222,8 @@ def compare(
         comparison, _ = compare_matched(programs, asked, match, multiple_of or 8)
     else:
         comparison = compare_programs(programs, asked)
+    if flops(unit):
+        comparison = in_flops(comparison)
     put(report(comparison), chosen, output)
 
 
@@ -554,6 +573,15 @@ def settings(
             raise typer.BadParameter(f"--set reads NAME=VALUE (got '{_quoted(text)}')")
         pairs.append((name.strip(), value.strip()))
     return read_settings(input, channels, in_channels, pairs, assume, batch)
+
+
+def flops(unit: str | None) -> bool:
+    """Tell whether figures are asked for in FLOPs."""
+    from bneck_cli.questions.analyze import UNITS
+
+    if unit is not None and unit.lower() not in UNITS:
+        raise typer.BadParameter(f"'{_quoted(unit)}' is no unit: macs, or flops", param_hint="--unit")
+    return unit is not None and unit.lower() == "flops"
 
 
 def words(text: str | None) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from bneck_cli.formats import Style, as_text
 from bneck_cli.language.document import Source
 from bneck_cli.language.library import block_files, load, network_names, resolve
 from bneck_cli.questions.explain import Explanation, explain, report
+from bneck_cli.sizes.amounts import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -321,7 +322,9 @@ def test_every_network_is_explained(name: str) -> None:
     """Each bundled network has its totals in a sentence, and its stages' shares are those of the analysis."""
     found = explain(load(name))
     analysis = bneck_cli.analyze(name)
-    assert f"{analysis.cost.params:,} parameters, {analysis.cost.macs:,} multiply-adds" in text_of(found)
+    params, macs = analysis.cost.params, analysis.cost.macs
+    told = f"{params:,} parameters ({rounded(params)}), {macs:,} multiply-adds ({rounded(macs)})"
+    assert told in text_of(found)
     check_equations(found)
     check_most(found, analysis)
     for share in re.findall(r"([\d.]+)% of the", text_of(found)):

@@ -83,6 +83,8 @@ GENERAL = {
 PARAMETERS = {"params": "parameter", "running_statistics": "running mean or variance"}
 PRODUCTS = ("conv", "transposed_conv", "linear", "attention")
 UNITS = {"multiply-adds": "MACs", "operations": "operations"}
+KEYED = {"multiply-adds": "macs", "operations": "operations", "FLOPs": "flops"}
+"""The name in data of figures in a unit."""
 FORMS = {
     "function": "called as a function",
     "subclass": "in a class of the network's own",
@@ -148,12 +150,12 @@ class CountingRule(NamedTuple):
     @property
     def title(self) -> str:
         """The heading of a column of figures under this rule."""
-        return UNITS[self.unit]
+        return UNITS.get(self.unit, self.unit)
 
     @property
     def key(self) -> str:
         """The name of such a column in data."""
-        return "macs" if self.unit == "multiply-adds" else "operations"
+        return KEYED[self.unit]
 
     def words(self, present: Iterable[tuple[str, str]] | None = None) -> str:
         """State the rule, or what it counts of the quantities that a network has."""
@@ -177,6 +179,10 @@ class CountingRule(NamedTuple):
             if key != "params":
                 text += f"; {weight} per {PARAMETERS[key]}"
         return f"as {self.name} counts {self.unit}: {text}"
+
+
+FLOPS = CountingRule("bneck", "FLOPs", "", "", dict.fromkeys(PRODUCTS, 2), {"params": 1}, {}, {}, {})
+"""The plain count in the other unit: every multiply-add is two operations of floating-point numbers."""
 
 
 def _weights_in_words(weights: dict[str, int], even: bool = False) -> str:

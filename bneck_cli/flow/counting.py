@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bneck_cli.data.rules import LABELS
+from bneck_cli.data.rules import FLOPS, LABELS
 from bneck_cli.engine.network import Cost, Fork, Layer, Node, Run, Series, Wire, entries
 from bneck_cli.errors import BneckError, listed
 
@@ -124,6 +124,28 @@ def recount(analysis: Analysis, rule: CountingRule) -> Analysis:
 
     written = as_written(analysis)
     return written._replace(root=counted(written.root), rule=rule)
+
+
+def in_flops(analysis: Analysis) -> Analysis:
+    """Count in FLOPs, two for each multiply-add of the plain count; nothing else changes."""
+    known: dict[int, Any] = {}
+
+    def doubled(node: Any) -> Any:
+        if id(node) not in known:
+            held: dict[str, Any] = {}
+            if isinstance(node, Series):
+                held["runs"] = tuple(Run(doubled(run.node), run.copies) for run in node.runs)
+            elif isinstance(node, Fork):
+                held["branches"] = tuple(map(doubled, node.branches))
+                held["join"] = doubled(node.join) if node.join else None
+            if not isinstance(node, Wire):
+                cost = node.cost
+                parts = {name: getattr(cost, name) * 2 for name in ("conv_macs", "linear_macs", "attention_macs")}
+                held["cost"] = cost._replace(**parts)
+            known[id(node)] = node._replace(**held) if held else node
+        return known[id(node)]
+
+    return analysis._replace(root=doubled(analysis.root), rule=FLOPS)
 
 
 def weighed(amounts: Amounts, rule: CountingRule) -> dict[str, Size]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from bneck_cli.engine.network import Cost, Layer, Node, Series, bounded, children, entries, inner
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.report import Facts, Report, Row, Table, telling
-from bneck_cli.words.values import people
+from bneck_cli.sizes.amounts import rounded
+from bneck_cli.words.values import Bytes, people
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,6 +26,8 @@ RULE = (
     "one multiply-add of a convolution, a linear layer or a product of attention is 1 MAC; "
     "nothing else is counted (torchvision's rule)"
 )
+MACS = "1 MAC = 1 multiply-add = 2 FLOPs; papers often write FLOPs for MACs"
+UNITS = ("macs", "flops")
 ACTIVATIONS = "activations are the elements that convolutions, linear layers and attention give (pycls's measure)"
 SORTS = ("params", "macs", "activations")
 
@@ -93,7 +96,10 @@ def report(analysis: Analysis, view: View = View()) -> Report:
 def _parts(analysis: Analysis, view: View) -> Iterator[Part]:
     rows, notes = shown_rows(analysis, view)
     found = table(analysis, view, rows)
-    if any(column.key == "repeat" for column in found.columns):
+    shown = {column.key for column in found.columns}
+    if "activations" in shown:
+        notes = [*notes, ACTIVATIONS]
+    if "repeat" in shown:
         notes = [*notes, "a row with × stands for so many copies, and its figures are those of all of them together"]
     yield found
     yield Facts((*_footer(analysis), *(("note", note) for note in (*notes, *_holds(analysis)))))
@@ -128,7 +134,7 @@ def table(analysis: Analysis, view: View, rows: list[LayerRow]) -> Table:
     values = [COLUMNS[name].value for name in names]
     if analysis.rule is not None:
         title = analysis.rule.title
-        columns = [column._replace(title=title) if column.key == "macs" else column for column in columns]
+        columns = [column._replace(title=column.title.replace("MACs", title)) for column in columns]
     flat = is_flat(view)
     lines = [
         Row(
@@ -156,14 +162,45 @@ def table(analysis: Analysis, view: View, rows: list[LayerRow]) -> Table:
 def _footer(analysis: Analysis) -> Iterator[tuple[str, str]]:
     """State the totals, the counting rule, and what it leaves out."""
     cost, rule = analysis.cost, analysis.rule
-    said = f"{people(cost.params)} params, {people(cost.macs * analysis.batch)} {rule.title if rule else 'MACs'}"
+    macs = cost.macs * analysis.batch
+    said = f"{people(cost.params)} params, {people(macs)} {rule.title if rule else 'MACs'}"
+    if isinstance(cost.params, int) and isinstance(macs, int) and max(cost.params, macs) >= MILLION:
+        said += f" ({rounded(cost.params)}, {rounded(macs)})"
     if cost.idle_params != 0:
         said += f" ({people(cost.inference_params)} params run at inference)"
     yield "total", said
+    yield from units_of(analysis)
+    yield from _size(analysis)
     yield "rule", rule_of(analysis)
     left = ", ".join(f"{label} {people(size)}" for label, size in uncounted(analysis).items() if size != 0)
     if left:
         yield "not counted, in elements", left
+
+
+def units_of(analysis: Analysis) -> tuple[tuple[str, str], ...]:
+    """Say what the unit is, where figures are in multiply-adds or in twice as many FLOPs."""
+    rule = analysis.rule
+    return (("units", MACS),) if rule is None or rule.unit == "FLOPs" else ()
+
+
+def _size(analysis: Analysis) -> Iterator[tuple[str, str]]:
+    """Say how large the weights are, and what of them training changes."""
+    params, stored = analysis.cost.params, buffers(analysis)
+    if analysis.rule is not None and analysis.rule.unit != "FLOPs":
+        return
+    if isinstance(params, int) and isinstance(stored, int) and params:
+        size = (params + stored) * FP32
+        kept = f", and {people(stored)} buffers, kept and not trained" if stored else ""
+        yield "size", f"{size / 10**6:,.1f} MB in fp32 ({Bytes(size)}): {people(params)} params, all trainable{kept}"
+
+
+def buffers(analysis: Analysis) -> Size:
+    """Count the values that are kept beside parameters and not learned: running statistics."""
+    total: Size = 0
+    for entry in entries(analysis.root):
+        if entry.layer.rule is not None:
+            total = total + entry.layer.rule.buffers(entry.layer.shape) * entry.copies
+    return total
 
 
 def _holds(analysis: Analysis) -> tuple[str, ...]:
@@ -171,6 +208,9 @@ def _holds(analysis: Analysis) -> tuple[str, ...]:
     return (*unread_results(analysis), *requirements(analysis), *least_input(analysis), *counting_notes(analysis))
 
 
+FP32 = 4
+"""Bytes of a value."""
+MILLION = 10**6
 MOST_NAMED = 3
 """How many layers a note names."""
 REACH = frozenset({"receptive_field", "jump", "start"})

@@ -260,8 +260,8 @@ def records(analysis: Analysis, view: View) -> Records:
     if SEEN.intersection(names):
         rows = with_reaches(rows, analysis, folded=view.fold)
     cells = [_times(CELLS[name], analysis.batch) if name in PER_INPUT else CELLS[name] for name in names]
-    titles = {"macs": analysis.rule.key} if analysis.rule else {}
-    return Records([titles.get(name, name) for name in names], ([cell(row) for cell in cells] for row in rows))
+    key = analysis.rule.key if analysis.rule else "macs"
+    return Records([name.replace("macs", key) for name in names], ([cell(row) for cell in cells] for row in rows))
 
 
 def has_time(layers: Iterable[Layer]) -> bool:

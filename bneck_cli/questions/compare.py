@@ -8,7 +8,16 @@ from bneck_cli.engine.analysis import Analysis, analyze_program
 from bneck_cli.engine.network import entries
 from bneck_cli.errors import BneckError, listed
 from bneck_cli.flow.follow import depth
-from bneck_cli.questions.analyze import ACTIVATIONS, RULE, View, describe_input, requirements, shown_rows, table
+from bneck_cli.questions.analyze import (
+    ACTIVATIONS,
+    View,
+    describe_input,
+    requirements,
+    rule_of,
+    shown_rows,
+    table,
+    units_of,
+)
 from bneck_cli.report import Beside, Column, Facts, Prose, Records, Report, Row, Table, telling
 from bneck_cli.words.comparing import against, quotient
 from bneck_cli.words.values import Ratio
@@ -94,6 +103,15 @@ def compare_programs(programs: list[tuple[str, Program]], settings: Settings) ->
     return compared([analyzed(name, program, settings) for name, program in programs])
 
 
+def in_flops(found: Comparison) -> Comparison:
+    """Return the comparison in FLOPs, two for each multiply-add."""
+    from bneck_cli.flow.counting import in_flops as doubled
+
+    anew = compared([one._replace(analysis=doubled(one.analysis)) for one in found.candidates])
+    matched = found.conclusion[len(anew.conclusion) :]
+    return anew._replace(conclusion=(*anew.conclusion, *matched), matches=found.matches)
+
+
 def analyzed(name: str, program: Program, settings: Settings) -> Candidate:
     """Analyse one of those compared, by the name that it was asked for; an error says which."""
     try:
@@ -132,7 +150,7 @@ def _metrics(candidates: list[Candidate]) -> list[Metric]:
         ("attention_params", "params in attention", [part_params(c.analysis, "attention") for c in candidates]),
         ("norm_params", "params in normalisation", [part_params(c.analysis, "norm") for c in candidates]),
         ("params", "params", [c.analysis.cost.params for c in candidates]),
-        ("macs", "MACs", [c.analysis.cost.macs * c.analysis.batch for c in candidates]),
+        ("macs", _title(candidates), [c.analysis.cost.macs * c.analysis.batch for c in candidates]),
         ("activations", "activations", [c.analysis.cost.activations * c.analysis.batch for c in candidates]),
         ("depth", "depth", [depth(c.analysis) for c in candidates]),
     ]
@@ -142,6 +160,11 @@ def _metrics(candidates: list[Candidate]) -> list[Metric]:
 def weights(analysis: Analysis) -> Size:
     """Count the parameters without those of normalisation."""
     return analysis.cost.params - part_params(analysis, "norm")
+
+
+def _title(candidates: list[Candidate]) -> str:
+    rule = candidates[0].analysis.rule
+    return "MACs" if rule is None else rule.title
 
 
 def part_params(analysis: Analysis, part: str) -> Size:
@@ -168,7 +191,8 @@ def _conclusion(candidates: list[Candidate], metrics: tuple[Metric, ...]) -> lis
     """Say, for each candidate after the first, how its weights, multiply-adds and activations compare."""
     by_key = {metric.key: metric for metric in metrics}
     weights = "conv_params" if "conv_params" in by_key and "linear_params" not in by_key else "params"
-    nouns = {weights: NOUNS[weights], "macs": NOUNS["macs"], "activations": NOUNS["activations"]}
+    macs = NOUNS["macs"] if candidates[0].analysis.rule is None else _title(candidates)
+    nouns = {weights: NOUNS[weights], "macs": macs, "activations": NOUNS["activations"]}
     sentences = []
     for index in range(1, len(candidates)):
         parts = [_said(by_key[key], index, noun) for key, noun in nouns.items() if key in by_key]
@@ -205,7 +229,10 @@ def _parts(comparison: Comparison) -> Iterator[Part]:
     yield _totals(comparison)
     if comparison.conclusion:
         yield Prose(comparison.conclusion)
-    yield Facts((*(("note", note) for note in comparison.notes), ("rule", f"{RULE}; {ACTIVATIONS}")))
+    first = comparison.candidates[0].analysis
+    yield Facts(
+        (*(("note", note) for note in comparison.notes), *units_of(first), ("rule", f"{rule_of(first)}; {ACTIVATIONS}"))
+    )
 
 
 def _layers(candidate: Candidate, blocks: bool) -> Table:
@@ -265,7 +292,7 @@ def _data(comparison: Comparison) -> dict[str, Any]:
 
     return {
         "title": comparison.title,
-        "rule": RULE,
+        "rule": rule_of(comparison.candidates[0].analysis),
         "requires": comparison.notes,
         "candidates": [
             {

@@ -14,7 +14,7 @@ from bneck_cli.errors import BneckError, listed
 from bneck_cli.flow.follow import depth
 from bneck_cli.flow.receptive import receptive_field
 from bneck_cli.questions.alignment import Alignment, Change, Pair, Part, settings_of, written
-from bneck_cli.questions.analyze import describe_input, requirements, rule_of
+from bneck_cli.questions.analyze import describe_input, requirements, rule_of, units_of
 from bneck_cli.words.comparing import against, quotient
 from bneck_cli.words.values import people as grouped
 
@@ -82,6 +82,7 @@ class Diff(NamedTuple):
     conclusion: tuple[str, ...]
     rule: str
     notes: tuple[str, ...]
+    units: tuple[tuple[str, str], ...] = ()
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
@@ -132,7 +133,7 @@ def diff(one: Analysis, other: Analysis, names: tuple[str, str] | None = None) -
     title = f"{first} -> {second} · {inputs[0] if inputs[0] == inputs[1] else ' -> '.join(inputs)}"
     found = Diff((first, second), title, steps, moves, tuple(_lines(steps, moves)), totals, (), rule_of(one), ())
     notes = tuple(dict.fromkeys((*requirements(one), *requirements(other))))
-    return found._replace(conclusion=tuple(_conclusion(found, one, other)), notes=notes)
+    return found._replace(conclusion=tuple(_conclusion(found, one, other)), notes=notes, units=units_of(one))
 
 
 # What belongs together

@@ -40,7 +40,7 @@ def _parts(found: Diff) -> Iterator[Part]:
         yield _changes(found)
     yield _totals(found)
     yield Prose(found.conclusion)
-    yield Facts((*(("note", note) for note in found.notes), ("rule", f"{found.rule}; {ACTIVATIONS}")))
+    yield Facts((*(("note", note) for note in found.notes), *found.units, ("rule", f"{found.rule}; {ACTIVATIONS}")))
 
 
 def _changes(found: Diff) -> Table:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.network import Layer, Series, children, inner
-from bneck_cli.questions.analyze import counting_notes, flat_rows, is_flat, left_out, requirements, rule_of, uncounted
+from bneck_cli.questions.analyze import (
+    buffers,
+    counting_notes,
+    flat_rows,
+    is_flat,
+    left_out,
+    requirements,
+    rule_of,
+    uncounted,
+)
 
 if TYPE_CHECKING:
     from bneck_cli.engine.analysis import Analysis
@@ -25,6 +34,7 @@ def document(analysis: Analysis, view: View) -> dict[str, Any]:
         "requires": requirements(analysis),
         **({"notes": counting_notes(analysis)} if analysis.rule is not None else {}),
         "totals": cost_fields(analysis.cost, analysis),
+        "buffers": buffers(analysis),
         "uncounted": uncounted(analysis),
         **({} if is_flat(view) else {"tree": tree(analysis, view.depth)}),
         "layers": [

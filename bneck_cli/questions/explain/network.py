@@ -16,6 +16,7 @@ from bneck_cli.questions.explain.block import changed
 from bneck_cli.questions.explain.facts import arriving, whole
 from bneck_cli.questions.explain.place import way_through
 from bneck_cli.questions.explain.sentences import counted, side
+from bneck_cli.sizes.amounts import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,7 +46,8 @@ def summary(analysis: Analysis) -> Iterator[str]:
     said = f", through {deep:,} layer{'s' * (deep != 1)} with weights on its longest path: " if deep else ": "
     yield (
         f"{analysis.name} takes {describe_input(analysis)} to {analysis.root.out}{said}"
-        f"{counted(whole(cost.params), 'parameter')}, {counted(whole(cost.macs), 'multiply-add')}."
+        f"{counted(whole(cost.params), 'parameter')} ({rounded(whole(cost.params))}), "
+        f"{counted(whole(cost.macs), 'multiply-add')} ({rounded(whole(cost.macs))})."
     )
 
 
