@@ -50,7 +50,10 @@ def bundled() -> tuple[str, ...]:
 @cache
 def vocabulary() -> tuple[str, ...]:
     """Collect the words of the bundled specs and of the language."""
-    keys = "input net blocks outputs ops written include extends set expect residual shortcut add concat split scale"
+    keys = (
+        "input net blocks outputs ops written include extends set expect residual shortcut add mul concat split scale"
+    )
+    keys += " matmul along positions sizes rest join nothing end"
     more = "aside if then else repeat body as from identity auto if_same cin c h w true false first(stride=2) -> 3x"
     words = {word for text in bundled() for word in text.split()}
     return tuple(sorted({*words, *keys.split(), *more.split(), *LAYERS}))
@@ -216,7 +219,7 @@ class Grammar:
             words = [self.word() for _ in range(random.choice([1, 1, 2, 3]))]
             return [f"{indent}- {' -> '.join(words)}"]
         inner = indent + "    "
-        kind = random.choice(["residual", "scale", "aside", "repeat", "add", "concat", "split", "if"])
+        kind = random.choice(["residual", "scale", "aside", "repeat", "add", "mul", "concat", "split", "matmul", "if"])
         match kind:
             case "residual":
                 shortcut = random.choice(["auto", "if_same", "identity", self.word()])
@@ -227,11 +230,24 @@ class Grammar:
             case "if":
                 test = random.choice(["c > 8", "h == w", "true", "c % 2 == 0", "1"])
                 return [f"{indent}- if: {test}", f"{indent}  then:", *self.chain(depth - 1, inner)]
-            case "add" | "concat" | "split":
-                count = 2 if kind == "split" else random.choice([2] * 20 + [3] * 6 + [1])
-                branches = [f"{inner}- {self.word()}" for _ in range(count)]
-                return [f"{indent}- {kind}:", *branches]
+            case "add" | "mul" | "concat" | "split" | "matmul":
+                count = 2 if kind in ("split", "matmul") else random.choice([2] * 20 + [3] * 6 + [1])
+                branches = [f"{inner}- {'nothing' if random.random() < 0.05 else self.word()}" for _ in range(count)]
+                return [f"{indent}- {kind}:", *branches, *self.beside(kind, indent)]
         return [f"{indent}- {kind}:", *self.chain(depth - 1, inner)]
+
+    def beside(self, kind: str, indent: str) -> list[str]:
+        """Write what may stand beside a join."""
+        random = self.random
+        lines = []
+        if kind == "split" and random.random() < 0.5:
+            sizes = random.choice(["[8, rest]", "[c//2, c//2]", "[rest, 4]", "[c/4, rest]", "[1, 1]", "[rest, rest]"])
+            lines.append(f"{indent}  sizes: {sizes}")
+        if kind == "split" and random.random() < 0.5:
+            lines.append(f"{indent}  join: {random.choice(['add', 'mul', 'concat', 'sub'])}")
+        if kind == "concat" and random.random() < 0.2:
+            lines.append(f"{indent}  along: {random.choice(['positions', 'channels', 'x'])}")
+        return lines
 
     def word(self) -> str:
         """Write a step of a pipeline: a layer, a block, a name given or taken."""

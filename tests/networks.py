@@ -137,12 +137,22 @@ class Writer:
         """Write a layer or a structure."""
         random = self.random
         match random.choice(
-            ["layer", *["layer", "residual", "add", "scale", "repeat", "block", "aside"] * (depth > 0)]
+            ["layer", *["layer", "residual", "add", "mul", "split", "scale", "repeat", "block", "aside"] * (depth > 0)]
         ):
             case "residual":
                 return {"residual": self.body(depth - 1, names), "shortcut": self.branch(depth, names)}
-            case "add":
-                return {"add": [self.branch(depth, names) for _ in range(random.randint(2, 3))]}
+            case "add" | "mul" as kind:
+                left_out = ["nothing"] * (random.random() < 0.2)
+                return {kind: [*[self.branch(depth, names) for _ in range(random.randint(2, 3))], *left_out]}
+            case "split":
+                sizes = {"sizes": random.choice([[1, 3], ["rest", 1], [2, "rest"]])} if random.random() < 0.5 else {}
+                how = {} if sizes else {"join": random.choice(["add", "mul", "concat"])}
+                back = [] if how.get("join", "concat") == "concat" else ["conv 1x1 4"]
+                return (
+                    {"repeat": 1, "body": [{"split": ["relu", "identity"], **sizes, **how}, *back]}
+                    if back
+                    else {"split": ["relu", "identity"], **sizes, **how}
+                )
             case "scale":
                 return {"scale": [*self.body(depth - 1, names)]}
             case "repeat":

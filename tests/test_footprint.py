@@ -66,7 +66,7 @@ class Expansion:
     def run(self, layer: Layer, reads: list[int], running: bool) -> int:
         """Add a layer, unless it only looks at its input or does not run."""
         place, self.layer = self.layer, self.layer + 1
-        if layer.op in ("flatten", "dropout", "droppath", "take") and layer.rule is not None:
+        if layer.op in ("flatten", "dropout", "droppath", "take", "slice") and layer.rule is not None:
             return reads[0]
         if not running:
             return -1

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bneck_cli
-from bneck_cli.engine import walk as propagate
 from bneck_cli.engine.layers import make
 from bneck_cli.engine.network import Fork, Layer, Node, Series
+from bneck_cli.engine.structures import steps
 from bneck_cli.errors import BneckError
 from bneck_cli.language.document import Scalar, Source
 from bneck_cli.language.expression import parse_expression
@@ -291,7 +291,7 @@ def test_a_million_copies_cost_what_two_cost(monkeypatch: pytest.MonkeyPatch) ->
     assert many.cost.params == 1152 + 128 + 64 + 999_999 * (2304 + 32)
     assert many.cost.macs == (1280 + 999_999 * 2304) * 64
     made: list[str] = []
-    monkeypatch.setattr(propagate, "make", lambda name, *rest: (made.append(name), make(name, *rest))[1])
+    monkeypatch.setattr(steps, "make", lambda name, *rest: (made.append(name), make(name, *rest))[1])
     assert totals(spec("- 1000000x conv 3x3 8")) == (576_000_000, 576_000_000 * 256, "8×16×16")
     assert made == ["conv"]
 

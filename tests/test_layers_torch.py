@@ -299,6 +299,17 @@ def take(draw: st.DrawFn) -> Pair:
     return Pair(x, lambda: Composed(lambda t: t.select(2, index)), (index,))
 
 
+def cut(draw: st.DrawFn) -> Pair:
+    """Draw a range of channels, or of a sequence's positions."""
+    along = draw(st.sampled_from(["channels", "positions"]))
+    x = shapes(draw, (1,) if along == "positions" else (0, 1, 2))
+    axis = 1 + (along == "positions")
+    start = draw(st.integers(0, x[axis - 1] - 1))
+    stop = draw(st.integers(start + 1, x[axis - 1]))
+    build = lambda: Composed(lambda t: t.narrow(axis, start, stop - start))  # noqa: E731
+    return Pair(x, build, (start, "end" if stop == x[axis - 1] else stop), {"along": along})
+
+
 class Attention(nn.Module):
     """Multi-head self-attention (arXiv 1706.03762) over a sequence or a map, channels first.
 
@@ -425,6 +436,7 @@ ORACLES: dict[str, Callable[[st.DrawFn], Pair]] = {
     "adaptive_maxpool": lambda draw: adaptive_pooling(draw, "AdaptiveMaxPool"),
     "tokens": tokens,
     "take": take,
+    "slice": cut,
     "attention": attention,
 }
 

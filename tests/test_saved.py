@@ -51,6 +51,7 @@ LAYER_CASES = [
     ("softmax", "Softmax(1)"),
     ("maxpool 2x2 stride=2", "MaxPool2d(2)"),
     ("avgpool 2x2 stride=2", "AvgPool2d(2)"),
+    ("slice 0 3 -> conv 1x1 4", "Sequential(Cut(), Conv2d(3, 4, 1, bias=False))"),
     ("global_avgpool", "AdaptiveAvgPool2d(1)"),
     ("global_maxpool", "AdaptiveMaxPool2d(1)"),
     ("adaptive_avgpool 3x3", "AdaptiveAvgPool2d(3)"),
@@ -97,7 +98,14 @@ def kept_by(text: str, module: str, sequence: bool) -> tuple[int, Any]:
             """Return a view."""
             return x[:, 0]
 
-    layer = eval(module, vars(torch.nn) | {"First": First})
+    class Cut(torch.nn.Module):  # type: ignore[misc, name-defined]
+        """The first three channels of a map."""
+
+        def forward(self, x: Any) -> Any:
+            """Return a view."""
+            return x[:, :3]
+
+    layer = eval(module, vars(torch.nn) | {"First": First, "Cut": Cut})
     first = torch.nn.Linear(3, 8) if sequence else torch.nn.Conv2d(3, 8, 1)
     x = torch.randn(2, 6, 3) if sequence else torch.randn(2, 3, 6, 6)
     start = "3 x 6\nnet:\n  - linear 8" if sequence else "3 x 6 x 6\nnet:\n  - conv 1x1 8"
@@ -172,7 +180,7 @@ def expanded(analysis: Analysis) -> tuple[int, int]:
     statistics: Any = 0
     for layer, reads, writes, _ in flat.steps:
         flows = any(learned[storage[one]] for one in reads) or layer.cost.params != 0
-        if layer.op == "scale":
+        if layer.op in ("scale", "mul"):
             for index, one in enumerate(reads):
                 if any(learned[storage[other]] for other in reads[:index] + reads[index + 1 :]):
                     kept.add(storage[one])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bneck_cli.engine.network import PRODUCTS
 from bneck_cli.engine.tensor import Flow, came_from, rank_words
 from bneck_cli.errors import BneckError, listed
 
 if TYPE_CHECKING:
     from bneck_cli.language.document import Place
     from bneck_cli.sizes.dim import Agreement
+    from bneck_cli.sizes.shape import Shape, Size
 
 
 class Joins:
@@ -19,20 +21,53 @@ class Joins:
         self.conditions: dict[str, Agreement] = {}
         self.conflict: BneckError | None = None
 
-    def require(self, op: str, one: Flow, other: Flow, place: Place, way_out: str = "") -> None:
-        """Require equal shapes to add, equal maps to concatenate; ``way_out`` is a hint added to what differs.
+    def together(self, op: str, flows: tuple[Flow, ...], place: Place) -> Flow:
+        """Require that tensors can be added or multiplied position by position; return the one whose shape leaves.
+
+        A vector, or a map of one position, is the same at every position. A factor may also have one channel, or one
+        position along an axis, as gates do.
+        """
+        whole = _whole(op, flows)
+        for other in flows:
+            if other is whole or (op in PRODUCTS and is_gate(other.shape, whole.shape)):
+                continue
+            one, two = (whole, other) if flows.index(whole) < flows.index(other) else (other, whole)
+            self.require(
+                op,
+                one,
+                two,
+                place,
+                axes=not (is_everywhere(other.shape) and len(other.shape.spatial) in (0, len(whole.shape.spatial))),
+            )
+        return whole
+
+    def require(
+        self,
+        op: str,
+        one: Flow,
+        other: Flow,
+        place: Place,
+        way_out: str = "",
+        channels: bool = True,
+        axes: bool = True,
+    ) -> None:
+        """Require that two tensors agree, in ``channels``, in ``axes``; ``way_out`` is a hint added to what differs.
 
         Symbolic sizes that agree for some values of a symbol are taken to agree; the condition is told at the end,
         together with those of all other joins.
         """
-        sides = list(zip(one.shape.spatial, other.shape.spatial, strict=False))
-        names = list(one.shape.axes[: len(sides)])
-        if op == "add":
-            sides.insert(0, (one.shape.channels, other.shape.channels))
-            names.insert(0, "channels")
-        if len(one.shape.spatial) == len(other.shape.spatial) and all(left == right for left, right in sides):
+        sides: list[tuple[Size, Size]] = []
+        names: list[str] = []
+        if channels:
+            sides.append((one.shape.channels, other.shape.channels))
+            names.append("channels")
+        if axes:
+            sides += zip(one.shape.spatial, other.shape.spatial, strict=False)
+            names += one.shape.axes[: len(sides) - len(names)]
+        ranks = not axes or len(one.shape.spatial) == len(other.shape.spatial)
+        if ranks and all(left == right for left, right in sides):
             return
-        if len(one.shape.spatial) != len(other.shape.spatial):
+        if not ranks:
             raise _apart(op, one, other, place, f"one has {rank_words(one.shape)}, the other {rank_words(other.shape)}")
         found: list[Agreement] = []
         for name, (left, right) in zip(names, sides, strict=True):
@@ -68,7 +103,31 @@ class Joins:
         raise self.conflict
 
 
+def is_everywhere(shape: Shape) -> bool:
+    """Whether a tensor is a vector or a map of one position, which is the same at every position of another."""
+    return all(size == 1 for size in shape.spatial)
+
+
+def is_gate(part: Shape, whole: Shape) -> bool:
+    """Whether a tensor can be a factor of another: each of its sizes is the other's, or 1."""
+    if part.channels not in (1, whole.channels):
+        return False
+    ranks = len(part.spatial) in (0, len(whole.spatial))
+    return ranks and all(mine in (1, theirs) for mine, theirs in zip(part.spatial, whole.spatial, strict=False))
+
+
+def _whole(op: str, flows: tuple[Flow, ...]) -> Flow:
+    """Return the tensor that others are the same everywhere beside; of several, the first."""
+    most = max(len(flow.shape.spatial) for flow in flows)
+    full = [flow for flow in flows if not is_everywhere(flow.shape)]
+    full = full or [flow for flow in flows if len(flow.shape.spatial) == most]
+    if op in PRODUCTS:
+        fits = [flow for flow in full if all(is_gate(other.shape, flow.shape) for other in flows)]
+        full = fits or full
+    return full[0]
+
+
 def _apart(op: str, one: Flow, other: Flow, place: Place, hint: str = "") -> BneckError:
     """Make the error for two tensors that do not join; where they come from is looked up only for it."""
-    verb = {"add": "add", "concat": "concatenate"}[op]
+    verb = {"add": "add", "concat": "concatenate"}.get(op, "multiply")
     return place.error(f"cannot {verb} {one.shape}{came_from(one)} and {other.shape}{came_from(other)}", hint)

@@ -63,7 +63,7 @@ class Cost(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """One executed operation. ``rule`` is the layer kind's object, None for a join (``add``, ``concat``, ``scale``)."""
+    """One executed operation. ``rule`` is the kind's object, None for one of ``JOINS`` or an op of a file's own."""
 
     op: str
     text: str
@@ -108,8 +108,8 @@ class Series(NamedTuple):
 class Fork(NamedTuple):
     """Branches from one tensor and the layer that joins them.
 
-    ``kind`` is ``residual`` (the body, then the shortcut), ``add``, ``concat``, ``split``, ``scale`` (the gate) or
-    ``aside`` (a head that does not run; nothing joins).
+    ``kind`` is ``residual`` (the body, then the shortcut), ``add``, ``mul``, ``concat``, ``matmul``, ``split``,
+    ``scale`` (the gate) or ``aside`` (a head that does not run; nothing joins).
     """
 
     kind: str
@@ -140,6 +140,10 @@ class Wire(NamedTuple):
 
 
 Node = Layer | Series | Fork | Wire
+JOINS = frozenset({"add", "mul", "scale", "concat"})
+"""The joins that have no weights, multiply no sums, and so no rule."""
+PRODUCTS = frozenset({"mul", "scale"})
+"""Those of them that multiply."""
 NOTHING = Cost()
 NUMBERS = re.compile(r"([0-9]{1,12})(?:-([0-9]{1,12}))?")
 """Which copies a path means: ``2``, ``1-3``."""

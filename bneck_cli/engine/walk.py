@@ -17,6 +17,7 @@ from bneck_cli.engine.structures.forks import (
     walk_aside,
     walk_branch,
     walk_join,
+    walk_nothing,
     walk_residual,
     walk_scale,
 )
@@ -34,6 +35,7 @@ from bneck_cli.language.syntax import (
     Chain,
     Join,
     Label,
+    Nothing,
     Option,
     Repeat,
     Residual,
@@ -59,6 +61,7 @@ WALKS: dict[type, Callable[[Walk, Any, Flow, Frame], Result]] = {
     Scale: walk_scale,
     Aside: walk_aside,
     Branch: walk_branch,
+    Nothing: walk_nothing,
     Label: walk_label,
     Resume: walk_resume,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.data.rules import FLOPS, LABELS
-from bneck_cli.engine.network import Cost, Fork, Layer, Node, Run, Series, Wire, entries
+from bneck_cli.engine.network import PRODUCTS, Cost, Fork, Layer, Node, Run, Series, Wire, entries
 from bneck_cli.errors import BneckError, listed
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def amounts_in(layer: Layer, form: str) -> Amounts:
         return {key: amount for key, amount in found.items() if amount != 0}
     if layer.op == "add":
         return {("addition", form): layer.out.elements * (len(layer.inputs) - 1)}
-    if layer.op == "scale":
-        return {("scaling", form): layer.out.elements}
+    if layer.op in PRODUCTS:
+        return {("scaling", form): layer.out.elements * (len(layer.inputs) - 1)}
     return {("linear", form): layer.cost.linear_macs} if layer.cost.macs != 0 else {}
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bneck_cli.engine.network import Layer
+from bneck_cli.engine.joins import is_everywhere
+from bneck_cli.engine.network import JOINS, Layer
 from bneck_cli.flow.follow import Follow
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 POINTWISE = frozenset(
     {"bn", "ln", "gn", "in", "rmsnorm", "lrn", "linear", "prelu", "softmax", "layer_scale", "shuffle"}
 )
-JOINS = frozenset({"add", "concat", "scale"})
 WHOLE_MAP = frozenset({"global_avgpool", "global_maxpool", "flatten"})
 
 
@@ -82,10 +82,21 @@ class Sight:
         return here(len(shape.spatial))
 
     def steps(self, layer: Layer) -> tuple[Reach | None, ...]:
-        """Return the step of a layer; a join sees what its branches see, and a gate is not counted."""
+        """Return the step of a layer; a join sees what its branches see, without gates and what is everywhere the same.
+
+        A product of two tensors over their channels sees all of the second.
+        """
         if layer.rule is None and layer.op in JOINS:
             step = here(len(layer.out.spatial))
-            return (step, None) if layer.op == "scale" else (step,) * len(layer.inputs)
+            if layer.op == "scale":
+                return step, None
+            if layer.op == "concat":
+                along = layer.out.channels == layer.shape.channels  # positions
+                return (UNKNOWN if along else step,) * len(layer.inputs)
+            spread = not is_everywhere(layer.out)
+            return tuple(None if spread and is_everywhere(shape) else step for shape in layer.inputs)
+        if len(layer.inputs) > 1:
+            return (WHOLE,) * len(layer.inputs)
         return (step_of(layer),)
 
     def then(self, first: Reach, second: Reach) -> Reach:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.engine.layers import Keeps, Kind
-from bneck_cli.engine.network import Layer
+from bneck_cli.engine.network import PRODUCTS, Layer
 from bneck_cli.engine.operations import operations
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class _Walk:
         learned = any(one.learned for one in given) or layer.cost.params != 0
         if layer.rule is not None and layer.rule.view:
             return Saved(), [], given[:1]
-        if layer.op == "scale" and layer.rule is None:  # a factor is kept for the gradient of the others
+        if layer.op in PRODUCTS if layer.rule is None else layer.rule.product:  # kept for the gradient of the others
             for index, one in enumerate(given):
                 others = given[:index] + given[index + 1 :]
                 one.kept = one.kept or any(other.learned for other in others)

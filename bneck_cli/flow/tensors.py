@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from bneck_cli.engine.network import Fork, Layer, Series, Wire, entries
+from bneck_cli.engine.network import JOINS, Fork, Layer, Series, Wire, entries
 from bneck_cli.engine.operations import network_outputs, operations
 from bneck_cli.flow.follow import Follow
-from bneck_cli.flow.receptive import JOINS, Reach, Sight
+from bneck_cli.flow.receptive import Reach, Sight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

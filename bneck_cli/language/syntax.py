@@ -19,7 +19,10 @@ REPEAT = re.compile(r"([0-9]+)x")
 ARROWS = frozenset({"→", "⟶", "⇒", "=>", "-->", ">", "|"})
 """What other notations join steps with."""
 RESERVED = frozenset(
-    {"as", "from", "first", "if", "then", "else", "and", "or", "not", "true", "false", "x", "c", "h", "w", "cin"}
+    {
+        *("as", "from", "first", "if", "then", "else", "and", "or", "not", "true", "false", "nothing"),
+        *("x", "c", "h", "w", "cin"),
+    }
 )
 
 
@@ -73,11 +76,18 @@ class Residual(NamedTuple):
 
 
 class Join(NamedTuple):
-    """Branches whose results are joined: ``add`` and ``concat`` give each the whole tensor, ``split`` equal slices."""
+    """Branches whose results are joined: ``kind`` is ``add``, ``mul``, ``concat``, ``matmul``, or ``split``.
+
+    Each branch has the whole tensor, of a split a slice of it: equal ones, or of these ``sizes``. ``how`` a split is
+    joined, and ``along`` what it is concatenated, is said beside it.
+    """
 
     kind: str
     branches: tuple[Body, ...]
     place: Place
+    sizes: tuple[Expression, ...] = ()
+    how: str = "concat"
+    along: str = "channels"
 
 
 class Scale(NamedTuple):
@@ -103,6 +113,12 @@ class Branch(NamedTuple):
     place: Place
 
 
+class Nothing(NamedTuple):
+    """``nothing``: a branch that is left out of its join."""
+
+    place: Place
+
+
 class Label(NamedTuple):
     """``as NAME``: name this tensor."""
 
@@ -120,8 +136,10 @@ class Resume(NamedTuple):
 STRUCTURES = {
     "residual": ("shortcut",),
     "add": (),
-    "concat": (),
-    "split": (),
+    "mul": (),
+    "concat": ("along",),
+    "split": ("sizes", "join"),
+    "matmul": (),
     "scale": (),
     "aside": (),
     "if": ("then", "else"),
@@ -130,6 +148,8 @@ STRUCTURES = {
     "from": (),
 }
 SHORTCUTS = ("auto", "identity", "if_same")
+CHOICES = {"along": ("channels", "positions"), "join": ("concat", "add", "mul")}
+"""Words beside a join, the first where none is written."""
 
 
 def parse_body(node: Node) -> Body:
@@ -265,9 +285,11 @@ def commas(text: str, start: int, end: int) -> list[tuple[int, int]]:
     return parts
 
 
-def _call(scalar: Scalar, words: list[Word], place: Place) -> Step:
+def _call(scalar: Scalar, words: list[Word], place: Place) -> Step | Nothing:
     """Read a layer or a block with its arguments."""
     head = words[0]
+    if head.text == "nothing" and len(words) == 1:
+        return Nothing(place)
     if not WORD.fullmatch(head.text):
         raise Place(scalar, head.start, len(head.text)).error(
             f"expected the name of a layer or a block (got '{head.text}')", _misspelt_step(words)
@@ -440,9 +462,39 @@ def _structure(name: str, value: Node, beside: dict[str, Node], place: Place) ->
             if not isinstance(value, Scalar) or not WORD.fullmatch(value.text):
                 raise Place(value, 0, _width(value)).error(f"`{name}` takes one name")
             return (Label if name == "as" else Resume)(value.text, Place(value, 0, len(value.text)))
+    return _join(name, value, beside, place)
+
+
+def _join(name: str, value: Node, beside: dict[str, Node], place: Place) -> Join:
+    """Read branches, and beside them the sizes of slices and how they are joined."""
     if not isinstance(value, Sequence) or len(value.items) < 2:
         raise Place(value, 0, _width(value)).error(f"`{name}` takes a list of two or more branches")
-    return Join(name, tuple(parse_body(item) for item in value.items), place)
+    branches = tuple(parse_body(item) for item in value.items)
+    if name == "matmul" and len(branches) > 2:
+        raise Place(value.items[2]).error(f"`matmul` takes two branches (got {len(branches)})")
+    sizes: tuple[Expression, ...] = ()
+    if "sizes" in beside:
+        node = beside["sizes"]
+        if not isinstance(node, Sequence) or len(node.items) != len(branches):
+            got = f"{len(node.items)} sizes" if isinstance(node, Sequence) else "no list"
+            raise Place(node, 0, _width(node)).error(
+                f"`sizes` is a list with the channels of each of the {len(branches)} branches (got {got})"
+            )
+        sizes = tuple(value_of(item) for item in node.items)
+    return Join(name, branches, place, sizes, _choice("join", beside), _choice("along", beside))
+
+
+def _choice(word: str, beside: dict[str, Node]) -> str:
+    """Read one of a few words beside a structure."""
+    known = CHOICES[word]
+    if word not in beside:
+        return known[0]
+    node = beside[word]
+    if not isinstance(node, Scalar) or node.text not in known:
+        got = f"'{node.text}'" if isinstance(node, Scalar) else "no word"
+        hint = nearest(node.text, known) if isinstance(node, Scalar) else ""
+        raise Place(node, 0, _width(node)).error(f"`{word}` is {listed(known)} (got {got})", hint)
+    return node.text
 
 
 def _shortcut(node: Node | None) -> str | Body:

@@ -16,7 +16,7 @@ _BY_FORM = {
     "gn 32": "groupnorm groupnormalization",
     "in": "instancenorm instancenormalization",
     "lrn": "localresponsenorm",
-    "linear 1000": "fc dense fullyconnected inner innerproduct mlp affine matmul projection proj",
+    "linear 1000": "fc dense fullyconnected inner innerproduct mlp affine projection proj",
     "silu": "swish",
     "hard_swish": "hswish hardswish",
     "hard_sigmoid": "hsigmoid hardsigmoid",
@@ -45,6 +45,7 @@ _BY_FORM = {
     "dropout": "drop alphadropout",
     "identity": "skip noop none pass",
     "flatten": "reshape view squeeze",
+    "slice 0 64": "narrow",
     "tokens cls=1": "classtoken clstoken patchify",
     "layer_scale": "layerscale gamma",
     "rmsnorm": "rmsnormalization",
@@ -55,8 +56,10 @@ _STRUCTURES = {
     "concat": "cat concatenate concatenation merge route",
     "add": "sum plus addition elementwise eltwise",
     "residual": "shortcut skipconnection resblock",
-    "scale": "mul multiply product gate times",
-    "split": "chunk slice",
+    "mul": "multiply product times hadamard",
+    "scale": "gate",
+    "matmul": "bmm dot",
+    "split": "chunk",
     "as": "name label",
     "if": "when switch",
     "repeat": "for loop times stack sequential",
@@ -85,7 +88,7 @@ _OPTIONS = {
 _ABSENT = {
     "a recurrent cell is not a layer here": "lstm gru rnn",
     "an embedding is not a layer here": "embedding embed",
-    "a product of two tensors is not a layer here": "einsum bmm",
+    "only `matmul` and `attend` multiply tensors here": "einsum",
 }
 """What the language has no layer for, and its names."""
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bneck_cli.engine.network import Node
     from bneck_cli.pictures.marks import Mark, Measures
 
-SIGNS = {"add": "+", "scale": "×"}
+SIGNS = {"add": "+", "mul": "×", "scale": "×", "matmul": "@"}
 
 
 class Item(NamedTuple):
@@ -303,7 +303,7 @@ def beside(head: Node, m: Measures) -> Element:
 
 
 def fan(node: Fork, m: Measures) -> Element:
-    """Return branches side by side: a rail above them, and below a bar that concatenates or a joint that adds."""
+    """Return branches side by side: a rail above them, below a bar that concatenates or a joint with a sign."""
     branches = [branch(one, m) for one in node.branches]
     branches = [one if one.width else _passing(m) for one in branches]
     if m.tight and sum(one.width + m.apart for one in branches) > WIDE_FAN:
@@ -346,7 +346,7 @@ def fan(node: Fork, m: Measures) -> Element:
         )
         height = bottom + bar.height
     else:
-        marks.append(Joint(spine, level, SIGNS["add"]))
+        marks.append(Joint(spine, level, SIGNS[node.join.op if node.join else "add"]))
         height = bottom + m.joint
     if names:
         marks.append(Words(spine + m.beside, m.middle(0, m.turn), "split", "note", "start"))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bneck_cli.engine.network import Node, Series
     from bneck_cli.pictures.stages import Stage
 
-JOINTS = {"add": "+", "scale": "×", "concat": "concatenate"}
+JOINTS = {"add": "+", "mul": "×", "scale": "×", "matmul": "@", "concat": "concatenate"}
 
 
 class Vertex(NamedTuple):

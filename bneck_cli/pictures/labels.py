@@ -193,9 +193,8 @@ def closed(node: Node, depth: int) -> Node:
 def block_words(node: Node) -> str:
     """Say what a block is: ``3 × bottleneck, 256``; a fork by its kind."""
     if isinstance(node, Fork):
-        return {"add": "sum", "concat": "concatenation", "split": "split", "aside": "does not run"}.get(
-            node.kind, node.kind
-        )
+        kinds = {"add": "sum", "mul": "product", "concat": "concatenation", "aside": "does not run"}
+        return kinds.get(node.kind, node.kind)
     node = inner(cast("Series", node))  # a layer has no rows of its own inside
     copies, name = 1, node.name
     if node.kind == "repeat":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from bneck_cli.engine.network import Child, Cost, Entry, Layer, Series, children, entries, inner
+from bneck_cli.engine.network import JOINS, Child, Cost, Entry, Layer, Series, children, entries, inner
 from bneck_cli.words.values import people as grouped
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 MAX_WEIGHED = 250_000
 """How many pairs of layers are weighed against each other; among more, equal names alone make a pair."""
-JOINS = frozenset({"add", "concat", "scale"})
 INVERTED = {"nobias": "bias", "noaffine": "affine"}
 EXTENTS = frozenset({"kernel", "stride", "dilation"})
 

@@ -6,7 +6,7 @@ import sys
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from bneck_cli.engine.network import Cost, Layer, Node, Series, bounded, children, entries, inner
+from bneck_cli.engine.network import PRODUCTS, Cost, Layer, Node, Series, bounded, children, entries, inner
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.report import Facts, Report, Row, Table, telling
 from bneck_cli.sizes.amounts import rounded
@@ -344,7 +344,7 @@ def left_out(layer: Layer) -> tuple[tuple[str, Size], ...]:
         return layer.rule.uncounted(layer.shape, layer.out)  # type: ignore[no-any-return]
     if layer.op == "add":
         return (("addition", layer.out.elements * (len(layer.inputs) - 1)),)
-    return (("scaling", layer.out.elements),) if layer.op == "scale" else ()
+    return (("scaling", layer.out.elements * (len(layer.inputs) - 1)),) if layer.op in PRODUCTS else ()
 
 
 def rule_of(analysis: Analysis) -> str:

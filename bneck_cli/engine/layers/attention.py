@@ -10,6 +10,8 @@ from bneck_cli.engine.layers.kinds import (
     Kind,
     LayerError,
     argument,
+    bound,
+    end,
     extent,
     flag,
     kind,
@@ -81,6 +83,34 @@ class Take(Kind):
         if isinstance(length, int) and self.index >= length:
             raise LayerError(f"index (={self.index}) must be below the sequence's length (={length})", 0)
         return Shape(x.channels)
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """Nothing: it is a view."""
+        return Keeps()
+
+
+@kind("slice")
+class Slice(Kind):
+    """A range of the channels, or of a sequence's positions."""
+
+    view = True
+
+    start: Any = argument(bound, "where it begins, from 0")
+    stop: Any = argument(end, "where it ends, not included; `end` is the last")
+    along: str = option(one_of("channels", "positions"), "channels", "of what it is a range")
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×… to (stop - start)×…, or C×L to C×(stop - start)."""
+        if self.along == "positions" and len(x.spatial) != 1:
+            raise LayerError(f"along=positions needs a sequence (got {x})", "along")
+        whole = x.channels if self.along == "channels" else x.positions
+        stop = whole if self.stop == "end" else self.stop
+        if isinstance(stop, int) and isinstance(whole, int) and stop > whole:
+            raise LayerError(f"stop (={stop}) must be at most {whole}, all {self.along}", 1)
+        size = stop - self.start
+        if isinstance(size, int) and size < 1:
+            raise LayerError(f"start (={self.start}) must be below stop (={stop})", 0)
+        return Shape(size, x.spatial) if self.along == "channels" else Shape(x.channels, (size,))
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
         """Nothing: it is a view."""

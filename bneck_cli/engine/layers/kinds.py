@@ -98,6 +98,8 @@ class Kind:
     """The same, at inference alone."""
     in_place = False
     """Whether PyTorch's module can write over its input."""
+    product = False
+    """Whether it multiplies the tensors that it takes: each is kept for the gradients of the others."""
     forms: tuple[str, ...] = ("module", "function", "subclass")
     """How a network's code may call it, which decides what some tools see."""
     _last: tuple[Shape, Window | None] | None = None
@@ -273,6 +275,20 @@ def size(value: Any) -> Any:
     return positive(value)
 
 
+def bound(value: Any) -> Any:
+    """Take where something begins or ends: a whole number from 0, or a symbolic size."""
+    return value if type(value).__name__ == "Dim" else natural(value)
+
+
+def end(value: Any) -> Any:
+    """Take where something ends: as ``bound``, or the word ``end``."""
+    if value == "end":
+        return value
+    if isinstance(value, (tuple, str)):
+        raise LayerError(f"a whole number, or end (got {show(value)})")
+    return bound(value)
+
+
 def extent(value: Any) -> Any:
     """Take a size per axis: ``3`` for all of them, ``1x7``, ``3x1x1``."""
     if type(value) is tuple and 1 <= len(value) <= MOST_AXES:
@@ -311,7 +327,7 @@ def boolean(value: Any) -> bool:
     raise LayerError(f"true or false (got {show(value)})")
 
 
-WORDS: dict[Convert, tuple[str, ...]] = {padding: ("valid", "tf_same"), boolean: ("true", "false")}
+WORDS: dict[Convert, tuple[str, ...]] = {end: ("end",), padding: ("valid", "tf_same"), boolean: ("true", "false")}
 """The words that a converter takes, for hints."""
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from bneck_cli.engine.joins import is_gate
 from bneck_cli.engine.layers import LAYERS, LayerError, make
+from bneck_cli.engine.layers.products import MatMul
 from bneck_cli.engine.names import unknown_step
 from bneck_cli.engine.network import NOTHING, Cost, Fork, Layer, Node
 from bneck_cli.engine.structures.steps import apply_layer
@@ -22,8 +24,8 @@ from bneck_cli.engine.tensor import (
 )
 from bneck_cli.engine.wording import spelled
 from bneck_cli.language.document import Place
-from bneck_cli.language.expression import Name, truth
-from bneck_cli.language.syntax import SHORTCUTS, Aside, Body, Branch, Join, Residual, Scale, Step
+from bneck_cli.language.expression import Name, show, truth
+from bneck_cli.language.syntax import SHORTCUTS, Aside, Body, Branch, Join, Nothing, Residual, Scale, Step
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
@@ -95,15 +97,101 @@ def _projection(walk: Walk, flow: Flow, out: Flow, place: Place) -> Result:
 
 
 def walk_join(walk: Walk, join: Join, flow: Flow, frame: Frame) -> Result:
-    """Walk branches from the same tensor (or from equal slices of it) and join them."""
-    start = flow
+    """Walk branches from the same tensor (or from slices of it) and join them; one that is ``nothing`` is left out."""
+    starts = [flow] * len(join.branches)
     if join.kind == "split":
-        channels = share_evenly(flow.shape.channels, len(join.branches), join.place)
-        start = flow._replace(shape=Shape(channels, flow.shape.spatial))
-    results = [walk.body(branch, start, frame) for branch in join.branches]
-    op = "add" if join.kind == "add" else "concat"
+        starts = [flow._replace(shape=Shape(size, flow.shape.spatial)) for size in _slices(walk, join, flow, frame)]
+    taken = [
+        (taken_body(walk, branch, flow, frame), start) for branch, start in zip(join.branches, starts, strict=True)
+    ]
+    results = [walk.body(body, start, frame) for body, start in taken if not isinstance(body, Nothing)]
+    if not results:
+        raise join.place.error(f"every branch of `{join.kind}` is `nothing`")
+    nodes, flows = tuple(result.node for result in results), tuple(result.flow for result in results)
+    if join.kind == "matmul":
+        return _matmul(walk, join, results, flow)
+    if len(results) == 1 and join.kind != "split":
+        return results[0]
+    op = join.how if join.kind == "split" else join.kind
+    return joined(walk, join.kind, op, nodes, flows, flow, join.place, along=join.along)
+
+
+def taken_body(walk: Walk, body: Body, flow: Flow, frame: Frame) -> Body:
+    """Return what stands in the place of a body once conditions are decided, so that it may be ``nothing``."""
+    while isinstance(body, Branch):
+        if not _holds(walk, body, flow, frame):
+            if body.otherwise is None:
+                return body  # the tensor passes by
+            body = body.otherwise
+        else:
+            body = body.then
+    return body
+
+
+def walk_nothing(_walk: Walk, nothing: Nothing, _flow: Flow, _frame: Frame) -> Result:
+    """Refuse ``nothing`` where no join leaves it out."""
+    hint = "it is a branch of `add`, `mul`, `concat` or `split`; `identity` lets the tensor pass"
+    raise nothing.place.error("`nothing` is left out of a join, and here is none", hint)
+
+
+def _slices(walk: Walk, join: Join, flow: Flow, frame: Frame) -> list[Size]:
+    """Return the channels of each slice: equal ones, or those that are written, of which one may be the ``rest``."""
+    whole = flow.shape.channels
+    if not join.sizes:
+        return [share_evenly(whole, len(join.branches), join.place)] * len(join.branches)
+    arrive(frame.scope, flow.shape)
+    sizes: list[Size] = []
+    total: Size = 0
+    rest = -1
+    for index, expression in enumerate(join.sizes):
+        value = walk.value(expression, frame)
+        if value == "rest":
+            if rest >= 0:
+                raise expression.place.error("only one slice is the `rest`")
+            rest, value = index, 0
+        elif isinstance(value, bool) or not is_size(value) or (isinstance(value, int) and value < 1):
+            raise expression.place.error(
+                f"a slice has a positive number of channels, or the `rest` (got {show(value)})"
+            )
+        sizes.append(value)
+        total = total + value
+    left = whole - total
+    if rest >= 0:
+        sizes[rest] = left
+    short = isinstance(left, int) and left < (rest >= 0)
+    if short or (rest < 0 and left != 0):
+        said = " + ".join(str(size) for index, size in enumerate(sizes) if index != rest)
+        hint = "" if rest >= 0 else "write `rest` for one of them"
+        raise join.sizes[0].place.error(f"{whole} channels do not split into {said}{' and a rest' * (rest >= 0)}", hint)
+    return sizes
+
+
+def is_size(value: object) -> bool:
+    """Whether a value is a number of something: whole, or symbolic."""
+    return isinstance(value, int) or type(value).__name__ == "Dim"
+
+
+def _matmul(walk: Walk, join: Join, results: list[Result], flow: Flow) -> Result:
+    """Multiply C×L and C×M over their channels, at every pair of positions: M×L."""
+    if len(results) < 2:
+        raise join.place.error("`matmul` takes two branches, and one is `nothing`")
+    (_, left), (_, right) = results
+    walk.joins.require("matmul", left, right, join.place, axes=False)
+    walk.meter.layer(join.place)
+    shape = Shape(right.shape.positions, left.shape.spatial)
+    rule = MatMul()
+    macs = rule.macs(left.shape, shape)
+    layer = Layer(
+        "matmul",
+        "matmul",
+        rule,
+        (left.shape, right.shape),
+        shape,
+        Cost(attention_macs=macs, activations=shape.elements),
+        join.place,
+    )
     nodes = tuple(node for node, _ in results)
-    return joined(walk, join.kind, op, nodes, tuple(out for _, out in results), flow, join.place)
+    return fork("matmul", nodes, layer, flow, Flow(shape, left.stride, join.place))
 
 
 def joined(
@@ -115,43 +203,66 @@ def joined(
     flow: Flow,
     place: Place,
     way_out: str = "",
+    along: str = "channels",
 ) -> Result:
-    """Add or concatenate what the branches give; their shapes must agree."""
+    """Add, multiply or concatenate what the branches give; their shapes must agree."""
     walk.meter.layer(place)
     first = flows[0]
-    for other in flows[1:]:
-        walk.joins.require(op, first, other, place, way_out)
-    shape = first.shape
     if op == "concat":
-        channels: Size = 0
-        for one in flows:
-            channels = channels + one.shape.channels
-        shape = Shape(channels, shape.spatial)
+        shape = _concatenated(walk, flows, place, along)
+    elif kind == "residual":
+        for other in flows[1:]:
+            walk.joins.require(op, first, other, place, way_out)
+        shape = first.shape
+    else:
+        first = walk.joins.together(op, flows, place)
+        shape = first.shape
     layer = Layer(op, op, None, tuple(one.shape for one in flows), shape, NOTHING, place)
-    cost = NOTHING
+    stride = first.stride if along == "channels" else None
+    return fork(kind, nodes, layer, flow, Flow(shape, stride, place))
+
+
+def _concatenated(walk: Walk, flows: tuple[Flow, ...], place: Place, along: str) -> Shape:
+    """Put tensors of the same map behind each other in channels, or sequences of the same channels in positions."""
+    first = flows[0]
+    total: Size = 0
+    if along == "channels":
+        for other in flows[1:]:
+            walk.joins.require("concat", first, other, place, channels=False)
+        for one in flows:
+            total = total + one.shape.channels
+        return Shape(total, first.shape.spatial)
+    for one in flows:
+        if len(one.shape.spatial) > 1:
+            hint = "`tokens pos=none` makes a sequence of a map"
+            raise place.error(f"sequences are joined along positions (got {one.shape}{came_from(one)})", hint)
+        walk.joins.require("concat", first, one, place, axes=False)
+        total = total + one.shape.positions
+    return Shape(first.shape.channels, (total,))
+
+
+def fork(kind: str, nodes: tuple[Node, ...], layer: Layer, flow: Flow, out: Flow) -> Result:
+    """Make a fork of branches that are walked, and of the layer that joins them."""
+    cost = layer.cost
     for node in nodes:
         cost = cost.plus(node.cost)
     begins = [enters(node, flow.shape) for node in nodes]
-    taken = flow.shape if flow.shape in begins or kind == "split" else begins[0]
-    return Result(Fork(kind, nodes, layer, taken, shape, cost, place), Flow(shape, first.stride, place))
+    taken = flow.shape if flow.shape in begins or kind in ("split", "scale") else begins[0]
+    return Result(Fork(kind, nodes, layer, taken, layer.out, cost, layer.place), out)
 
 
 def walk_scale(walk: Walk, scale: Scale, flow: Flow, frame: Frame) -> Result:
-    """Multiply by a gate, which may be one value per channel."""
+    """Multiply by a gate, which may be one value per channel: ``mul: [identity, ...]``, named after what it is."""
     walk.meter.layer(scale.place)
     node, gate = walk.body(scale.gate, flow, frame)
     whole, part = flow.shape, gate.shape
-    fits = part.channels in (1, whole.channels) and all(
-        mine in (1, theirs) for mine, theirs in zip(part.spatial, whole.spatial, strict=False)
-    )
-    if not fits or len(part.spatial) not in (0, len(whole.spatial)):
+    if not is_gate(part, whole):
         raise scale.place.error(
             f"the gate {part}{came_from(gate)} does not fit the tensor {whole}{came_from(flow)}",
             f"a gate has {whole.channels} channels (or 1), and the same map or a 1x1 one",
         )
     layer = Layer("scale", "scale", None, (whole, part), whole, NOTHING, scale.place)
-    fork = Fork("scale", (node,), layer, whole, whole, node.cost, scale.place)
-    return Result(fork, Flow(whole, flow.stride, scale.place))
+    return fork("scale", (node,), layer, flow, Flow(whole, flow.stride, scale.place))
 
 
 def walk_aside(walk: Walk, aside: Aside, flow: Flow, frame: Frame) -> Result:
@@ -169,6 +280,15 @@ def walk_aside(walk: Walk, aside: Aside, flow: Flow, frame: Frame) -> Result:
 
 def walk_branch(walk: Walk, branch: Branch, flow: Flow, frame: Frame) -> Result:
     """Walk one of two bodies."""
+    if _holds(walk, branch, flow, frame):
+        return walk.body(branch.then, flow, frame)
+    if branch.otherwise is not None:
+        return walk.body(branch.otherwise, flow, frame)
+    return identity(flow, branch.place)
+
+
+def _holds(walk: Walk, branch: Branch, flow: Flow, frame: Frame) -> bool:
+    """Decide a condition."""
     arrive(frame.scope, flow.shape)
     value = walk.value(branch.condition, frame)
     if isinstance(value, str):
@@ -176,8 +296,4 @@ def walk_branch(walk: Walk, branch: Branch, flow: Flow, frame: Frame) -> Result:
         place = frame.given.get(name, branch.condition.place)
         hint = f"write `{value}=true`" if name in frame.given else ""
         raise place.error(f"a condition is true or false, or a number (got '{value}')", hint)
-    if truth(value, branch.condition.place):
-        return walk.body(branch.then, flow, frame)
-    if branch.otherwise is not None:
-        return walk.body(branch.otherwise, flow, frame)
-    return Result(series("chain", "", [], flow.shape, flow.shape, branch.place), flow)
+    return truth(value, branch.condition.place)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bneck_cli.engine.network import Fork, Layer, Series, Wire, entries
+from bneck_cli.engine.network import JOINS, Fork, Layer, Series, Wire, entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -196,7 +196,7 @@ def facts_of(entry: Entry) -> LayerFacts:
 
 def _kind(layer: Layer, window: Window | None) -> str:
     if layer.rule is None:
-        return "join" if layer.op in ("add", "concat", "scale") else "other"
+        return "join" if layer.op in JOINS else "other"
     part = layer.rule.part
     if part == "conv":
         return "transposed" if window is not None and window.transposed else "conv"

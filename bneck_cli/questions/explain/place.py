@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bneck_cli.engine.network import Entry, Layer, Series, at_path, children, entries, inner
+from bneck_cli.engine.network import JOINS, Entry, Layer, Series, at_path, children, entries, inner
 from bneck_cli.flow.follow import Follow
 from bneck_cli.questions.explain.facts import LayerFacts, arriving, facts_of, taken
 
@@ -79,7 +79,7 @@ class _Ways:
 
     def steps(self, layer: Layer) -> tuple[Way, ...]:
         """Return a layer where it changes the map; a join takes its first branch's way, and a gate has none."""
-        if layer.rule is None and layer.op in ("add", "concat", "scale"):
+        if layer.rule is None and layer.op in JOINS:
             return ((), *(None,) * (len(layer.inputs) - 1))
         if layer.shape.spatial == layer.out.spatial:
             return ((),)
