@@ -43,7 +43,6 @@ HANG = 8.0
 """Wall seconds after which a case is killed."""
 MESSAGE = 4000
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069]")
-COMMANDS = tuple(cli.app.registered_commands)
 
 
 class Finding(NamedTuple):
@@ -79,7 +78,6 @@ def run(case: Case) -> Result:
     before = (sys.stdin, sys.stdout, sys.stderr, sys.argv)
     sys.stdin, sys.stdout, sys.stderr = streams
     sys.argv = ["bneck", *case.words]
-    cli.app.registered_commands = list(COMMANDS)
     code, trace, raised = None, "", ""
     started = time.process_time()
     try:

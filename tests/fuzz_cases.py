@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import typer.main
 
-from bneck_cli.cli import app
+from bneck_cli.cli import build
 from bneck_cli.engine.layers import LAYERS
 from bneck_cli.language.library import block_files, specs_folder
 
@@ -313,7 +313,7 @@ class Grammar:
 @cache
 def commands() -> dict[str, Any]:
     """Read the commands from the program, each with its parameters."""
-    return dict(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    return dict(typer.main.get_command(build()).commands)  # type: ignore[attr-defined]
 
 
 OPTIONS: dict[str, tuple[str, ...]] = {

@@ -8,44 +8,37 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
-from pathlib import Path
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
+from running import bneck, run
 
+from bneck_cli import cli
 from bneck_cli.data.devices import DTYPES
+from bneck_cli.engine.layers import LAYERS
+from bneck_cli.flow.saved import ATTENTION
+from bneck_cli.folder import modules
 from bneck_cli.formats import DATA_FORMATS, FORMATS
 from bneck_cli.language.library import block_files, network_names, specs_folder
 from bneck_cli.questions.analyze import SORTS
 from bneck_cli.questions.catalog import KEYS
+from bneck_cli.questions.draw import THEMES
 from bneck_cli.questions.footprint import OPTIMIZERS
 from bneck_cli.questions.match import MEASURES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 SEES = ("receptive_field", "receptive_field_time", "receptive_field_height", "receptive_field_width")
-COMMANDS = (
-    "analyze", "compare", "explain", "lint", "diff", "footprint", "reconcile", "rules", "list", "check", "layers",
-)  # fmt: skip
+COMMANDS = tuple(modules(cli.COMMANDS))
+PLAIN_KINDS = tuple(name for name, kind in LAYERS.items() if not any(field.positional for field in kind.fields))
+BASH = shutil.which("bash")
 SPEC = "input: 3 x 32 x 32\nnet: conv 3x3 8 -> bn -> relu\n"
-
-
-def bneck(*arguments: str, stdin: str = "", folder: Path | None = None, **environment: str) -> str:
-    """Run the command with its output piped; give what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "bneck_cli", *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=folder,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8", **environment},
-    )
-    assert done.stderr == ""
-    return done.stdout
 
 
 def on_terminal(*arguments: str, columns: int = 100, **environment: str) -> str:
@@ -77,8 +70,11 @@ def on_terminal(*arguments: str, columns: int = 100, **environment: str) -> str:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_shows_examples(command: str) -> None:
-    """Each command's help ends in examples."""
+    """Each command's help ends in examples, which are of that command; it stands under a heading of the list."""
     assert "Examples" in bneck(command, "--help", COLUMNS="120")
+    module = import_module(f"bneck_cli.cli.commands.{command}")
+    assert all(example.split()[:2] == ["bneck", command] for example in module.EXAMPLES)
+    assert module.GROUP in cli.GROUPS
 
 
 def test_help_names_every_command() -> None:
@@ -113,14 +109,78 @@ def test_version() -> None:
         ("bneck footprint resnet50 --dtype ", set(DTYPES)),
         ("bneck footprint resnet50 --optimizer ", set(OPTIMIZERS)),
         ("bneck lint resnet50 --ignore strided-1x1,bias", {"strided-1x1,bias-before-norm"}),
+        ("bneck footprint resnet50 --attention ", set(ATTENTION)),
+        ("bneck draw resnet50 --theme ", set(THEMES)),
+        ("bneck explain resnet50 --at layer", {f"layer{stage}" for stage in range(1, 5)}),
+        ("bneck explain resnet50 --at layer1.", {f"layer1.{block}" for block in range(3)}),
+        ("bneck explain resnet50 --set depths=[1,1,1,1] --at layer1.", {"layer1.0"}),
+        ("bneck draw resnet50 --at layer1.0.", {"layer1.0.shortcut"}),
+        ("bneck explain basic --at conv", {"conv1", "conv2"}),
+        ("bneck explain nothing --at l", set()),
+        ("bneck analyze resnet50 --set c", {"channels=", "classes="}),
+        ("bneck analyze mobilenet_v2 --set width", {"width=", "width=1"}),
+        ("bneck analyze resnet50 --set block=bott", {"block=bottleneck", "block=bottleneck_v1"}),
+        ("bneck diff resnet18 vgg11 --set-b no", {"norm=", *(f"norm={kind}" for kind in PLAIN_KINDS)}),
+        ("bneck analyze resnet50 --symbol d", {"depths"}),
     ],
 )
 def test_completion_offers_names(words: str, expected: set[str]) -> None:
-    """The shell completes bundled networks, blocks, layer kinds and counting rules."""
-    asked = {"_BNECK_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
-    script = Path(sys.executable).parent / "bneck"
-    done = subprocess.run([script], capture_output=True, text=True, env={**os.environ, **asked}, check=False)
-    assert set(done.stdout.split()) == expected
+    """A shell completes what comes from a closed set, and the names within the spec of the command line."""
+    assert completed("zsh", _TYPER_COMPLETE_ARGS=words) == expected
+    fish = completed("fish", _TYPER_COMPLETE_ARGS=words, _TYPER_COMPLETE_FISH_ACTION="get-args")
+    assert fish == expected
+
+
+def completed(shell: str, **asked: str) -> set[str]:
+    """Ask as a shell does, and return what it offers."""
+    out = bneck(_BNECK_COMPLETE=f"complete_{shell}", **asked)
+    return set(re.findall(r'"(.*)"', out) if shell == "zsh" else out.split())
+
+
+@pytest.mark.skipif(not BASH, reason="bash is not there")
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        ("analyze resnet50 --set bl", "analyze resnet50 --set block="),
+        ("analyze resnet50 --set block=bottleneck_", "analyze resnet50 --set block=bottleneck_v1 "),
+        ("explain resnet50 --set block=basic --at ma", "explain resnet50 --set block=basic --at maxpool "),
+        ("explain 'basic 64' --at re", "explain 'basic 64' --at relu"),
+        ("analyze resnet50 --format=cs", "analyze resnet50 --format=csv "),
+    ],
+)
+def test_bash_completes_behind_an_equals_sign(typed: str, shown: str, tmp_path: Path) -> None:
+    """In a bash that reads keys, which takes words apart at ``=`` and replaces only what stands behind it."""
+    from typer._completion_shared import get_completion_script
+
+    script = get_completion_script(prog_name="bneck", complete_var="_BNECK_COMPLETE", shell="bash")
+    command = tmp_path / "bneck"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m bneck_cli "$@"\n')
+    command.chmod(0o755)
+    (tmp_path / "rc").write_text(f"PS1='> '\nPATH={tmp_path}:$PATH\nbind 'set bell-style none'\n{script}\n")
+    ours, theirs = pty.openpty()
+    line = [str(BASH), "--noprofile", "--rcfile", str(tmp_path / "rc"), "-i"]
+    process = subprocess.Popen(
+        line, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "dumb"}, start_new_session=True
+    )
+    os.close(theirs)
+    try:
+        read_until(ours, "> ")
+        os.write(ours, f"bneck {typed}\t".encode())
+        assert read_until(ours, f"bneck {shown}").endswith(f"bneck {shown}")
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def read_until(terminal: int, end: str) -> str:
+    """Read what arrives until it ends so, or nothing more comes for some seconds."""
+    from select import select
+
+    text = ""
+    while not text.endswith(end) and select([terminal], [], [], 10)[0]:
+        text += os.read(terminal, 65536).decode()
+    return text
 
 
 @pytest.mark.parametrize(
@@ -141,10 +201,9 @@ def test_help_shows_closed_sets(command: str, names: Iterable[str]) -> None:
 @pytest.mark.parametrize("command", ["explain resnet18", "list", "rules", "layers conv", "lint --rules"])
 def test_an_unknown_format_is_refused(command: str) -> None:
     """A format that is not there is a wrong use, with the nearest that is."""
-    line = [sys.executable, "-m", "bneck_cli", *command.split(), "--format", "markdwn"]
-    done = subprocess.run(line, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "200"})
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "did you mean 'markdown'?" in done.stderr
+    done = run(*command.split(), "--format", "markdwn", COLUMNS="200")
+    assert (done.code, done.out) == (2, "")
+    assert "did you mean 'markdown'?" in done.err
 
 
 def test_a_terminal_gets_colours_and_a_pipe_does_not() -> None:
@@ -236,23 +295,16 @@ def test_list_filters_and_sorts() -> None:
 def test_check_tells_a_difference(tmp_path: Path) -> None:
     """``check`` prints what differs, by how much and where, and leaves with 1."""
     (tmp_path / "mine.yaml").write_text(SPEC + "expect:\n  params: 233\n", encoding="utf-8")
-    line = [sys.executable, "-m", "bneck_cli", "check", "mine.yaml"]
-    done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert done.returncode == 1
-    assert re.search(r"^mine.yaml +params +3×32×32 +232 +233 +-1 +mine.yaml:4:3$", done.stdout, re.MULTILINE)
+    done = run("check", "mine.yaml", folder=tmp_path)
+    assert done.code == 1
+    assert re.search(r"^mine.yaml +params +3×32×32 +232 +233 +-1 +mine.yaml:4:3$", done.out, re.MULTILINE)
 
 
 def test_lint_leaves_with_1_where_it_finds_something() -> None:
     """Like any linter, ``lint`` exits with 1 on a finding, and with 0 where there is none or where it is told to."""
-    codes = {}
-    for arguments in (
-        ["resnet50_v1"],
-        ["resnet50_v1", "--exit-zero"],
-        ["resnet18", "--ignore", "strided-1x1-shortcut"],
-    ):
-        line = [sys.executable, "-m", "bneck_cli", "lint", *arguments]
-        codes[" ".join(arguments)] = subprocess.run(line, capture_output=True, check=False).returncode
-    assert list(codes.values()) == [1, 0, 0]
+    assert run("lint", "resnet50_v1").code == 1
+    assert run("lint", "resnet50_v1", "--exit-zero").code == 0
+    assert run("lint", "resnet18", "--ignore", "strided-1x1-shortcut").code == 0
 
 
 def test_rules_are_described() -> None:
@@ -294,10 +346,7 @@ def test_no_option_is_silently_without_effect(tmp_path: Path) -> None:
         (("analyze", "resnet18", "--symbol", "foo"), 1),
         (("compare", "basic", "bottleneck", "--channels", "64", "--multiple-of", "16"), 2),
     ):
-        line = [sys.executable, "-m", "bneck_cli", *arguments]
-        done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, check=False)
-        assert done.returncode == code, arguments
-        assert "Traceback" not in done.stderr
+        assert run(*arguments, folder=tmp_path).code == code, arguments
 
 
 def test_columns_are_asked_for_as_they_are_titled() -> None:

@@ -104,7 +104,7 @@ def test_the_harness_finds_nothing() -> None:
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
-        ("raise KeyError('x')", "KeyError in cli.py:run"),
+        ("raise KeyError('x')", "KeyError in cli/__init__.py:run"),
         ("print(chr(27))", "control character U+001B"),
         ("sum(range(10**8))", "slow"),
         ("while True: pass", "slow"),
@@ -118,7 +118,7 @@ def test_the_harness_finds_nothing() -> None:
 def test_the_harness_sees_what_goes_wrong(body: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An exception, a hang, a greedy case, an odd exit or a control character is reported as what it is."""
     names: dict[str, Any] = {"os": os}
-    exec(compile(f"def run():\n {body}\n return 0", "bneck_cli/cli.py", "exec"), names)
+    exec(compile(f"def run():\n {body}\n return 0", "bneck_cli/cli/__init__.py", "exec"), names)
     monkeypatch.setattr(fuzz.cli, "run", names["run"])
     monkeypatch.setattr(fuzz, "SECONDS", 0.3)
     assert fuzz.kind_of(fuzz.Case(("list",), {}), wall=3) == kind

@@ -14,7 +14,7 @@ import bneck_cli
 PACKAGE = Path(bneck_cli.__file__).parent
 
 FLOORS = (
-    ("version", "shown"),
+    ("version", "shown", "folder"),
     ("errors",),
     ("budget",),
     ("sizes",),

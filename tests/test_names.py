@@ -14,8 +14,6 @@ from bneck_cli.language.library import Words, find, load
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMMANDS = list(cli.app.registered_commands)
-
 
 @pytest.fixture
 def bneck(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
@@ -23,7 +21,6 @@ def bneck(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
 
     def run(*words: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["bneck", *words])
-        monkeypatch.setattr(cli.app, "registered_commands", list(COMMANDS))
         code = cli.run()
         return (code, *capsys.readouterr())
 

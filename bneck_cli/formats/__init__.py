@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from bneck_cli.folder import modules
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -34,19 +36,7 @@ PIPE = Style()
 """What is no terminal: as wide as it needs, without colours."""
 
 
-def _found() -> tuple[str, ...]:
-    """Name the formats: the modules of this folder."""
-    try:
-        files = os.listdir(os.path.dirname(__file__))
-    except OSError:  # the package is in an archive
-        from pkgutil import iter_modules
-
-        files = [f"{module.name}.py" for module in iter_modules(__path__)]
-    names = (file[:-3] for file in files if file.endswith(".py") and not file.startswith("_"))
-    return tuple(sorted(names, key=lambda name: (name != "text", name)))
-
-
-FORMATS = _found()
+FORMATS = tuple(sorted(modules(os.path.dirname(__file__)), key=lambda name: name != "text"))
 DATA_FORMATS = tuple(name for name in FORMATS if name not in FORMULAS)
 
 

@@ -1,0 +1,90 @@
+"""``bneck analyze``."""
+
+from typing import Annotated
+
+import typer
+
+from bneck_cli import completion
+from bneck_cli.cli import options as opt
+from bneck_cli.cli.edge import analysed, check_format, flops, put, settings, words
+from bneck_cli.formats import FORMATS
+
+GROUP = "Figures"
+EXAMPLES = (
+    "bneck analyze resnet50",
+    "bneck analyze my.yaml --input 3xHxW --assume H%32==0,W%32==0",
+    "bneck analyze bottleneck --channels 256 --format csv > block.csv",
+)
+
+
+def command(
+    spec: opt.Specification,
+    input: opt.Input = None,
+    channels: opt.Channels = None,
+    in_channels: opt.InChannels = None,
+    set: opt.Set = None,
+    assume: opt.Assume = None,
+    symbolic: Annotated[
+        bool, typer.Option("--symbolic", help="Closed forms: N, H and W (and a block's channels, C) stay symbols.")
+    ] = False,
+    symbol: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Keep this parameter as a symbol, too.", autocompletion=completion.names),
+    ] = None,
+    batch: opt.Batch = 1,
+    depth: Annotated[int | None, typer.Option(min=1, help="Levels to show: 1 for stages, 2 for blocks.")] = None,
+    expand: Annotated[bool, typer.Option("--expand", help="Open identical blocks, which are folded.")] = False,
+    fold: Annotated[
+        bool, typer.Option("--fold", help="CSV and TSV: one row for identical layers, with `repeat`.")
+    ] = False,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND,...", help="Only layers of these kinds (`bneck layers`).", autocompletion=completion.KINDS
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY", help="Sort layers by params, macs or activations.", autocompletion=completion.SORTS
+        ),
+    ] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="Only the first N layers.")] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="Choose the columns, receptive_field, jump and start among them.",
+            autocompletion=completion.COLUMNS,
+        ),
+    ] = None,
+    count_like: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RULE",
+            help="Count as another tool does (`bneck rules`), or as a rule's file says.",
+            autocompletion=completion.COUNTING_RULES,
+        ),
+    ] = None,
+    unit: opt.Unit = None,
+    format: opt.AnyFormat = None,
+    output: opt.Output = None,
+) -> None:
+    """Show every layer's shapes, stride, weights and multiply-adds."""
+    from bneck_cli.questions.analyze import View, report
+
+    chosen = check_format(format, output, FORMATS)
+    asked = settings(input, channels, in_channels, set, assume, batch)
+    analysis = analysed(spec, asked._replace(symbolic=symbolic, symbols=tuple(symbol or ())))
+    if count_like:
+        from bneck_cli.data.rules import load_rule
+        from bneck_cli.flow.counting import recount
+
+        analysis = recount(analysis, load_rule(count_like))
+        if unit:
+            raise typer.BadParameter("a counting rule has a unit of its own", param_hint="--unit")
+    elif flops(unit):
+        from bneck_cli.flow.counting import in_flops
+
+        analysis = in_flops(analysis)
+    put(report(analysis, View(depth, expand, words(only), sort, top, words(columns), fold)), chosen, output)

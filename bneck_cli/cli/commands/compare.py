@@ -1,0 +1,62 @@
+"""``bneck compare``."""
+
+from typing import Annotated
+
+import typer
+
+from bneck_cli import completion
+from bneck_cli.cli import options as opt
+from bneck_cli.cli.edge import check_format, flops, put, settings
+
+GROUP = "Figures"
+EXAMPLES = (
+    "bneck compare basic bottleneck --channels 256",
+    "bneck compare basic bottleneck --channels C",
+    "bneck compare resnet50 resnet50_v1 --format markdown",
+)
+
+
+def command(
+    specs: opt.Specifications,
+    input: opt.Input = None,
+    channels: opt.Channels = None,
+    in_channels: opt.InChannels = None,
+    stride: Annotated[int | None, typer.Option(min=1, help="The blocks' stride.")] = None,
+    set: opt.Set = None,
+    match: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MEASURE",
+            help="Find the width at which the others cost as much as the first: "
+            "weights, params, macs, activations or memory.",
+            autocompletion=completion.MEASURES,
+        ),
+    ] = None,
+    multiple_of: Annotated[int | None, typer.Option(min=1, help="With --match: widths in steps of this (8).")] = None,
+    assume: opt.Assume = None,
+    batch: opt.Batch = 1,
+    unit: opt.Unit = None,
+    format: opt.Format = None,
+    output: opt.Output = None,
+) -> None:
+    """Set blocks or networks side by side, and say what the difference is."""
+    from bneck_cli.language.library import load
+    from bneck_cli.questions.compare import compare_programs, in_flops, report
+
+    if len(specs) < 2:
+        raise typer.BadParameter("name two blocks or networks, or more")
+    if multiple_of is not None and match is None:
+        raise typer.BadParameter("--multiple-of goes with --match", param_hint="--multiple-of")
+    chosen = check_format(format, output)
+    values = [*(set or []), *([f"stride={stride}"] if stride else [])]
+    asked = settings(input, channels, in_channels, values, assume, batch)
+    programs = [(name, load(name)) for name in specs]
+    if match:
+        from bneck_cli.questions.match import compare_matched
+
+        comparison, _ = compare_matched(programs, asked, match, multiple_of or 8)
+    else:
+        comparison = compare_programs(programs, asked)
+    if flops(unit):
+        comparison = in_flops(comparison)
+    put(report(comparison), chosen, output)

@@ -1,0 +1,50 @@
+"""``bneck diff``."""
+
+from typing import Annotated
+
+import typer
+
+from bneck_cli import completion
+from bneck_cli.cli import options as opt
+from bneck_cli.cli.edge import analysed, check_format, put, settings
+
+GROUP = "Figures"
+EXAMPLES = (
+    "bneck diff resnet50 resnet50_v1",
+    "bneck diff resnet50 resnet50 --input-b 320x320",
+    "bneck diff resnet50 my.yaml",
+)
+
+
+def command(
+    one: Annotated[
+        str, typer.Argument(metavar="A", help="A spec, as for analyze.", autocompletion=completion.NETWORKS)
+    ],
+    other: Annotated[
+        str, typer.Argument(metavar="B", help="Another, or the same.", autocompletion=completion.NETWORKS)
+    ],
+    input: opt.Input = None,
+    input_b: Annotated[str | None, typer.Option(metavar="CxHxW", help="The input of B, where it is another.")] = None,
+    channels: opt.Channels = None,
+    set: opt.Set = None,
+    set_b: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="A parameter of B alone; --set is for both.",
+            autocompletion=completion.parameters,
+        ),
+    ] = None,
+    format: opt.Format = None,
+    output: opt.Output = None,
+) -> None:
+    """Say what changed from one network to another, layer by layer, and what it costs."""
+    from bneck_cli.questions.diff import diff
+    from bneck_cli.questions.diff_report import report
+
+    chosen = check_format(format, output)
+    first = settings(input, channels, values=set)
+    own = any(text.partition("=")[0].strip() == "channels" for text in set_b or [])
+    second = settings(input_b or input, None if own else channels, values=[*(set or []), *(set_b or [])])
+    names = (one, other if one != other else f"{other} (B)")
+    put(report(diff(analysed(one, first), analysed(other, second), names)), chosen, output)

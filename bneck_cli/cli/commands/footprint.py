@@ -1,0 +1,52 @@
+"""``bneck footprint``."""
+
+from typing import Annotated
+
+import typer
+
+from bneck_cli import completion
+from bneck_cli.cli import options as opt
+from bneck_cli.cli.edge import analysed, check_format, put, settings
+
+GROUP = "Figures"
+EXAMPLES = (
+    "bneck footprint resnet50",
+    "bneck footprint resnet50 --batch 32 --dtype fp16 --device a100",
+    "bneck footprint my.yaml --device 100GFLOPS,20GB/s",
+)
+
+
+def command(
+    spec: opt.Specification,
+    input: opt.Input = None,
+    channels: opt.Channels = None,
+    set: opt.Set = None,
+    batch: opt.Batch = 1,
+    dtype: Annotated[
+        str, typer.Option(help="fp64, fp32, fp16, bf16 or int8.", autocompletion=completion.DTYPES)
+    ] = "fp32",
+    device: opt.Device = None,
+    optimizer: Annotated[
+        str, typer.Option(help="For training: sgd, momentum or adam.", autocompletion=completion.OPTIMIZERS)
+    ] = "adam",
+    attention: Annotated[
+        str,
+        typer.Option(
+            help="Scores of attention: fused (never written), plain, or usual (plain within windows).",
+            autocompletion=completion.ATTENTIONS,
+        ),
+    ] = "usual",
+    inplace: Annotated[
+        bool, typer.Option("--inplace", help="Activations write over what they take, where PyTorch can.")
+    ] = False,
+    layers: Annotated[bool, typer.Option("--layers", help="Every layer, not stages alone.")] = False,
+    format: opt.Format = None,
+    output: opt.Output = None,
+) -> None:
+    """Say what a design costs beside weights and multiply-adds: tensors, memory, bytes moved, time."""
+    from bneck_cli.questions.footprint import footprint
+    from bneck_cli.questions.footprint_report import report
+
+    chosen = check_format(format, output)
+    analysis = analysed(spec, settings(input, channels, values=set, batch=batch))
+    put(report(footprint(analysis, dtype, device, optimizer, attention, inplace), layers), chosen, output)

@@ -1,0 +1,109 @@
+"""The edge of a command: from the words of its options to values, and from its answer to the place that it goes to."""
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from bneck_cli.formats import ALIASES, DATA_FORMATS
+from bneck_cli.output import suffix_format, write
+from bneck_cli.shown import bounded, shown
+from bneck_cli.sizes.numerals import is_name, is_number
+
+if TYPE_CHECKING:
+    from bneck_cli.engine.analysis import Analysis
+    from bneck_cli.engine.settings import Settings
+    from bneck_cli.formats import Style
+    from bneck_cli.report import Report
+
+PAGE = 40
+"""Rows of a table on a terminal before its headings are repeated."""
+
+
+def settings(
+    input: str | None = None,
+    channels: str | None = None,
+    in_channels: str | None = None,
+    values: list[str] | None = None,
+    assume: str | None = None,
+    batch: int = 1,
+) -> "Settings":
+    """Gather what is asked of the analysis."""
+    from bneck_cli.engine.settings import read_settings
+
+    pairs = []
+    for text in values or []:
+        name, equals, value = text.partition("=")
+        if not equals or not is_name(name.strip()):
+            raise typer.BadParameter(f"--set reads NAME=VALUE (got '{quoted(text)}')")
+        pairs.append((name.strip(), value.strip()))
+    return read_settings(input, channels, in_channels, pairs, assume, batch)
+
+
+def analysed(spec: str, asked: "Settings") -> "Analysis":
+    """Load what a name stands for, and analyse it."""
+    from bneck_cli.engine.analysis import analyze_program
+    from bneck_cli.language.library import load
+
+    return analyze_program(load(spec), asked)
+
+
+def flops(unit: str | None) -> bool:
+    """Return whether figures are asked for in FLOPs."""
+    from bneck_cli.questions.analyze import UNITS
+
+    return unit is not None and one_of(unit.lower(), tuple(UNITS), "unit") == "flops"
+
+
+def words(text: str | None) -> tuple[str, ...]:
+    """Split a list given with commas."""
+    return tuple(word.strip() for word in text.split(",") if word.strip()) if text else ()
+
+
+def check_format(name: str | None, output: str | None = None, known: tuple[str, ...] = DATA_FORMATS) -> str:
+    """Return the format asked for, else the one that the output's suffix asks for, else the first of those known."""
+    if name is None:
+        return suffix_format(output, known) or known[0]
+    return one_of(ALIASES.get(name, name), known, "format")
+
+
+def one_of(word: str, known: tuple[str, ...], what: str) -> str:
+    """Return a word of a closed set. Raises typer.BadParameter for any other, with the nearest of the set."""
+    if word not in known:
+        from bneck_cli.errors import nearest
+
+        near = nearest(word, known) or f"one of {', '.join(known)}"
+        raise typer.BadParameter(f"no {what} '{quoted(word)}': {near}", param_hint=f"--{what}")
+    return word
+
+
+def quoted(text: str) -> str:
+    """Write a word of the command line as a message may hold it."""
+    return shown(bounded(text, 100))
+
+
+def put(report: "Report", format: str, output: str | None) -> None:
+    """Write a report in a format, to standard output or to a file."""
+    from bneck_cli.formats import render
+
+    write(render(report, format, style_of(output)), output)
+
+
+def on_terminal() -> bool:
+    """Return whether standard output is there, and a terminal."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def style_of(output: str | None) -> "Style":
+    """Find out how the text will be shown: a terminal has a width and colours, a pipe or a file has neither."""
+    from bneck_cli.formats import Style
+
+    plain = output is None and not (getattr(sys.stdout, "encoding", "") or "").lower().startswith("utf")
+    if output is not None or not on_terminal():
+        columns = os.environ.get("COLUMNS", "")
+        return Style(int(columns) if is_number(columns) and output is None else None, plain=plain)
+    from shutil import get_terminal_size
+
+    color = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return Style(get_terminal_size().columns, color, PAGE, plain)
