@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from running import run
 
 import bneck_cli
-from bneck_cli import BneckError, cli
+from bneck_cli import BneckError
 from bneck_cli.language.library import find, load
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-@pytest.fixture
-def bneck(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Run a command in this process; return its exit code and what it wrote."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["bneck", *words])
-        code = cli.run()
-        return (code, *capsys.readouterr())
-
-    return run
 
 
 @pytest.mark.parametrize(
@@ -38,21 +26,21 @@ def bneck(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
         ("reconcile", ["70400", "--format", "csv"]),
     ],
 )
-def test_words_behind_a_name_are_options(command: str, more: list[str], bneck) -> None:
+def test_words_behind_a_name_are_options(command: str, more: list[str]) -> None:
     """``"bottleneck 256 stride=2"`` is ``bottleneck --channels 256 --set stride=2``, in every command."""
-    short = bneck(command, "bottleneck 256 stride=2", *more)
-    spelled = bneck(command, "bottleneck", *more, "--channels", "256", "--set", "stride=2")
+    short = run(command, "bottleneck 256 stride=2", *more)
+    spelled = run(command, "bottleneck", *more, "--channels", "256", "--set", "stride=2")
     assert short[1].replace("bottleneck 256 stride=2", "bottleneck") == spelled[1]
     assert short[1]
     assert (short[0], short[2]) == (spelled[0], spelled[2])
 
 
-def test_two_blocks_each_with_its_words(bneck) -> None:
+def test_two_blocks_each_with_its_words() -> None:
     """``diff`` and ``compare`` read two names, each with its own channels; what is printed can be typed again."""
-    _, out, _ = bneck("diff", "basic 64", "basic 128", "--format", "json")
+    _, out, _ = run("diff", "basic 64", "basic 128", "--format", "json")
     sizes = [bneck_cli.analyze("basic", channels=channels).cost.params for channels in (64, 128)]
     assert all(str(size) in out for size in sizes)
-    code, out, err = bneck("compare", "bottleneck 256", "basic 64")
+    code, out, err = run("compare", "bottleneck 256", "basic 64")
     assert (code, err) == (0, "")
     assert "bottleneck 256 and basic 64" in out.splitlines()[0]
 
@@ -143,9 +131,9 @@ def test_a_file_with_spaces_is_a_file(tmp_path: Path) -> None:
         (("nothing",), 2),
     ],
 )
-def test_exit_codes(words: tuple[str, ...], code: int, bneck) -> None:
+def test_exit_codes(words: tuple[str, ...], code: int) -> None:
     """0 is fine, 1 a wrong spec or a finding, 2 wrong usage; lint's 1 is a finding and nothing else."""
-    got, _, err = bneck(*words)
+    got, _, err = run(*words)
     assert got == code
     assert bool(err) == (code == 2 or words[-1] == "no_such_net")
 
@@ -160,18 +148,18 @@ def test_exit_codes(words: tuple[str, ...], code: int, bneck) -> None:
         ("lint", "resnet18", "--set"),
     ],
 )
-def test_usage_errors_quote_what_was_typed(words: tuple[str, ...], word: str, bneck) -> None:
+def test_usage_errors_quote_what_was_typed(words: tuple[str, ...], word: str) -> None:
     """A word of the command line reaches the terminal escaped, and not whole where it is long."""
-    code, _, err = bneck(*words, word)
+    code, _, err = run(*words, word)
     assert code == 2
     assert len(err) < 1500
     assert "\x1b" not in err
     assert "\u202e" not in err
 
 
-def test_only_where_nothing_is(bneck, tmp_path: Path) -> None:
+def test_only_where_nothing_is(tmp_path: Path) -> None:
     """A network without layers has no kinds to show, and the message says so."""
     (tmp_path / "empty.yaml").write_text("input: 3 x 8 x 8\nnet: as a\n", encoding="utf-8")
-    code, out, err = bneck("analyze", str(tmp_path / "empty.yaml"), "--only", "conv")
+    code, out, err = run("analyze", str(tmp_path / "empty.yaml"), "--only", "conv")
     assert (code, out) == (1, "")
     assert "it has no layers" in err

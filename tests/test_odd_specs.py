@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from running import run
 
 import bneck_cli
-from bneck_cli import cli
 from bneck_cli.engine.network import entries
-from tests.test_errors import FILE, Done, is_one_clear_message
+from tests.test_errors import FILE, is_one_clear_message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-
-    Command = Callable[..., Done]
-
-
-@pytest.fixture
-def bneck(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Run a command in this process, which is faster than in one of its own and fails with the traceback."""
-
-    def command(*arguments: str, folder: Path) -> Done:
-        before = os.getcwd()
-        monkeypatch.setattr(sys, "argv", ["bneck", *arguments])
-        os.chdir(folder)
-        try:
-            code = cli.run()
-        finally:
-            os.chdir(before)
-        captured = capsys.readouterr()
-        return Done(code, captured.out, captured.err, 0)
-
-    return command
 
 
 NO_SPECS = {
@@ -49,33 +26,33 @@ NO_SPECS = {
 
 @pytest.mark.parametrize("name", NO_SPECS)
 @pytest.mark.parametrize("how", ["named", "included", "extended"])
-def test_no_line_of_a_file_that_is_no_spec_is_shown(bneck: Command, name: str, how: str, tmp_path: Path) -> None:
+def test_no_line_of_a_file_that_is_no_spec_is_shown(name: str, how: str, tmp_path: Path) -> None:
     """A file of another kind is called what it is; nothing of what it holds reaches the terminal."""
     (tmp_path / "other.yaml").write_text(NO_SPECS[name], encoding="utf-8")
     key = {"named": "", "included": "include: other\n", "extended": "extends: other\n"}[how]
     (tmp_path / FILE).write_text(f"{key}input: 3 x 8 x 8\nnet: relu\n", encoding="utf-8")
-    done = bneck("analyze", FILE if key else "other.yaml", folder=tmp_path)
+    done = run("analyze", FILE if key else "other.yaml", folder=tmp_path)
     assert is_one_clear_message(done)
     assert "other.yaml: not a spec" in done.err
     assert "secret" not in done.err
     assert "password" not in done.err
 
 
-def test_a_key_that_is_misspelt_is_still_suggested(bneck: Command, tmp_path: Path) -> None:
+def test_a_key_that_is_misspelt_is_still_suggested(tmp_path: Path) -> None:
     """A spec whose only key is wrong is taken for another kind of file, and still told the key it means."""
     (tmp_path / FILE).write_text("inptu: 3 x 8 x 8\n", encoding="utf-8")
-    assert "did you mean 'input'?" in bneck("analyze", FILE, folder=tmp_path).err
+    assert "did you mean 'input'?" in run("analyze", FILE, folder=tmp_path).err
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\x85", "\u2028", "\u2029"])
 @pytest.mark.parametrize(
     "lines", [["input: 3 x 8 x 8", "net:", "  - conv 3x3 8", "  - rleu 8"], ["net: [relu, rleu 8]"]]
 )
-def test_a_line_ends_where_yaml_ends_it(bneck: Command, end: str, lines: list[str], tmp_path: Path) -> None:
+def test_a_line_ends_where_yaml_ends_it(end: str, lines: list[str], tmp_path: Path) -> None:
     """Whatever ends a line, a message names the right one and quotes it alone."""
     head = [] if lines[0].startswith("input") else ["input: 3 x 8 x 8"]
     (tmp_path / FILE).write_bytes(end.join([*head, *lines, ""]).encode())
-    done = bneck("analyze", FILE, folder=tmp_path)
+    done = run("analyze", FILE, folder=tmp_path)
     number = len(head) + len(lines)
     assert is_one_clear_message(done)
     place, quoted, caret = done.err.split("\n")[:3]
@@ -87,10 +64,10 @@ def test_a_line_ends_where_yaml_ends_it(bneck: Command, end: str, lines: list[st
 @pytest.mark.parametrize(
     "text", ["\r---\rfoo: 3", "net: relu\r---\rnet: relu\r", "net: relu\u2028---\u2028net: relu\n", "\r"]
 )
-def test_a_second_document_is_told_whatever_ends_the_lines(bneck: Command, text: str, tmp_path: Path) -> None:
+def test_a_second_document_is_told_whatever_ends_the_lines(text: str, tmp_path: Path) -> None:
     """Marks between documents are read as YAML reads them."""
     (tmp_path / FILE).write_bytes(text.encode())
-    assert is_one_clear_message(bneck("analyze", FILE, folder=tmp_path))
+    assert is_one_clear_message(run("analyze", FILE, folder=tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -109,28 +86,28 @@ def test_a_second_document_is_told_whatever_ends_the_lines(bneck: Command, text:
         f"net: relu\nexpect:\n  params: {'9' * 5000}",
     ],
 )
-def test_a_number_has_the_digits_0_to_9(bneck: Command, text: str, tmp_path: Path) -> None:
+def test_a_number_has_the_digits_0_to_9(text: str, tmp_path: Path) -> None:
     """Superscripts, and digits of other scripts, are no numbers; a figure has no more digits than anyone writes."""
     (tmp_path / FILE).write_text(f"input: 3 x 8 x 8\n{text}\n", encoding="utf-8")
-    done = bneck("check", FILE, folder=tmp_path) if "expect" in text else bneck("analyze", FILE, folder=tmp_path)
+    done = run("check", FILE, folder=tmp_path) if "expect" in text else run("analyze", FILE, folder=tmp_path)
     assert is_one_clear_message(done)
     assert done.err.startswith(f"error: {FILE}:")
-    assert not bneck("analyze", "resnet18", "--input", "3xH²xW", folder=tmp_path).out
+    assert not run("analyze", "resnet18", "--input", "3xH²xW", folder=tmp_path).out
 
 
-def test_an_op_gives_a_size(bneck: Command, tmp_path: Path) -> None:
+def test_an_op_gives_a_size(tmp_path: Path) -> None:
     """A shape has at least its channels."""
     (tmp_path / FILE).write_text("input: 3\nops:\n  f(): {out: [], params: 0, macs: 0}\nnet: f\n", encoding="utf-8")
-    assert "`out` is a list of sizes" in bneck("analyze", FILE, folder=tmp_path).err
+    assert "`out` is a list of sizes" in run("analyze", FILE, folder=tmp_path).err
 
 
-def test_a_name_too_long_for_the_system_is_told(bneck: Command, tmp_path: Path) -> None:
+def test_a_name_too_long_for_the_system_is_told(tmp_path: Path) -> None:
     """A name that no file can have is no file's name."""
-    assert is_one_clear_message(bneck("analyze", "a" * 300, folder=tmp_path))
-    assert is_one_clear_message(bneck("analyze", "a" * 300 + ".yaml", folder=tmp_path))
-    assert is_one_clear_message(bneck("analyze", "a" * 300 + ":b", folder=tmp_path))
+    assert is_one_clear_message(run("analyze", "a" * 300, folder=tmp_path))
+    assert is_one_clear_message(run("analyze", "a" * 300 + ".yaml", folder=tmp_path))
+    assert is_one_clear_message(run("analyze", "a" * 300 + ":b", folder=tmp_path))
     (tmp_path / FILE).write_text(f"include: {'a' * 300}\nnet: relu\n", encoding="utf-8")
-    assert is_one_clear_message(bneck("analyze", FILE, folder=tmp_path))
+    assert is_one_clear_message(run("analyze", FILE, folder=tmp_path))
 
 
 EMPTY = {
@@ -166,13 +143,13 @@ QUESTIONS = [
 
 
 @pytest.mark.parametrize("words", QUESTIONS, ids=" ".join)
-def test_a_network_of_next_to_nothing_has_an_answer(bneck: Command, words: list[str], tmp_path: Path) -> None:
+def test_a_network_of_next_to_nothing_has_an_answer(words: list[str], tmp_path: Path) -> None:
     """A net without a layer, or of names alone, is answered by every command, or refused with one message."""
     for number, text in enumerate(EMPTY.values()):
         folder = tmp_path / str(number)
         folder.mkdir()
         (folder / FILE).write_text(f"input: 3 x 8 x 8\n{text}\n", encoding="utf-8")
-        code, out, err, _ = bneck(*words, folder=folder)
+        code, out, err = run(*words, folder=folder)
         if out:
             assert err == ""
             assert code in (0, 1)  # lint finds something
