@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 MAX_WEIGHED = 250_000
 """How many pairs of layers are weighed against each other; among more, equal names alone make a pair."""
+FAR = 8
+"""How many siblings further on a counterpart is sought, where names say nothing."""
 INVERTED = {"nobias": "bias", "noaffine": "affine"}
 EXTENTS = frozenset({"kernel", "stride", "dilation"})
 
@@ -311,13 +313,31 @@ def _numbered(held: list[Child]) -> bool:
 
 
 def _by_name(mine: list[Child], theirs: list[Child]) -> list[tuple[Child | None, Child | None]]:
-    """Pair what bears the same name and stands in the same order."""
+    """Pair what bears the same name and stands in the same order; where no name is shared, by place and kind."""
+    if {child.label for child in mine}.isdisjoint(child.label for child in theirs):
+        return _by_place(mine, theirs)
     places = {child.label: index for index, child in enumerate(theirs)}
     found: list[tuple[Child | None, Child | None]] = []
     reached = 0
     for child in mine:
         place = places.get(child.label, -1)
         if place < reached or not _comparable(child, theirs[place]):
+            found.append((child, None))
+            continue
+        found += [(None, other) for other in theirs[reached:place]]
+        found.append((child, theirs[place]))
+        reached = place + 1
+    return [*found, *((None, other) for other in theirs[reached:])]
+
+
+def _by_place(mine: list[Child], theirs: list[Child]) -> list[tuple[Child | None, Child | None]]:
+    """Pair siblings in order, each with the next one of its kind, if it is not far."""
+    found: list[tuple[Child | None, Child | None]] = []
+    reached = 0
+    for child in mine:
+        ahead = range(reached, min(reached + FAR, len(theirs)))
+        place = next((at for at in ahead if _comparable(child, theirs[at])), None)
+        if place is None:
             found.append((child, None))
             continue
         found += [(None, other) for other in theirs[reached:place]]

@@ -15,6 +15,7 @@ from bneck_cli.flow.follow import depth
 from bneck_cli.flow.receptive import receptive_field
 from bneck_cli.questions.alignment import Alignment, Change, Pair, Part, settings_of, written
 from bneck_cli.questions.analyze import describe_input, requirements, rule_of, units_of
+from bneck_cli.questions.reasons import reasons as because_of
 from bneck_cli.words.comparing import against, quotient
 from bneck_cli.words.values import people as grouped
 
@@ -379,6 +380,8 @@ def _conclusion(found: Diff, one: Analysis, other: Analysis) -> Iterator[str]:
         yield "Every layer has the same settings: only sizes differ."
     if not same_input:
         yield f"The input is {describe_input(other)}, not {describe_input(one)}."
+    if not parts:
+        yield from because_of(found.pairs, one, other)
 
 
 def _facts(found: Diff, unit: str) -> tuple[list[str], bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bneck_cli.engine.network import Cost
 from bneck_cli.questions.alignment import Part as Unpaired
 from bneck_cli.questions.analyze import ACTIVATIONS, LayerRow
 from bneck_cli.questions.columns import CELLS, RECORDED, TIME, has_time
@@ -20,24 +21,25 @@ if TYPE_CHECKING:
 
 PLACES = 5
 MARKS = {"+": "added", "-": "removed"}
+MARKED = ("added", "removed", "resized")
 FIGURES = tuple(name for name in (*RECORDED, "activations") if name not in ("path", "op", "repeat"))
 
 
-def report(found: Diff) -> Report:
-    """Lay a diff out."""
+def report(found: Diff, depth: int | None = None) -> Report:
+    """Lay a diff out; with a ``depth`` changes are summed up by stage (1), by block (2) and so on."""
     return Report(
         "diff",
         found.title,
         "",
-        parts=lambda: _parts(found),
+        parts=lambda: _parts(found, depth),
         records=lambda: _records(found),
         data=lambda: _data(found),
     )
 
 
-def _parts(found: Diff) -> Iterator[Part]:
+def _parts(found: Diff, depth: int | None) -> Iterator[Part]:
     if found.lines:
-        yield _changes(found)
+        yield _changes(found) if depth is None else _summed(found, depth)
     yield _totals(found)
     yield Prose(found.conclusion)
     yield Facts((*(("note", note) for note in found.notes), *found.units, ("rule", f"{found.rule}; {ACTIVATIONS}")))
@@ -59,6 +61,43 @@ def _changes(found: Diff) -> Table:
         costs = [Signed(line.cost.params), Signed(line.cost.macs)] if line.layers else [None, None]
         cells = [line.mark, _places(line), line.text, line.layers or None, *costs]
         rows.append(Row(cells, style=MARKS.get(line.mark, "changed")))
+    return Table(columns, rows)
+
+
+def _summed(found: Diff, depth: int) -> Table:
+    """Sum the changes up by the first names of their paths: how many of each kind, and what they cost more."""
+    groups: dict[str, list[Pair | Unpaired]] = {}
+    for step in found.steps:
+        if isinstance(step, Unpaired) or step.changes:
+            path = step.path if isinstance(step, Unpaired) else step.one.path
+            groups.setdefault(".".join(path.split(".")[:depth]), []).append(step)
+    unit = next(total.title for total in found.totals if total.key == "macs")
+    columns = (
+        Column("layer", "layer", "name"),
+        Column("change", "change", "words"),
+        Column("layers", "×", "number"),
+        Column("params", "params", "number"),
+        Column("macs", unit, "number"),
+    )
+    rows = []
+    for path, held in groups.items():
+        total = Cost()
+        layers = 0
+        told: dict[str, int] = {}
+        for step in held:
+            total = total.plus(step.cost)
+            number = len(step.layers) if isinstance(step, Unpaired) else 1
+            layers += number
+            if isinstance(step, Unpaired):
+                words = [MARKS[step.mark]]
+            else:
+                words = [change.name for change in step.settings] or ["resized"]
+            for word in words:
+                told[word] = told.get(word, 0) + number
+        text = ", ".join(
+            f"{word} in {number}" if word not in MARKED else f"{number} {word}" for word, number in told.items()
+        )
+        rows.append(Row([path, text, layers, Signed(total.params), Signed(total.macs)], style="changed"))
     return Table(columns, rows)
 
 

@@ -35,6 +35,7 @@ def command(
             autocompletion=completion.parameters,
         ),
     ] = None,
+    depth: Annotated[int | None, typer.Option(min=1, help="Sum changes up: 1 by stage, 2 by block.")] = None,
     format: opt.Format = None,
     output: opt.Output = None,
 ) -> None:
@@ -47,4 +48,4 @@ def command(
     own = any(text.partition("=")[0].strip() == "channels" for text in set_b or [])
     second = settings(input_b or input, None if own else channels, values=[*(set or []), *(set_b or [])])
     names = (one, other if one != other else f"{other} (B)")
-    put(report(diff(analysed(one, first), analysed(other, second), names)), chosen, output)
+    put(report(diff(analysed(one, first), analysed(other, second), names), depth), chosen, output)
