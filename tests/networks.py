@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.engine.network import Layer, Series, Wire
@@ -43,7 +44,7 @@ class Flat:
     def expand(self, node: Node, flow: int, names: dict[str, int], runs: bool) -> int:
         """Add all layers of a node; return the tensor that leaves it."""
         if isinstance(node, Layer):
-            return self.run(node, [flow], runs)
+            return self.run(node, [] if node.is_source else [flow], runs)
         if isinstance(node, Wire):
             if node.kind == "from":
                 return names[node.name]
@@ -61,12 +62,12 @@ class Flat:
             return flow
         return self.run(node.join, [flow, *results] if node.kind == "scale" else results, runs)
 
-    def depth(self) -> int:
-        """Count the layers with multiply-adds on the longest path to an output."""
-        depths = dict.fromkeys(range(self.tensors - len(self.steps)), 0)
+    def depth(self) -> float:
+        """Count the layers with multiply-adds on the longest path from an input to an output."""
+        depths: dict[int, float] = dict.fromkeys(range(self.tensors - len(self.steps)), 0)
         for layer, reads, writes, _ in self.steps:
-            depths[writes] = max(depths[one] for one in reads) + (layer.cost.macs != 0)
-        return max(depths[one] for one in self.outputs)
+            depths[writes] = max((depths[one] for one in reads), default=-inf) + (layer.cost.macs != 0)
+        return max(0, *(depths[one] for one in self.outputs))
 
     def needless(self) -> list[Step]:
         """List the steps that run and from which no output and no head follows."""

@@ -102,3 +102,37 @@ def test_words_of_three_axes() -> None:
     told = bneck_cli.explain(VIDEO).text("text")
     assert "time ⌊(16 + 2·1 - 3)/1⌋ + 1 = 16, height ⌊(112 + 2·3 - 7)/2⌋" in told.replace("\n    ", " ")
     assert "16×56×56" in bneck_cli.draw(VIDEO).text("text")
+
+
+@pytest.mark.parametrize(("shape", "cls"), [("8x5x7", 1), ("8x5x7", 0), ("8x12", 2), ("8x2x3x3", 1)])
+def test_tokens_can_be_spelled(shape: str, cls: int) -> None:
+    """`tokens cls=1` adds as many parameters as a learned table of its positions and learned tokens."""
+    found = bneck_cli.analyze(f"input: {shape}\nnet: tokens cls={cls}\n")
+    table = "  - add: [identity, learned c x n]\n"
+    spelled = bneck_cli.analyze(f"input: {shape}\nnet:\n  - tokens cls={cls} pos=none\n{table}")
+    assert found.cost.params == spelled.cost.params
+    assert str(next(iter(found.outputs.values()))) == str(next(iter(spelled.outputs.values())))
+
+
+def test_an_embedding_reads_a_row_for_each_index() -> None:
+    """Of 50,257 rows a text of 16 tokens reads 16, of each of 3 texts; what leaves is written, and a head reads all."""
+    text = "input: 1 x 16\nnet: embed 50257 8 -> linear 50257 nobias\n"
+    looked, head = bneck_cli.footprint(text, batch=3).found.items
+    assert looked.moved == 4 * 3 * (16 + 16 * 8 + 16 * 8)
+    assert looked.weights == head.weights == 4 * 50257 * 8
+    assert head.moved == 4 * (3 * 16 * 8 + 50257 * 8 + 3 * 16 * 50257)
+    assert bneck_cli.analyze(text).cost.macs == 16 * 8 * 50257
+
+
+def test_sizes_are_written_as_the_input_is() -> None:
+    """`c x n` stands apart or not, in a step, in its long form and in parentheses; numbers make an extent."""
+    for written in (
+        "learned 8 x 12",
+        "learned 8x12",
+        "learned c x n",
+        "learned (c x (3*4))",
+        "{learned: {shape: c x n}}",
+    ):
+        found = bneck_cli.analyze(f"input: 8 x 12\nnet:\n  - add: [identity, {written}]\n")
+        assert found.cost.params == 96
+    assert bneck_cli.analyze("input: 3 x 9 x 9\nnet: conv 3 x (2+1) 8\n").cost.params == 3 * 9 * 8

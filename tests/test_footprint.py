@@ -68,6 +68,8 @@ class Expansion:
         place, self.layer = self.layer, self.layer + 1
         if layer.op in ("flatten", "dropout", "droppath", "take", "slice") and layer.rule is not None:
             return reads[0]
+        if layer.is_source:  # a parameter
+            return self.tensor(0, place)
         if not running:
             return -1
         self.steps.append(Step(place, reads, self.tensor(layer.out.elements, place)))
@@ -98,7 +100,9 @@ class Expansion:
     def alive(self, index: int) -> list[int]:
         """List the tensors that exist by step ``index`` and that it or a later step (or the caller) needs."""
         step = self.steps[index]
-        exist = set(range(len(self.elements))) - {later.writes for later in self.steps[index + 1 :]}
+        exist = {tensor for tensor, size in enumerate(self.elements) if size} - {
+            later.writes for later in self.steps[index + 1 :]
+        }
         needed = {tensor for later in self.steps[index:] for tensor in later.reads} | self.wanted | {step.writes}
         return sorted(exist & needed)
 
@@ -230,7 +234,7 @@ def test_the_peak_of_any_network_is_that_of_its_flat_expansion(random: Random) -
 @given(st.integers(0, 2**32))
 def test_the_peak_is_that_of_the_flat_expansion_wherever_names_are_given(seed: int) -> None:
     """Names that are given in branches and repeats, passed on by blocks, and taken again in each copy."""
-    layers = ["conv 3x3 4", "conv 1x1 4", "bn", "dropout", "maxpool 3x3 stride=1 pad=1"]
+    layers = ["conv 3x3 4", "conv 1x1 4", "bn", "dropout", "maxpool 3x3 stride=1 pad=1", "learned 4 x 4 x 4"]
     assert_as_expanded(analyze(Crossing(Random(seed), layers).spec(4)))
 
 

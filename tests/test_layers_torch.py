@@ -274,6 +274,27 @@ def shuffle(draw: st.DrawFn) -> Pair:
     return Pair(x, lambda: nn.ChannelShuffle(groups), (groups,))
 
 
+# Sequences
+
+
+def embedding(draw: st.DrawFn) -> Pair:
+    """Draw a table and indices of any rank."""
+    x, rows, width = (1, *shapes(draw, (0, 1, 2, 3))[1:]), draw(st.integers(1, 50)), draw(channels)
+    look_up = lambda: Composed(lambda t, table: table(t[:, 0].long()).movedim(-1, 1), table=nn.Embedding(rows, width))  # noqa: E731
+    return Pair(x, look_up, (rows, width))
+
+
+def learned(draw: st.DrawFn) -> Pair:
+    """Draw a tensor of weights, which is the same for every input."""
+    x, shape = shapes(draw, (0, 1, 2, 3)), shapes(draw, (0, 1, 2, 3))
+    return Pair(x, lambda: Composed(lambda t, own: own.expand(len(t), *shape), own=parameter(*shape)), (shape,))
+
+
+def transpose(draw: st.DrawFn) -> Pair:
+    """Draw a sequence."""
+    return Pair(shapes(draw, (1,)), lambda: Composed(lambda t: t.transpose(1, 2)))
+
+
 # Tokens and attention
 
 
@@ -434,6 +455,9 @@ ORACLES: dict[str, Callable[[st.DrawFn], Pair]] = {
     "global_maxpool": lambda draw: global_pooling(draw, "AdaptiveMaxPool"),
     "adaptive_avgpool": lambda draw: adaptive_pooling(draw, "AdaptiveAvgPool"),
     "adaptive_maxpool": lambda draw: adaptive_pooling(draw, "AdaptiveMaxPool"),
+    "embed": embedding,
+    "learned": learned,
+    "transpose": transpose,
     "tokens": tokens,
     "take": take,
     "slice": cut,

@@ -37,7 +37,7 @@ def written(text: str) -> Analysis:
 @given(st.integers(0, 2**32))
 def test_depth_is_that_of_the_flat_expansion(seed: int) -> None:
     """Whatever crosses blocks, branches and repeats by name, the longest path is that through all layers."""
-    analysis = written(Writer(Random(seed), LAYERS).spec(9))
+    analysis = written(Writer(Random(seed), [*LAYERS, "learned 4 x 9 x 9"]).spec(9))
     assert depth(analysis) == Flat(analysis).depth()
 
 
@@ -160,7 +160,7 @@ def row_reach(row: LayerRow) -> tuple[int, int]:
 @given(st.integers(0, 2**32))
 def test_what_leads_nowhere_is_that_of_the_flat_expansion(seed: int) -> None:
     """As many copies of each layer lead to no output, and are read by nobody, as when all is written out."""
-    analysis = written(Writer(Random(seed), LAYERS).spec(9))
+    analysis = written(Writer(Random(seed), [*LAYERS, "learned 4 x 9 x 9"]).spec(9))
     flat = Flat(analysis)
     wanted = [Counter(id(step.layer) for step in steps) for steps in (flat.needless(), flat.unread())]
     found: list[Counter[int]] = [Counter(), Counter()]

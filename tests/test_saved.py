@@ -128,6 +128,27 @@ def test_a_layer_of_sequences_keeps_what_autograd_saves(text: str, module: str) 
     assert counted == found
 
 
+def test_tables_keep_indices_and_no_parameter() -> None:
+    """Words are looked up by indices of 8 bytes, and a table of positions that is added is a parameter already."""
+    torch = pytest.importorskip("torch")
+    from autograd import saved as measured
+
+    class Words(torch.nn.Module):  # type: ignore[misc, name-defined]
+        """Words and their places, as a language model begins."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.words, self.places = torch.nn.Embedding(50, 8), torch.nn.Parameter(torch.zeros(1, 6, 8))
+            self.head = torch.nn.Linear(8, 3)
+
+        def forward(self, x: Any) -> Any:
+            """Look up, add, mix."""
+            return self.head(self.words(x) * self.places)
+
+    text = "input: 1 x 6\nnet:\n  - embed 50 8\n  - scale: learned c x n\n  - linear 3\n"
+    assert saved(analyze(text)).bytes(2, 4) == measured(Words(), torch.zeros(2, 6, dtype=torch.long))
+
+
 @pytest.mark.parametrize(
     ("name", "module"),
     [("relu", "ReLU"), ("relu6", "ReLU6"), ("leaky_relu", "LeakyReLU"), ("elu", "ELU"), ("selu", "SELU"),
@@ -179,6 +200,9 @@ def expanded(analysis: Analysis) -> tuple[int, int]:
     values: Any = 0
     statistics: Any = 0
     for layer, reads, writes, _ in flat.steps:
+        if layer.is_source:  # a parameter, which autograd need not save
+            storage[writes], sizes[writes], learned[writes] = writes, 0, True
+            continue
         flows = any(learned[storage[one]] for one in reads) or layer.cost.params != 0
         if layer.op in ("scale", "mul"):
             for index, one in enumerate(reads):
@@ -203,7 +227,7 @@ def expanded(analysis: Analysis) -> tuple[int, int]:
 @given(st.randoms(use_true_random=False))
 def test_what_is_saved_is_that_of_the_flat_expansion(random: Random) -> None:
     """Folded copies, joins, slices and names in any nesting: each tensor once, however many keep it."""
-    analysis = analyze(Writer(random, ["conv 1x1 4", "bn", "relu", "identity", "sigmoid"]).spec(4))
+    analysis = analyze(Writer(random, ["conv 1x1 4", "bn", "relu", "identity", "sigmoid", "learned 4 x 4 x 4"]).spec(4))
     found = saved(analysis)
     assert (found.values, found.statistics) == expanded(analysis)
 

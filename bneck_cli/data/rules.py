@@ -65,6 +65,8 @@ QUANTITIES = {
     "scaling": ("element", "of a scaling"),
     "scaled_queries": ("element", "of the queries of attention, scaled"),
     "scaled_scores": ("element", "of the scores of attention, scaled"),
+    "embedding": ("element", "that an embedding looks up"),
+    "embedding_params": ("weight", "of an embedding"),
     "size_products": ("product", "of two sizes in the code of a network"),
 }
 """What a rule may weigh: the unit, and of what."""

@@ -80,6 +80,11 @@ class Layer(NamedTuple):
         """The shape that arrives (the first, at a join)."""
         return self.inputs[0]
 
+    @property
+    def is_source(self) -> bool:
+        """Whether it reads nothing of what arrives."""
+        return self.rule is not None and self.rule.source
+
 
 class Run(NamedTuple):
     """Identical copies of a node in a row."""

@@ -159,6 +159,8 @@ class _Frame:
 
     def layer(self, layer: Layer, given: list[int]) -> int:
         """Follow a layer; a view gives what it takes, and so does what writes over it."""
+        if layer.is_source:
+            return self.tensor(0)
         if is_view(layer) or id(layer) in self.run.over:
             return given[0]
         out = self.step(given, self.run.number(layer.out.elements), self.run.working(layer))

@@ -95,7 +95,8 @@ class Follow(Generic[V]):
         """Return the steps from the inputs of one copy to its results, worked out once for each part."""
         part, layer = operation.part, operation.node
         if part is None:
-            steps = self.meaning.steps(cast("Layer", layer))
+            layer = cast("Layer", layer)
+            steps = () if layer.is_source else self.meaning.steps(layer)
             return [{index: step for index, step in enumerate(steps) if step is not None}]
         if id(part) not in self.known:
             tensors = self.run(part, [{index: self.meaning.start(shape)} for index, shape in enumerate(part.inputs)])

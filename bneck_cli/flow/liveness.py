@@ -98,7 +98,7 @@ def peak(analysis: Analysis, dtype: str = "fp32", inplace: bool = False) -> Peak
     def path(born: int) -> str:
         return names[born] if born < 0 else _path(analysis.root, born, walk)
 
-    tensors = tuple(Tensor(path(born), size * width) for born, size in moment.alive)
+    tensors = tuple(Tensor(path(born), size * width) for born, size in moment.alive if size)
     return Peak("" if moment.at < 0 else path(moment.at), moment.size * width, tensors)
 
 
@@ -193,6 +193,10 @@ class _Walk:
             raise node.place.error(f"'{self.heads[~min(reads)]}' is named in a head that does not run")
         if part is None:
             assert isinstance(node, Layer)
+            if node.is_source:  # a parameter, which is counted with the weights
+                plan.sizes.append(0)
+                plan.births.append(at)
+                return [len(plan.sizes) - 1]
             if is_view(node) or id(node) in self.over:
                 return reads[:1]
             return [self.write(plan, node.out, tuple(dict.fromkeys(reads)), at)]
@@ -207,9 +211,9 @@ class _Walk:
             self.plans[key] = planned
         planned = self.plans[key]
         (out,) = planned.kept
-        if not planned.ops:
+        if not planned.ops and out == 0:
             return flow
-        if out == 0:  # it gives what it takes, whatever it does besides
+        if out == 0 or not any(0 in op.reads for op in planned.ops):  # it gives what it takes, or takes nothing
             return self.inside(part, [flow], plan, at)[part.outs[0]]
         plan.sizes.append(planned.sizes[out])
         plan.births.append(at + planned.births[out])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bneck_cli.sizes.shape import Shape
 
 POINTWISE = frozenset(
-    {"bn", "ln", "gn", "in", "rmsnorm", "lrn", "linear", "prelu", "softmax", "layer_scale", "shuffle"}
+    {"bn", "ln", "gn", "in", "rmsnorm", "lrn", "linear", "prelu", "softmax", "layer_scale", "shuffle", "embed"}
 )
 WHOLE_MAP = frozenset({"global_avgpool", "global_maxpool", "flatten"})
 
@@ -146,6 +146,8 @@ def step_of(layer: Layer) -> Reach:
         return WHOLE if x.spatial else here(0)
     if layer.rule is None:
         return UNKNOWN
+    if op == "transpose":  # a channel of the one is a position of the other
+        return WHOLE
     window = layer.rule.geometry(x)
     if window is not None:
         return UNKNOWN if window.transposed else _windowed(window)

@@ -151,6 +151,8 @@ class _Walk:
 
     def layer(self, layer: Layer, given: list[_Storage], times: int) -> tuple[Saved, list[_Storage], list[_Storage]]:
         """Keep what a layer keeps of its inputs and its output."""
+        if layer.is_source:
+            return Saved(), [], [_Storage(0, times, learned=True)]
         keeps = self.keeps(layer)
         learned = any(one.learned for one in given) or layer.cost.params != 0
         if layer.rule is not None and layer.rule.view:

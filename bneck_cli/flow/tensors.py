@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from bneck_cli.engine.operations import Operation, Part
 
 WEIGHTED = frozenset({"conv", "upconv", "linear"})
-"""Layers whose channels that leave are a choice, whatever arrives."""
+"""Layers that multiply, and whose channels that leave are a choice, whatever arrives."""
+CHOSEN = WEIGHTED | {"embed"}
+"""All layers whose channels that leave are a choice."""
 Seen = tuple[Reach, ...]
 """What each tensor that a layer reads sees."""
 OUTPUT = -1
@@ -184,8 +186,10 @@ class _Walk:
         if layer.rule is None and layer.op in JOINS:  # what is added has the same channels, given or not
             out = Tensor((any if layer.op == "add" else all)(tensor.given for tensor in reads), tuple(reads))
         else:
-            free = layer.op in WEIGHTED and layer.rule is not None
+            free = layer.op in CHOSEN and layer.rule is not None
             out = Tensor(layer.rule is None or (reads[0].given and not free), () if free else tuple(reads))
+        if layer.is_source:
+            out, reads = Tensor(False), []
         for tensor in reads:
             tensor.readers.append(len(self.met))
         self.met.append(Met(entry, tuple(reads), seen, out, around.boxes, around.in_shortcut))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bneck_cli.engine.network import Cost, entries
+from bneck_cli.engine.network import Cost, Layer, entries
 from bneck_cli.engine.operations import network_outputs, operations
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ class _Backwards:
         """Return what becomes of the inputs of one copy."""
         part = operation.part
         if part is None:
+            if isinstance(operation.node, Layer) and operation.node.is_source:
+                return (UNREAD,) * len(operation.inputs)
             return (WANTED if head else max(given[0], VAIN),) * len(operation.inputs)
         return tuple(self.uses(part, given, head or part.idle)[: -len(part.inputs) - 1 : -1])
 

@@ -64,7 +64,7 @@ class Name(NamedTuple):
 
 
 class Items(NamedTuple):
-    """A list ``[3, 4, 6, 3]``, or a tuple ``(0, 1, 0, 1)``."""
+    """A list ``[3, 4, 6, 3]``, a tuple ``(0, 1, 0, 1)``, or sizes of several axes, ``c x n``."""
 
     items: tuple[Expression, ...]
     place: Place
@@ -384,10 +384,18 @@ class _Parser:
 
     def whole(self) -> Expression:
         """Parse everything as one expression."""
-        expression = self.choice()
+        expression = self.crossed()
         if self.kind != "end":
             raise self.error(f"the expression should end here ({self.got()})")
         return expression
+
+    def crossed(self) -> Expression:
+        """``c x n``: sizes of several axes, each an expression."""
+        place = self.place()
+        sizes = [self.choice()]
+        while self.kind == "name" and self.take("x"):
+            sizes.append(self.choice())
+        return sizes[0] if len(sizes) == 1 else Items(tuple(sizes), place)
 
     def choice(self) -> Expression:
         """``a if p else b``, the loosest binding."""
@@ -485,7 +493,7 @@ class _Parser:
         """Expressions between commas, up to the closing bracket."""
         items = []
         while not self.take(closing):
-            items.append(self.choice())
+            items.append(self.crossed())
             if not self.take(","):
                 self.expect(closing)
                 break

@@ -303,7 +303,7 @@ def _given(scalar: Scalar, words: list[Word]) -> tuple[tuple[Expression, ...], t
     _require_plain_words(scalar, words)
     arguments: list[Expression] = []
     options: list[Word] = []
-    for word in words[1:]:
+    for word in _crossed(scalar, words[1:]):
         name, equals, rest = word.text.partition("=")
         if equals and not rest.startswith("=") and WORD.fullmatch(name):
             options.append(word)
@@ -312,6 +312,18 @@ def _given(scalar: Scalar, words: list[Word]) -> tuple[tuple[Expression, ...], t
         else:
             arguments.append(parse_expression(scalar, word.start, word.start + len(word.text)))
     return tuple(arguments), _options(scalar, options)
+
+
+def _crossed(scalar: Scalar, words: list[Word]) -> list[Word]:
+    """Make one word of sizes that stand apart, ``c x n``."""
+    joined: list[Word] = []
+    for word in words:
+        before = joined[-1] if joined else word
+        if (word.text == "x" and joined and "=" not in before.text) or before.text.endswith(" x"):
+            joined[-1] = Word(scalar.text[before.start : word.start + len(word.text)], before.start)
+        else:
+            joined.append(word)
+    return joined
 
 
 def read_named(scalar: Scalar) -> tuple[str, list[tuple[str, str, Place]]]:

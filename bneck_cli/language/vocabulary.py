@@ -48,6 +48,9 @@ _BY_FORM = {
     "slice 0 64": "narrow",
     "tokens cls=1": "classtoken clstoken patchify",
     "layer_scale": "layerscale gamma",
+    "embed 50257 768": "embedding wordembedding tokenembedding lookup",
+    "learned 768 x 1": "parameter param learnable learnedparameter query queries posembed positionembedding",
+    "transpose": "permute swapaxes",
     "rmsnorm": "rmsnormalization",
 }
 """A form that a spec may hold, and the names that other tools and papers have for it."""
@@ -87,7 +90,6 @@ _OPTIONS = {
 
 _ABSENT = {
     "a recurrent cell is not a layer here": "lstm gru rnn",
-    "an embedding is not a layer here": "embedding embed",
     "only `matmul` and `attend` multiply tensors here": "einsum",
 }
 """What the language has no layer for, and its names."""

@@ -49,7 +49,8 @@ RULES = {
         "place of each maximum (8 bytes) and dropout's mask (1); heads that run in training alone are part of it"
     ),
     "moved": (
-        "each layer reads its inputs and its weights once and writes its output once; "
+        "each layer reads its inputs and its weights once (an embedding a row for each index) and writes its output "
+        "once; "
         "2 operations per multiply-add, and nothing else is an operation"
     ),
     "estimate": (
@@ -277,7 +278,7 @@ def _item(entry: Entry, batch: Size, dtype: str, device: Device | None) -> Item:
         read: Size = 0
         for tensor in layer.inputs:
             read = read + tensor.elements * batch
-        moved = (read + written) * width + weights
+        moved = (read + written + _params_read(layer, batch) + stored) * width
     seconds, bound = None, ""
     if device is not None:
         try:
@@ -290,6 +291,11 @@ def _item(entry: Entry, batch: Size, dtype: str, device: Device | None) -> Item:
     return Item(
         path, layer.op, text, copies, layer.out, cost.params, stored, macs, written, weights, moved, seconds, bound
     )
+
+
+def _params_read(layer: Layer, batch: Size) -> Size:
+    """Count the parameters that a layer reads: all, or those that its kind says."""
+    return layer.cost.params if layer.rule is None else layer.rule.params_read(layer.shape, batch)
 
 
 def _buffers(layer: Layer) -> Size:

@@ -94,6 +94,8 @@ class Kind:
     part = "other"
     view = False
     """Whether what leaves is the tensor that arrived, or a part of it: nothing is written."""
+    source = False
+    """Whether it takes nothing of what arrives: what leaves is a parameter itself."""
     view_at_inference = False
     """The same, at inference alone."""
     in_place = False
@@ -114,6 +116,10 @@ class Kind:
     def params(self, x: Shape) -> Size:
         """Count the learned parameters."""
         return 0
+
+    def params_read(self, x: Shape, batch: Size) -> Size:
+        """Count the parameters that a pass over so many inputs reads: all of them, once."""
+        return self.params(x)
 
     def buffers(self, x: Shape) -> Size:
         """Count what is stored but not learned (running statistics)."""
@@ -287,6 +293,14 @@ def end(value: Any) -> Any:
     if isinstance(value, (tuple, str)):
         raise LayerError(f"a whole number, or end (got {show(value)})")
     return bound(value)
+
+
+def dimensions(value: Any) -> Any:
+    """Take the shape of a tensor: its channels, then the sizes of its axes, ``c x n``."""
+    sizes = value if type(value) is tuple else (value,)
+    if not 1 <= len(sizes) <= MOST_AXES + 1 or any(type(each) is tuple for each in sizes):
+        raise LayerError(f"a shape such as 768 x 196 (got {show(value)})")
+    return tuple(size(each) for each in sizes)
 
 
 def extent(value: Any) -> Any:
