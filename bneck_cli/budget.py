@@ -45,6 +45,7 @@ DIGITS = Limit("digits of a number", 78)
 FILES = Limit("files that include each other", 200)
 ROWS = Limit("rows", 50_000, 1, "equal layers stand in one row with --fold, and in tables without --expand")
 """A layer that is worked out anew brings a row more."""
+BOXES = Limit("boxes in one drawing", 500, hint="draw a part of it: --at PATH, or --depth 1")
 
 LARGEST = 10**DIGITS.most
 """What no number of a spec reaches; a size stays below the root of it, so that costs are no worse."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.pictures.blocks import boxed
 from bneck_cli.pictures.marks import Box, Element, Line, Words, moved
+from bneck_cli.pictures.stages import readings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -47,8 +48,9 @@ class Place(NamedTuple):
 def arranged(stages: Sequence[Stage], outputs: Sequence[int]) -> Grid:
     """Give every stage its row and its column; several outputs stand in a last column of their own."""
     sizes = sorted({_extent(stage) for stage in stages}, reverse=True)
-    rows = tuple(sizes.index(_extent(stage)) for stage in stages)
-    readers = [sum(index in stage.reads for stage in stages) for index in range(len(stages))]
+    at_row = {size: row for row, size in enumerate(sizes)}
+    rows = tuple(at_row[_extent(stage)] for stage in stages)
+    readers = readings(stages)
     columns: list[int] = []
     ways: dict[int, int] = {}
     for here, stage in enumerate(stages):

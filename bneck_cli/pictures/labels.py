@@ -172,22 +172,52 @@ def flat(node: Node) -> list[Node]:
     return [node]
 
 
-def closed(node: Node, depth: int) -> Node:
-    """Close what lies deeper than so many levels: a stage, a repeat or a block becomes one box, as reports name it."""
-    if isinstance(node, Fork):
-        return node._replace(branches=tuple(closed(branch, depth) for branch in node.branches))
-    if not isinstance(node, Series):
-        return node
-    runs = []
-    for copies in node.runs:
-        inside = copies.node
-        if not isinstance(inside, Series) or name_of(inside) == "":
-            runs.append(copies._replace(node=closed(inside, depth)))
-        elif depth <= 0:
-            runs.append(copies._replace(node=inside._replace(kind=CLOSED, text=block_words(inside))))
-        else:
-            runs.append(copies._replace(node=closed(inner(inside), depth - 1)))
-    return node._replace(runs=tuple(runs))
+def closed(root: Node, depth: int) -> Node:
+    """Close what lies deeper than so many levels: a stage, a repeat or a block becomes one box, as reports name it.
+
+    What the tree shares stays shared.
+    """
+    known: dict[tuple[int, int], Node] = {}
+
+    def at(node: Node, depth: int) -> Node:
+        key = (id(node), depth)
+        if key not in known:
+            known[key] = fresh(node, depth)
+        return known[key]
+
+    def fresh(node: Node, depth: int) -> Node:
+        if isinstance(node, Fork):
+            return node._replace(branches=tuple(at(branch, depth) for branch in node.branches))
+        if not isinstance(node, Series):
+            return node
+        runs = []
+        for copies in node.runs:
+            inside = copies.node
+            if not isinstance(inside, Series) or name_of(inside) == "":
+                runs.append(copies._replace(node=at(inside, depth)))
+            elif depth <= 0:
+                runs.append(copies._replace(node=inside._replace(kind=CLOSED, text=block_words(inside))))
+            else:
+                runs.append(copies._replace(node=at(inner(inside), depth - 1)))
+        return node._replace(runs=tuple(runs))
+
+    return at(root, depth)
+
+
+def boxes(root: Node) -> int:
+    """Count the boxes of a node that is drawn: its layers, of copies those of one, and what is closed."""
+    known: dict[int, int] = {}
+
+    def count(node: Node) -> int:
+        if not isinstance(node, (Series, Fork)):
+            return int(isinstance(node, Layer))
+        if id(node) not in known:
+            held = [run.node for run in node.runs] if isinstance(node, Series) else [node.join, *node.branches]
+            inside = sum(count(one) for one in held if one is not None)
+            known[id(node)] = 1 if isinstance(node, Series) and node.kind == CLOSED else inside
+        return known[id(node)]
+
+    return count(root)
 
 
 def block_words(node: Node) -> str:

@@ -8,7 +8,7 @@ from bneck_cli.engine.network import Cost, Fork, Layer, Series, Wire
 from bneck_cli.pictures.labels import POINTWISE, SILENT, block_words, label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from bneck_cli.engine.network import Node
     from bneck_cli.sizes.shape import Shape
@@ -149,6 +149,15 @@ MOST = 10
 MOST_LINES = 6
 
 
+def readings(found: Sequence[Stage]) -> list[int]:
+    """Count the stages that read each one."""
+    counts = [0] * len(found)
+    for stage in found:
+        for index in stage.reads:
+            counts[index] += 1
+    return counts
+
+
 def gathered(found: list[Stage], outputs: tuple[int, ...] = ()) -> tuple[list[Stage], list[int]]:
     """Let stages in a row share a box, where they are many: none is named or read by another than the next.
 
@@ -156,14 +165,16 @@ def gathered(found: list[Stage], outputs: tuple[int, ...] = ()) -> tuple[list[St
     """
     if len(found) <= MOST:
         return found, list(outputs)
-    readers = [sum(index in stage.reads for stage in found) for index in range(len(found))]
+    readers = readings(found)
+    leaving = set(outputs)
     made: list[Stage] = []
+    blocks: list[list[Series]] = []
     at: dict[int, int] = {}
     for index, stage in enumerate(found):
         before = made[-1] if made else None
         follows = before is not None and stage.reads == (index - 1,) and readers[index - 1] == 1
         alike = before is not None and before.out.spatial == stage.out.spatial and before.fill == stage.fill == "block"
-        if before is not None and follows and alike and not before.name and index - 1 not in outputs:
+        if before is not None and follows and alike and not before.name and index - 1 not in leaving:
             lines = (*before.lines, *stage.lines)
             lines = lines if len(lines) <= MOST_LINES else (*lines[: MOST_LINES - 2], "...", lines[-1])
             made[-1] = before._replace(
@@ -171,9 +182,11 @@ def gathered(found: list[Stage], outputs: tuple[int, ...] = ()) -> tuple[list[St
                 name=stage.name,
                 out=stage.out,
                 cost=before.cost.plus(stage.cost),
-                blocks=(*before.blocks, *stage.blocks),
             )
+            blocks[-1] += stage.blocks
         else:
+            blocks.append([*stage.blocks])
             made.append(stage._replace(reads=tuple(at[read] for read in stage.reads)))
         at[index] = len(made) - 1
+    made = [stage._replace(blocks=tuple(held)) for stage, held in zip(made, blocks, strict=True)]
     return made, [at[index] for index in outputs]

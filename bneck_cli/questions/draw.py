@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from bneck_cli.budget import BOXES, exceeded
 from bneck_cli.engine.analysis import analyze_program
-from bneck_cli.engine.network import Layer, Series, at_path, inner, require_rows
+from bneck_cli.engine.network import Layer, Series, at_path, inner
 from bneck_cli.engine.settings import Settings, with_words
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.pictures.blocks import Page, drawn_block, page
 from bneck_cli.pictures.grid import arranged, draw_grid
-from bneck_cli.pictures.labels import closed, written
+from bneck_cli.pictures.labels import boxes, closed, written
 from bneck_cli.pictures.marks import cells, pixels
 from bneck_cli.pictures.stages import gathered, stages
 from bneck_cli.report import Figure
@@ -78,11 +79,11 @@ def draw(
             own = own._replace(symbolic=True)
             own = own if own.input or not own.in_channels else own.with_input("HxW")
         analysis = analyze_program(program, own)
-        require_rows(analysis.root, folded=True)
         node = _block_at(analysis, at) if at else analysis.root if program.block is not None or depth else None
         if node is not None and depth:
-            require_rows(node, folded=True)
             node = cast("Series", closed(node, depth - 1))
+        if _boxes(analysis, node) > BOXES.most:
+            raise exceeded(BOXES)
         titled = f"{inner(node).name or at}: {at} of {analysis.name}" if at and node else analysis.name
         subjects.append(Subject(f"{titled} {words.channels}" if words and words.channels else titled, analysis, node))
     return Drawing(" and ".join(subject.name for subject in subjects), tuple(subjects), numbers)
@@ -101,8 +102,17 @@ def _matched(
     return Drawing(" and ".join(one.name for one in subjects), subjects, numbers, found.conclusion)
 
 
-def figure(analysis: Analysis, node: Series | None) -> Figure:
-    """Return the drawing of a block, or without one of the network's stages, for a report."""
+def _boxes(analysis: Analysis, node: Series | None) -> int:
+    """Count the boxes that a drawing will have: a network's stages, or a block's layers."""
+    if node is None:
+        return len(_stages(analysis)[0])
+    return boxes(node)
+
+
+def figure(analysis: Analysis, node: Series | None) -> Figure | None:
+    """Return the drawing of a block, or without one of the network's stages, for a report; None for one too large."""
+    if _boxes(analysis, node) > BOXES.most:
+        return None
     drawing = Drawing(analysis.name, (Subject("", analysis, node),), ("params", "macs"), headed=False)
     return Figure(lambda kind, width, plain: "".join(render(drawing, kind, "light", plain, width)))
 
