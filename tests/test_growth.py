@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import bneck_cli
 from bneck_cli import BneckError
 from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.tensor import fingerprint
 from bneck_cli.errors import nearest
 from bneck_cli.language.document import Source
 from bneck_cli.language.library import resolve
-from tests.growth import COLLIDE, PARSER, WALK, Curve
+from bneck_cli.questions.draw import draw
+from tests.growth import COLLIDE, KINDS, PARSER, WALK, Curve, net
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
 FEW, MANY = 40, 400
@@ -31,7 +34,17 @@ def answer(text: str) -> str:
     return ""
 
 
-def steps(text: str) -> int:
+def explained(text: str) -> str:
+    """Explain a spec."""
+    return bneck_cli.explain(text).text()
+
+
+def linted(text: str) -> str:
+    """Lint a spec by all rules."""
+    return bneck_cli.lint(text, all=True).text()
+
+
+def steps(text: str, action: Callable[[str], str] = answer) -> int:
     """Count the interpreter's steps of an analysis, those inside generators and comprehensions included."""
     counted = 0
 
@@ -45,7 +58,7 @@ def steps(text: str) -> int:
     before = sys.gettrace()
     sys.settrace(trace)
     try:
-        answer(text)
+        action(text)
     finally:
         sys.settrace(before)
     return counted
@@ -57,6 +70,29 @@ def test_ten_times_the_spec_is_at_most_twelve_times_the_work(curve: Curve) -> No
     answer(curve.text(3))  # brings the modules in
     few, many = steps(curve.text(FEW)), steps(curve.text(MANY))
     assert many <= 12 * few
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("action", [explained, linted])
+def test_ten_times_the_network_is_at_most_twelve_times_the_words(action: Callable[[str], str], kind: str) -> None:
+    """Explanations and findings grow as the network does, drawings and all."""
+    action(KINDS[kind](3))
+    few, many = steps(KINDS[kind](FEW // 2), action), steps(KINDS[kind](MANY // 2), action)
+    assert many <= 12 * few
+
+
+def test_a_drawing_is_as_large_as_can_be_looked_at() -> None:
+    """Beyond 500 boxes there is a message, and an explanation without its figure; blocks that double do not hang."""
+    chain = net(f"conv 1x1 8 -> as t{index} -> conv 1x1 16" for index in range(600))
+    with pytest.raises(BneckError, match="more than 500 boxes in one drawing"):
+        bneck_cli.draw(chain)
+    assert bneck_cli.explain(chain).figure is None
+    assert bneck_cli.explain(net(["conv 3x3 8"])).figure is not None
+    doubling = "".join(f"  b{index}(): b{index + 1} -> relu -> b{index + 1}\n" for index in range(20))
+    doubling = f"input: 8 x 8 x 8\nblocks:\n{doubling}  b20(): relu\nnet: b0 -> b0\n"
+    with pytest.raises(BneckError, match="boxes in one drawing"):
+        draw([("doubling", resolve(Source("doubling.yaml", doubling)))], depth=22)
+    assert draw([("doubling", resolve(Source("doubling.yaml", doubling)))], depth=2)
 
 
 @pytest.mark.parametrize(
