@@ -82,7 +82,7 @@ def analyze(
         input: the input's sizes, ``3x224x224``, ``320x320`` or, with symbols, ``3xHxW``.
         channels: a block's channels, a number or a symbol's name.
         in_channels: the channels that enter a block, where they are others.
-        assume: what symbols are multiples of, ``H%32==0,W%32==0``.
+        assume: what is known of symbols, ``H%32==0,C>=16``.
         batch: inputs at once, which multiply ``macs``, ``activations`` and the rows; ``cost`` is that of one input.
         parameters: parameters of the net or the block, such as ``width=0.5``.
 

@@ -15,7 +15,7 @@ from bneck_cli.engine.settings import Settings
 from bneck_cli.formats import DATA_FORMATS
 from bneck_cli.language.document import Source
 from bneck_cli.language.library import resolve
-from bneck_cli.sizes.dim import evaluate
+from bneck_cli.sizes.evaluation import evaluate
 
 VIDEO = """
 name: a video network

@@ -11,7 +11,7 @@ import bneck_cli
 from bneck_cli import BneckError
 from bneck_cli.language.library import load
 from bneck_cli.questions.lint import lint
-from bneck_cli.sizes.dim import pretty
+from bneck_cli.sizes.writing import pretty
 
 FOLDER = Path(__file__).parent / "data" / "cases"
 

@@ -19,7 +19,7 @@ from bneck_cli.formats import Style, as_text
 from bneck_cli.questions.alignment import Change
 from bneck_cli.questions.diff import Diff, diff, ranges, within
 from bneck_cli.questions.diff_report import report
-from bneck_cli.sizes.dim import evaluate
+from bneck_cli.sizes.evaluation import evaluate
 
 if TYPE_CHECKING:
     from bneck_cli.engine.analysis import Analysis

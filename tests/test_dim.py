@@ -13,23 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bneck_cli
-from bneck_cli.sizes.dim import (
-    Agreement,
-    Dim,
-    Floor,
-    Size,
-    agreement,
-    evaluate,
-    exact_quotient,
-    latex,
-    pretty,
-    proportion,
-    requirements,
-    sign,
-    substitute,
-    symbol,
-    symbols,
-)
+from bneck_cli.sizes.agreement import Agreement, agreement, requirements
+from bneck_cli.sizes.bounds import sign
+from bneck_cli.sizes.dim import Dim, Floor, Size, exact_quotient, proportion, symbol, symbols
+from bneck_cli.sizes.evaluation import evaluate, substitute
+from bneck_cli.sizes.number import divided
+from bneck_cli.sizes.writing import latex, pretty
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -378,7 +367,7 @@ def test_signs_and_proportions_are_told_where_they_are_the_same_for_all_values()
     """A floor may be 0, so it settles no sign; 18·C² is 288/17 of 17/16·C²."""
     signs = {H: 1, -H: -1, -H - W // 2: -1, H // 2 + 1: 1, H // 2: None, H - 1: None, exact_quotient(-C, 4): -1}
     assert {size: sign(size) for size in signs} == signs
-    assert proportion(18 * C**2, exact_quotient(17 * C**2, 16)) == 288 / 17
+    assert proportion(18 * C**2, exact_quotient(17 * C**2, 16)) == divided(288, 17)
     assert proportion(6 * H + 4 * W, 3 * H + 2 * W) == 2
     assert [proportion(6 * H + 4 * W, other) for other in (3 * H + 3 * W, H, 2)] == [None, None, None]
 

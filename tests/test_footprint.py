@@ -461,7 +461,7 @@ def test_rows_add_up_to_the_analysis(name: str) -> None:
 
 def test_bytes_are_formulas_where_sizes_are_symbolic() -> None:
     """The bytes moved and held in training, evaluated, are those of that input; the peak waits for numbers."""
-    from bneck_cli.sizes.dim import evaluate
+    from bneck_cli.sizes.evaluation import evaluate
 
     symbolic = footprint(analyze("resnet18", input="3xHxW"))
     exact_one = footprint(analyze("resnet18", input="3x97x130"))

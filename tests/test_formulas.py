@@ -11,8 +11,12 @@ import bneck_cli
 from bneck_cli.engine.analysis import Analysis, analyze_program
 from bneck_cli.engine.settings import read_settings
 from bneck_cli.formats import as_text
-from bneck_cli.language.library import load
+from bneck_cli.language.document import Source
+from bneck_cli.language.library import load, resolve
 from bneck_cli.questions.analyze import report
+from bneck_cli.questions.compare import compare_programs
+from bneck_cli.questions.compare import report as compared_report
+from bneck_cli.sizes.evaluation import evaluate
 
 
 def analysis_of(name: str, **asked: Any) -> Analysis:
@@ -56,7 +60,11 @@ def test_python_of_a_network_gives_the_tables_numbers(name: str) -> None:
         assert names["activations"](**at) == numbers.cost.activations * batch
 
 
-@pytest.mark.parametrize("name", ["basic", "bottleneck", "preact_bottleneck", "inverted_residual"])
+BLOCKS = ("basic", "bottleneck", "preact_bottleneck", "inverted_residual", "mbconv", "fused_mbconv", "bneck",
+          "se_bottleneck", "regnet_x", "regnet_y", "swin", "swin_v2", "encoder")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BLOCKS)
 def test_python_of_a_block_gives_the_tables_numbers(name: str) -> None:
     """A block's functions hold for any channels that it takes."""
     names = module(analysis_of(name, symbolic=True))
@@ -76,6 +84,57 @@ def test_a_parameter_may_be_a_symbol() -> None:
         expected = analysis_of("resnet18", values=(("classes", str(classes)),)).cost
         assert (names["params"](classes), names["macs"](classes)) == (expected.params, expected.macs)
     assert str(analysis.cost.params) == "513*classes + 11176512"
+
+
+@pytest.mark.parametrize("name", ["efficientnet_b0", "mobilenet_v2", "mnasnet1_0"])
+def test_a_width_that_rounds_channels_may_be_a_symbol(name: str) -> None:
+    """``round8(32*width)`` stays in the formula, which gives what the network of that width has."""
+    names = module(analysis_of(name, symbols=("width",)))
+    for width in (1, 2, 3):
+        numbers = analysis_of(name, values=(("width", str(width)),))
+        assert names["params"](width) == numbers.cost.params
+        assert names["macs"](width) == numbers.cost.macs
+        assert names["layers"](width) == rows(numbers)
+
+
+def test_groups_may_be_symbols() -> None:
+    """The channels of a group are a quotient, which must be whole."""
+    text = "input: C x H x W\nnet(groups=2): conv 3x3 C groups=groups -> conv 1x1 8 groups=8\n"
+    text = text.replace("3x3 C", "3x3 c")
+    analysis = analyze_program(resolve(Source("own.yaml", text)), read_settings(symbols=["groups"]))
+    assert str(analysis.cost.params) == "9*C*(C//(groups)) + C"
+    said = as_text(report(analysis), "text")
+    assert "note: holds where C is a multiple of 8\nnote: holds where C is a multiple of groups" in said
+    numbers = analyze_program(resolve(Source("own.yaml", text.replace("C x H x W", "48 x 5 x 7"))), read_settings())
+    values = {"C": 48, "H": 5, "W": 7, "groups": 2}
+    assert [evaluate(size, values) for size in analysis.cost] == list(numbers.cost)
+
+
+def test_a_shortcut_that_depends_on_a_symbol_says_for_which_values() -> None:
+    """`auto` projects from 64 channels to C, but not to 64; where an assumption settles it, nothing is said."""
+    told = "note: holds where C is not 64"
+    assert told in as_text(report(analysis_of("bottleneck", channels="C", in_channels="64")), "text")
+    for assume in ("C>=65", "C<=63"):
+        analysis = analysis_of("basic", channels="C", in_channels="64", assume=assume)
+        assert told not in as_text(report(analysis), "text")
+    assert told not in as_text(report(analysis_of("bottleneck", channels="C")), "text")
+
+
+def test_an_assumed_bound_settles_the_smaller_of_two() -> None:
+    """From 16 channels on, RegNet's groups are 16 wide."""
+    analysis = analysis_of("regnet_x", symbolic=True, assume="C>=16,C%16==0")
+    assert str(analysis.cost.params) == "2*C**2 + 150*C"
+    assert "holds where" not in as_text(report(analysis), "text")
+    with pytest.raises(bneck_cli.BneckError, match="no value is left for 'C'"):
+        analysis_of("regnet_x", symbolic=True, assume="C>=16,C<=15")
+
+
+def test_formulas_are_compared() -> None:
+    """``compare --symbolic`` sets closed forms side by side, in every format."""
+    programs = [(name, load(name)) for name in ("regnet_x", "se_bottleneck")]
+    comparison = compare_programs(programs, read_settings(symbolic=True))
+    assert "9·C·min(16, C)" in as_text(compared_report(comparison), "text")
+    assert r"\min\left( 16, C \right)" in as_text(compared_report(comparison), "latex")
 
 
 def test_python_without_symbols() -> None:

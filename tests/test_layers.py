@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bneck_cli.engine.layers import LAYERS, LayerError, make
-from bneck_cli.sizes.dim import evaluate, symbol
+from bneck_cli.sizes.dim import symbol
+from bneck_cli.sizes.evaluation import evaluate
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
@@ -511,7 +512,9 @@ def test_a_layer_that_cannot_be_says_why(case: tuple[Any, ...]) -> None:
     assert caught.value.culprit == culprit
 
 
-def test_channels_are_divided_by_numbers_alone() -> None:
-    """Which channels a symbolic number of groups would see cannot be said, and is not guessed."""
-    with pytest.raises(LayerError, match=re.escape("groups (=C) must be a number to divide in_channels (=6)")):
-        make("conv", [3, C], {"groups": C}).out_shape(Shape(6, (9, 9)))
+def test_channels_are_divided_by_a_symbol_too() -> None:
+    """A symbolic number of groups leaves a quotient; one that can never be whole is refused."""
+    layer = make("conv", [3, C], {"groups": C})
+    assert [str(size) for size in layer.shares(Shape(6, (9, 9)))] == ["1", "(6//(C))"]
+    with pytest.raises(LayerError, match=re.escape("out_channels (=C) must be divisible by groups (=2*C)")):
+        make("conv", [3, C], {"groups": 2 * C}).out_shape(Shape(6, (9, 9)))

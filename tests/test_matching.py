@@ -73,7 +73,7 @@ def test_the_formula_holds_where_it_is_solved(other: str, measure: str) -> None:
     found = matched("basic", other, 48, measure)
     assert found.formula is not None
     assert found.solution is not None
-    from bneck_cli.sizes.dim import evaluate
+    from bneck_cli.sizes.evaluation import evaluate
 
     assert evaluate(found.formula, {"C": found.channels}) == found.value
     assert found.channels <= found.solution + 1e-6 < found.channels + found.step

@@ -88,7 +88,7 @@ def test_the_smallest_input_is_the_smallest() -> None:
 @pytest.mark.parametrize("name", ["resnet50", "mobilenet_v2", "densenet121", "efficientnet_b0", "googlenet", "vgg16"])
 def test_a_symbolic_total_is_right_at_every_size(name: str) -> None:
     """The closed form in H and W, evaluated, is what the analysis of that input finds."""
-    from bneck_cli.sizes.dim import evaluate
+    from bneck_cli.sizes.evaluation import evaluate
 
     formula = analyze_program(load(name), read_settings(input="3xHxW")).cost.macs
     for height, width in ((224, 224), (225, 256), (299, 320)):
@@ -98,7 +98,7 @@ def test_a_symbolic_total_is_right_at_every_size(name: str) -> None:
 
 def test_resnet50_has_one_term_where_32_divides_the_input() -> None:
     """Under H%32==0,W%32==0 the total is 81456·H·W + 2048000."""
-    from bneck_cli.sizes.dim import pretty
+    from bneck_cli.sizes.writing import pretty
 
     settings = read_settings(input="3xHxW", assume="H%32==0,W%32==0")
     assert pretty(analyze_program(load("resnet50"), settings).cost.macs) == "81456·H·W + 2048000"

@@ -10,7 +10,10 @@ from bneck_cli.engine.analysis import analyze_program, smallest_input
 from bneck_cli.engine.settings import read_settings
 from bneck_cli.language.document import Source
 from bneck_cli.language.library import load, resolve
-from bneck_cli.sizes.dim import Dim, evaluate, pretty
+from bneck_cli.sizes.assumed import Assumed
+from bneck_cli.sizes.dim import Dim
+from bneck_cli.sizes.evaluation import evaluate
+from bneck_cli.sizes.writing import pretty
 
 CONV = "input: 3 x 8 x 8\nnet(N=4): conv 3x3 8 -> conv 1x1 N\n"
 BLOCK = "blocks:\n  b(channels): conv 3x3 channels\n"
@@ -76,7 +79,7 @@ def test_several_assumptions_of_a_symbol_are_one() -> None:
     for assume in ("H%4==0,H%6==0", "H%6==0,H%4==0", "H%12==0,H%4==0"):
         program = resolve(Source("own.yaml", text))
         found = analyze_program(program, read_settings(input="3xHx12", assume=assume))
-        assert found.assume == {"H": 12}
+        assert found.assume == {"H": Assumed(12)}
         assert str(found.outputs["output"]) == "1×H/12×1"
 
 

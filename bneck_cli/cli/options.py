@@ -38,7 +38,16 @@ Set = Annotated[
         autocompletion=completion.parameters,
     ),
 ]
-Assume = Annotated[str | None, typer.Option(metavar="H%32==0,...", help="What symbols of the input are multiples of.")]
+Assume = Annotated[str | None, typer.Option(metavar="H%32==0,C>=16,...", help="What is known of symbols.")]
+Symbolic = Annotated[
+    bool, typer.Option("--symbolic", help="Closed forms: N, H and W (and a block's channels, C) stay symbols.")
+]
+Symbols = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--symbol", metavar="NAME", help="Keep this parameter as a symbol, too.", autocompletion=completion.names
+    ),
+]
 Batch = Annotated[int, typer.Option(min=1, help="Inputs at once: multiplies MACs, not parameters.")]
 At = Annotated[
     str | None,

@@ -17,6 +17,8 @@ from bneck_cli.language.collector import collector_paused
 from bneck_cli.language.document import Place
 from bneck_cli.language.library import Program, as_network
 from bneck_cli.language.spec import Definition, Expect, Input, constant, parse_channels, with_settings
+from bneck_cli.sizes.assumed import Assumed, assumed
+from bneck_cli.sizes.number import is_symbolic, is_whole
 from bneck_cli.sizes.numerals import is_name, is_number
 from bneck_cli.sizes.shape import Shape
 
@@ -42,11 +44,13 @@ class Analysis(NamedTuple):
     outputs: dict[str, Shape]
     root: Series
     values: dict[str, str]
-    assume: dict[str, int]
+    assume: dict[str, Assumed]
     batch: Size = 1
     rule: CountingRule | None = None
     settings: Settings = Settings()
     dropped: tuple[Dropped, ...] = ()
+    apart: tuple[str, ...] = ()
+    """What symbols are taken not to be: a shortcut would follow another way there."""
     """The additions that ``shortcut: if_same`` left out, each where it is first met."""
 
     @property
@@ -76,10 +80,10 @@ def analyze_program(program: Program, settings: Settings = Settings()) -> Analys
     net, values = _settled(program, settings)
     shapes = _inputs(program, net, settings)
     _require_apart(program, settings, shapes)
-    units = _units(settings, shapes)
+    known = _assumptions(program, settings, shapes)
     try:
         with collector_paused():
-            root, wires, dropped = propagate(net, program.scopes, _sized(shapes, units))
+            root, wires, dropped, apart = propagate(net, program.scopes, _sized(shapes, known))
     except TooSmallError as error:
         least = smallest_input(program, settings)
         hint = f"the smallest legal input is {least}" if least else ""
@@ -97,8 +101,8 @@ def analyze_program(program: Program, settings: Settings = Settings()) -> Analys
                 hint = nearest(word.text, wires) or f"named are {listed(wires, 'and')}"
                 raise place.error(f"no tensor is named '{word.text}'", hint)
             outputs[word.text] = wires[word.text]
-    if units:
-        from bneck_cli.sizes.dim import restored
+    if known:
+        from bneck_cli.sizes.assumed import restored
 
         root = _mapped(root, restored)
         outputs = {name: _shape(shape, restored) for name, shape in outputs.items()}
@@ -109,10 +113,11 @@ def analyze_program(program: Program, settings: Settings = Settings()) -> Analys
         outputs,
         root,
         values,
-        units,
+        known,
         _batch(settings, {*_symbols(shapes), *_given_symbols(program, settings)}),
         settings=settings,
         dropped=dropped,
+        apart=apart,
     )
 
 
@@ -166,16 +171,14 @@ def _settled(program: Program, settings: Settings) -> tuple[Definition, dict[str
     values = {given.name: (given.place, given.expression) for given in settings.values}
     shown = {given.name: given.text for given in settings.values}
     for name in settings.symbols:
-        from bneck_cli.sizes.dim import symbol
-
-        values[name] = constant(symbol(name), "--symbol")
+        values[name] = constant(_sized_by(name, dict(settings.assumed)), "--symbol")
     if settings.in_channels is not None and program.block is None:
         raise BneckError(f"--in-channels is for blocks ({program.spec.file} is a network)", hint="use --input")
     if settings.channels is not None and "channels" in values:
         raise BneckError(f"the channels are given twice: --channels {settings.channels}, and --set channels=...")
     channels = _channels(settings, program)
     if channels is not None and net.parameter("channels"):
-        values["channels"] = constant(_sized_by(channels), "--channels")
+        values["channels"] = constant(_sized_by(channels, dict(settings.assumed)), "--channels")
         shown["channels"] = str(channels)
     elif channels is not None and program.block is None:
         raise BneckError(f"--channels is for blocks ({program.spec.file} is a network)", hint="use --set name=value")
@@ -239,32 +242,28 @@ def _symbolic_input(program: Program, own: tuple[Input, ...]) -> str:
     return "x".join([str(channels), *(letter.upper() for letter in letters)])
 
 
-def _sized(inputs: tuple[Input, ...], units: dict[str, int]) -> dict[str, Shape]:
-    """Give each input its shape; a symbol that is assumed a multiple of m becomes m times another."""
+def _sized(inputs: tuple[Input, ...], known: dict[str, Assumed]) -> dict[str, Shape]:
+    """Give each input its shape, under what is assumed of its symbols."""
     shapes = {}
     for name, sizes, _ in inputs:
-        settled = [_sized_by(size, units) for size in sizes]
+        settled = [_sized_by(size, known) for size in sizes]
         shapes[name] = Shape(settled[0], tuple(settled[1:]))
     return shapes
 
 
-def _sized_by(size: int | str, units: dict[str, int] = {}) -> Size:  # noqa: B006  (never changed)
-    """Make a size of a number or a symbol's name, which is a multiple of its unit."""
-    if isinstance(size, int):
-        return size
-    from bneck_cli.sizes.dim import multiple
-
-    return multiple(size, units.get(size, 1))
+def _sized_by(size: int | str, known: dict[str, Assumed]) -> Size:
+    """Make a size of a number or a symbol's name."""
+    return assumed(size, known.get(size, Assumed())) if isinstance(size, str) else size
 
 
-def _units(settings: Settings, inputs: tuple[Input, ...]) -> dict[str, int]:
-    """Return what each symbol is assumed to be a multiple of; each must be a symbol of the input."""
-    symbols = sorted(_symbols(inputs))
-    for name, _ in settings.units:
+def _assumptions(program: Program, settings: Settings, inputs: tuple[Input, ...]) -> dict[str, Assumed]:
+    """Return what is assumed of each symbol; each must be one of the input or of a parameter."""
+    symbols = sorted(_symbols(inputs) | _given_symbols(program, settings).keys())
+    for name, _ in settings.assumed:
         if name not in symbols:
-            has = f"the input's symbols are {', '.join(symbols)}" if symbols else "the input has no symbols"
+            has = f"the symbols are {', '.join(symbols)}" if symbols else "there are no symbols"
             raise BneckError(f"--assume: '{name}' is not a symbol of the input", hint=f"{has}: try --input 3xHxW")
-    return dict(settings.units)
+    return dict(settings.assumed)
 
 
 def _shape(shape: Shape, change: Callable[[Size], Size]) -> Shape:
@@ -285,7 +284,8 @@ def _mapped(root: Series, change: Callable[[Size], Size]) -> Series:
             return node._replace(shape=_shape(node.shape, change), out=_shape(node.out, change))
         cost, out = Cost(*[change(size) for size in node.cost]), _shape(node.out, change)
         if isinstance(node, Layer):
-            return node._replace(inputs=tuple(_shape(shape, change) for shape in node.inputs), out=out, cost=cost)
+            inputs = tuple(_shape(shape, change) for shape in node.inputs)
+            return node._replace(rule=_rule(node.rule, change), inputs=inputs, out=out, cost=cost)
         shape = _shape(node.shape, change)
         if isinstance(node, Fork):
             join = mapped(node.join) if node.join else None
@@ -294,6 +294,14 @@ def _mapped(root: Series, change: Callable[[Size], Size]) -> Series:
         return node._replace(runs=runs, shape=shape, out=out, cost=cost)
 
     return mapped(root)  # type: ignore[no-any-return]
+
+
+def _rule(rule: Any, change: Callable[[Size], Size]) -> Any:
+    """Change the sizes that a layer was given."""
+    given = {} if rule is None else {field.name: getattr(rule, field.name) for field in rule.fields}
+    if not any(map(is_symbolic, given.values())):
+        return rule
+    return type(rule)(**{name: change(value) for name, value in given.items()})
 
 
 # The smallest input
@@ -308,12 +316,16 @@ def smallest_input(program: Program, settings: Settings = Settings(), limit: int
     """
     net, _ = _settled(program, settings)
     inputs = _inputs(program, net, settings)
-    unit = lcm(*_units(settings, inputs).values())
+    sides = {size for one in inputs for size in one.sizes[1:]}
+    known = [each for name, each in _assumptions(program, settings, inputs).items() if name in sides]
+    unit, least = lcm(*(each.unit for each in known)), max((each.least for each in known), default=1)
 
     def sized(side: int) -> dict[str, Shape]:
         return _sized(tuple(one._replace(sizes=(one.sizes[0], *[side] * (len(one.sizes) - 1))) for one in inputs), {})
 
     def answer(side: int) -> str:
+        if side * unit < least:
+            return "too small"
         try:
             propagate(net, program.scopes, sized(side * unit))
         except TooSmallError:
@@ -366,6 +378,6 @@ def compare_expectations(program: Program) -> Iterator[Comparison]:
         analysis = known[sizes]
         for figure, published in expect.figures.items():
             found = getattr(analysis.cost, figure)
-            if not isinstance(found, int):
+            if not is_whole(found):
                 raise expect.place.error("published figures need an input without symbols")
             yield Comparison(figure, published, found, next(iter(analysis.inputs.values())), expect)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from bneck_cli.engine.network import PRODUCTS
 from bneck_cli.engine.tensor import Flow, came_from, rank_words
 from bneck_cli.errors import BneckError, listed
+from bneck_cli.sizes.number import are_whole
 
 if TYPE_CHECKING:
     from bneck_cli.language.document import Place
-    from bneck_cli.sizes.dim import Agreement
+    from bneck_cli.sizes.agreement import Agreement
     from bneck_cli.sizes.shape import Shape, Size
 
 
@@ -20,6 +21,34 @@ class Joins:
     def __init__(self) -> None:
         self.conditions: dict[str, Agreement] = {}
         self.conflict: BneckError | None = None
+        self.apart: dict[str, None] = {}
+        """What symbols are taken not to be, in words."""
+
+    def unchanged(self, one: Flow, other: Flow) -> bool:
+        """Tell whether a body leaves the tensor as it was: its shape, and no stride.
+
+        Where that depends on symbols it does not, and for which values is kept in ``apart``.
+        """
+        if one.stride != other.stride or len(one.shape.spatial) != len(other.shape.spatial):
+            return False
+        unequal = []
+        pairs = zip((one.shape.channels, *one.shape.spatial), (other.shape.channels, *other.shape.spatial), strict=True)
+        for left, right in pairs:
+            if left == right:
+                continue
+            if are_whole(left, right):
+                return False
+            from bneck_cli.sizes.bounds import compared
+            from bneck_cli.sizes.writing import pretty
+
+            equal = compared("==", left, right)
+            if equal is False:
+                return False
+            if equal is None:
+                unequal.append(f"{pretty(right)} is not {pretty(left)}")
+        if unequal:
+            self.apart[" or ".join(unequal)] = None
+        return not unequal
 
     def together(self, op: str, flows: tuple[Flow, ...], place: Place) -> Flow:
         """Require that tensors can be added or multiplied position by position; return the one whose shape leaves.
@@ -73,9 +102,9 @@ class Joins:
         for name, (left, right) in zip(names, sides, strict=True):
             if left == right:
                 continue
-            if isinstance(left, int) and isinstance(right, int):
+            if are_whole(left, right):
                 raise _apart(op, one, other, place, f"{name} {left} and {right} differ{way_out}")
-            from bneck_cli.sizes.dim import agreement
+            from bneck_cli.sizes.agreement import agreement
 
             agreed = agreement(left, right)
             if not agreed.residues:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from math import lcm
 from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.errors import BneckError
 from bneck_cli.language.document import Scalar, Source
 from bneck_cli.language.spec import Given, parse_channels, parse_given, parse_input
+from bneck_cli.sizes.assumed import Assumed
+from bneck_cli.sizes.number import is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from bneck_cli.language.spec import Input
 
 MAX_UNIT = 10**18
-ASSUMPTION = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*%\s*([1-9][0-9]{0,6})\s*==\s*0\s*")
+ASSUMPTION = re.compile(
+    r"\s*(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*"
+    r"(?:%\s*(?P<unit>[1-9][0-9]{0,6})\s*==\s*0|>=\s*(?P<least>[0-9]{1,12})|<=\s*(?P<most>[1-9][0-9]{0,11}))\s*"
+)
 
 
 class Settings(NamedTuple):
@@ -28,8 +32,8 @@ class Settings(NamedTuple):
     in_channels: int | str | None = None
     values: tuple[Given, ...] = ()
     """Parameters of the network or the block, each given once."""
-    units: tuple[tuple[str, int], ...] = ()
-    """What symbols of the input are assumed to be multiples of."""
+    assumed: tuple[tuple[str, Assumed], ...] = ()
+    """What is assumed of symbols."""
     batch: int = 1
     symbolic: bool = False
     """Keep the batch, the map's sides and a block's channels as symbols: N, H, W (or L), C."""
@@ -60,18 +64,18 @@ def read_settings(
     symbolic: bool = False,
     symbols: Iterable[str] = (),
 ) -> Settings:
-    """Read the texts of options: ``3xHxW``, ``256``, pairs of a name and a value, ``H%32==0,W%32==0``.
+    """Read the texts of options: ``3xHxW``, ``256``, pairs of a name and a value, ``H%32==0,C>=16``.
 
     Raises BneckError for a text that cannot be read; whether it fits a spec is seen when the spec is analysed.
     """
-    if not isinstance(batch, int) or isinstance(batch, bool) or batch < 1:
+    if not is_whole(batch) or batch < 1:
         raise BneckError(f"a batch is a whole number from 1 (got {batch})")
     return Settings(
         None if input is None else read_input(input),
         None if channels is None else parse_channels("--channels", channels),
         None if in_channels is None else parse_channels("--in-channels", in_channels),
         tuple({name: parse_given(name, text) for name, text in values}.values()),
-        tuple(_units(assume).items()) if assume else (),
+        tuple(_assumptions(assume).items()) if assume else (),
         batch,
         symbolic,
         tuple(symbols),
@@ -93,15 +97,18 @@ def with_words(program: Program, settings: Settings) -> tuple[Program, Settings]
     return program._replace(words=None), settings._replace(channels=words.channels or settings.channels, values=values)
 
 
-def _units(text: str) -> dict[str, int]:
-    """Read ``H%32==0,W%32==0``; several assumptions of a symbol are one, of their least common multiple."""
-    units: dict[str, int] = {}
+def _assumptions(text: str) -> dict[str, Assumed]:
+    """Read ``H%32==0,C>=16,C<=64``; several assumptions of a symbol hold together."""
+    known: dict[str, Assumed] = {}
     for part in text.split(","):
         match = ASSUMPTION.fullmatch(part)
         if match is None:
-            raise BneckError(f"--assume: '{part}' is not an assumption", hint="it reads H%32==0,W%32==0")
-        name, unit = match.group(1), int(match.group(2))
-        units[name] = lcm(units.get(name, 1), unit)
-        if units[name] >= MAX_UNIT:
-            raise BneckError(f"--assume: '{name}' would be a multiple of {units[name]}, which is out of all proportion")
-    return units
+            raise BneckError(f"--assume: '{part}' is not an assumption", hint="it reads H%32==0,W%32==0 or C>=16,C<=64")
+        name = match["name"]
+        told = Assumed(int(match["unit"] or 1), int(match["least"] or 1), int(match["most"]) if match["most"] else None)
+        both = known[name] = known.get(name, Assumed()).also(told)
+        if both.unit >= MAX_UNIT:
+            raise BneckError(f"--assume: '{name}' would be a multiple of {both.unit}, which is out of all proportion")
+        if both.most is not None and both.most // both.unit * both.unit < both.least:
+            raise BneckError(f"--assume: no value is left for '{name}' ({' and '.join(both.said(name))})")
+    return known

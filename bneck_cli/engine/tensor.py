@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.engine.network import NOTHING, Layer, Node, Run, Series, Wire
 from bneck_cli.errors import BneckError
+from bneck_cli.sizes.number import Ratio, divided, is_whole
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
@@ -161,8 +162,8 @@ def fingerprint(value: Any) -> str:
         return f"@{fingerprint(value[:3])}"
     if isinstance(value, tuple):
         return f"({','.join(map(fingerprint, value))})"
-    if type(value).__name__ == "Fraction":
-        return f"{value.numerator:x}/{value.denominator:x}"
+    if isinstance(value, Ratio):
+        return f"{value.above:x}/{value.below:x}"
     return f"<{value}>"
 
 
@@ -178,13 +179,9 @@ def stride_after(rule: Any, flow: Flow, out: Shape) -> tuple[int, ...] | None:
 
 def share_evenly(channels: Size, parts: int, place: Place) -> Size:
     """Divide channels into equal slices."""
-    if isinstance(channels, int):
-        if channels % parts:
-            raise place.error(f"{channels} channels do not split into {parts} equal parts")
-        return channels // parts
-    from bneck_cli.sizes.dim import exact_quotient
-
-    return exact_quotient(channels, parts)
+    if is_whole(channels) and channels % parts:
+        raise place.error(f"{channels} channels do not split into {parts} equal parts")
+    return divided(channels, parts)  # type: ignore[no-any-return]
 
 
 def rank_words(shape: Shape) -> str:
@@ -207,9 +204,9 @@ def too_small_for(rule: Kind, shape: Shape, out: Shape, idle: bool) -> bool:
 
     In a head that does not run an empty map flows on, up to a layer whose channels or parameters it decides.
     """
-    if not idle or (isinstance(out.channels, int) and out.channels < 1):
-        return any(isinstance(size, int) and size < 1 for size in (out.channels, *out.spatial))
-    if all(not isinstance(size, int) or size > 0 for size in shape.spatial):
+    if not idle or (is_whole(out.channels) and out.channels < 1):
+        return any(is_whole(size) and size < 1 for size in (out.channels, *out.spatial))
+    if all(not is_whole(size) or size > 0 for size in shape.spatial):
         return False
     other = Shape(shape.channels, (DIVISIBLE,) * len(shape.spatial))
     return (rule.params(shape), out.channels) != (rule.params(other), rule.out_shape(other).channels)

@@ -69,11 +69,12 @@ WALKS: dict[type, Callable[[Walk, Any, Flow, Frame], Result]] = {
 
 
 class Propagated(NamedTuple):
-    """An analysed network, every tensor that the net names, and the additions that were left out."""
+    """An analysed network, every tensor that the net names, the additions left out, and what symbols are not."""
 
     root: Series
     wires: dict[str, Shape]
     dropped: tuple[Dropped, ...]
+    apart: tuple[str, ...]
 
 
 def propagate(net: Definition, scopes: Mapping[str, Scope], inputs: dict[str, Shape]) -> Propagated:
@@ -119,7 +120,8 @@ class Walk:
         runs = node.runs if isinstance(node, Series) and node.kind == "chain" else (Run(node, 1),)
         self.joins.require_conditions()
         whole = Series("net", net.name, net.name, runs, flow.shape, out.shape, node.cost, net.place)
-        return Propagated(whole, {name: wire.shape for name, wire in frame.wires.items()}, tuple(self.dropped))
+        named = {name: wire.shape for name, wire in frame.wires.items()}
+        return Propagated(whole, named, tuple(self.dropped), tuple(self.joins.apart))
 
     def spend(self, written: Body | Definition | Formula, place: Place) -> None:
         """Count a body that is walked, or a definition whose parameters are bound. Raises BneckError beyond."""

@@ -68,7 +68,7 @@ def _parameter(parameter: Parameter) -> str:
 def field_at(name: str, culprit: int | str | None) -> Field | None:
     """Find the field of a layer that an argument's position or an option's name stands for."""
     fields = LAYERS[name].fields
-    if isinstance(culprit, int):
+    if culprit is not None and not isinstance(culprit, str):
         ordered = [field for field in fields if field.positional]
         return ordered[culprit] if culprit < len(ordered) else None
     return next((field for field in fields if field.name == culprit), None)

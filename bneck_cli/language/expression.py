@@ -1,18 +1,20 @@
 """Arithmetic inside a spec: ``channels/4``, ``(depths[0])``, ``round8(24*width)``; parsed here, never ``eval``-ed.
 
-Values are exact: integers, fractions (a decimal such as ``1.4`` is 7/5), symbolic sizes, lists, and bare words. Length,
+Values are exact: integers, ratios (a decimal such as ``1.4`` is 7/5), symbolic sizes, lists, and bare words. Length,
 depth and magnitude are bounded, so no expression is slow.
 """
 
 from __future__ import annotations
 
 import re
-from operator import add, eq, floordiv, ge, gt, le, lt, mod, ne, sub
+from operator import add, eq, floordiv, ge, gt, le, lt, mod, mul, ne, sub
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.budget import DIGITS, LARGEST, exceeded
 from bneck_cli.errors import BneckError, nearest
 from bneck_cli.language.document import Place, Scalar
+from bneck_cli.sizes import number
+from bneck_cli.sizes.number import Ratio, divided, is_symbolic, is_whole
 from bneck_cli.sizes.numerals import is_name, is_number
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ TOKEN = re.compile(
 
 
 class Number(NamedTuple):
-    """A literal: an integer, a fraction, or an extent such as ``3x3`` (a tuple)."""
+    """A literal: an integer, a ratio, or an extent such as ``3x3`` (a tuple)."""
 
     value: Any
     place: Place
@@ -87,7 +89,7 @@ class Index(NamedTuple):
         if not isinstance(items, tuple):
             hint = f"a size per axis is written {items}x{items}" if type(items) is int else ""
             raise self.place.error(f"only a list has items (got {show(items)})", hint)
-        if not isinstance(index, int) or not -len(items) <= index < len(items):
+        if not is_whole(index) or not -len(items) <= index < len(items):
             raise self.place.error(f"the list has {len(items)} items, 0 to {len(items) - 1} (got index {show(index)})")
         return items[index]
 
@@ -125,7 +127,7 @@ class Operation(NamedTuple):
         right = self.right.evaluate(scope)
         try:
             if self.operator in COMPARISONS:
-                return _compare(self.operator, left, right)
+                return _compare(self.operator, left, right, self.place)
             if isinstance(left, (str, tuple)) or isinstance(right, (str, tuple)):
                 raise TypeError("needs numbers")
             value = OPERATIONS[self.operator](left, right)
@@ -170,8 +172,10 @@ Expression = Number | Name | Items | Index | Call | Operation | Negation | Choic
 
 def truth(value: Any, place: Place) -> bool:
     """Tell whether a value counts as true: a number that is not 0, a list that is not empty."""
-    if isinstance(value, (bool, int, tuple)) or (not isinstance(value, str) and isinstance(value, _fraction())):
+    if isinstance(value, (int, tuple, Ratio)):
         return bool(value)
+    if is_symbolic(value):
+        return _compare("!=", value, 0, place)
     raise place.error(f"a condition needs a number (got {show(value)})")
 
 
@@ -183,52 +187,19 @@ def show(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, str):
         return f"'{value}'"
-    if type(value).__name__ == "Fraction":
-        decimal = f"{value.numerator / value.denominator:.6g}"
-        return decimal if float(decimal) * value.denominator == value.numerator else str(value)
     return getattr(value, "name", None) or str(value)
-
-
-def _fraction() -> Any:
-    from fractions import Fraction
-
-    return Fraction
-
-
-def _divide(left: Any, right: Any) -> Any:
-    """Divide exactly: an integer where it is one, a fraction otherwise; a symbolic size by a number."""
-    if isinstance(left, int) and isinstance(right, int):
-        quotient, rest = divmod(left, right)
-        return quotient if rest == 0 else _fraction()(left, right)
-    if isinstance(right, (int, _fraction())):
-        if isinstance(left, _fraction()):
-            return _whole(left / right)
-        return _multiply(left, _fraction()(1) / right)
-    raise TypeError("only a number divides")
-
-
-def _multiply(left: Any, right: Any) -> Any:
-    """Multiply exactly; a symbolic size times a fraction stays a size, with its denominator as a requirement."""
-    if isinstance(left, int) and isinstance(right, int):
-        return left * right
-    fraction = _fraction()
-    for size, factor in ((left, right), (right, left)):
-        if isinstance(factor, fraction) and not isinstance(size, (int, fraction)):
-            from bneck_cli.sizes.dim import exact_quotient
-
-            return exact_quotient(size * factor.numerator, factor.denominator)
-    return _whole(left * right)
 
 
 def _power(base: Any, exponent: Any) -> Any:
     """Raise to a small non-negative power."""
-    if not isinstance(exponent, int) or not 0 <= exponent <= MAX_EXPONENT:
+    if not is_whole(exponent) or not 0 <= exponent <= MAX_EXPONENT:
         raise ValueError(f"an exponent is a whole number from 0 to {MAX_EXPONENT}")
-    if isinstance(base, (int, _fraction())):
-        largest = max(abs(base.numerator), base.denominator)
+    if not is_symbolic(base):
+        above, below = number.parts(base)
+        largest = max(abs(above), below)
         if largest.bit_length() * exponent > 2 * LARGEST.bit_length():
             return LARGEST
-    return _whole(base**exponent)
+    return base**exponent
 
 
 def _bounded(value: Any, place: Place) -> Any:
@@ -237,67 +208,48 @@ def _bounded(value: Any, place: Place) -> Any:
         if -LARGEST < value < LARGEST:
             return value
         raise exceeded(DIGITS, place)
-    if type(value).__name__ == "Fraction" and max(abs(value.numerator), value.denominator) >= LARGEST:
+    if isinstance(value, Ratio) and max(abs(value.above), value.below) >= LARGEST:
         raise exceeded(DIGITS, place)
     return value
 
 
 def _round(value: Any, digits: int = 0) -> Any:
     """Round as Python does, halves to even; to so many decimals, which are few."""
-    if not isinstance(digits, int) or not -MAX_PLACES <= digits <= MAX_PLACES:
+    if not is_whole(digits) or not -MAX_PLACES <= digits <= MAX_PLACES:
         raise ValueError("so many places are not rounded to")
-    rounded = round(value, digits) if digits else round(value)
-    return _whole(rounded)
+    return number.nearest(value, digits)
 
 
-def _whole(value: Any) -> Any:
-    """Give an integer where a fraction is one."""
-    return value.numerator if type(value).__name__ == "Fraction" and value.denominator == 1 else value
-
-
-def _linear(operation: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    return lambda left, right: _whole(operation(left, right))
-
-
-def _compare(operator: str, left: Any, right: Any) -> bool:
+def _compare(operator: str, left: Any, right: Any, place: Place) -> bool:
     """Compare two values; sizes that are still symbolic compare only where the answer is the same for every value."""
     if isinstance(left, str) or isinstance(right, str) or isinstance(left, tuple) or isinstance(right, tuple):
         if operator in ("==", "!="):
             return bool((left == right) == (operator == "=="))
         raise TypeError("only numbers have an order")
-    difference = left - right
-    if not isinstance(difference, (int, _fraction())):
-        from bneck_cli.sizes.dim import sign
+    if not is_symbolic(left) and not is_symbolic(right):
+        return COMPARISONS[operator](left, right)
+    from bneck_cli.sizes.deciding import decided
 
-        difference = sign(difference)
-        if difference is None:
-            raise ValueError("the answer depends on the symbol's value; give it one, or use `--assume`")
-    return COMPARISONS[operator](difference, 0)
-
-
-def round8(value: Any, divisor: int = 8) -> int:
-    """Round to a multiple of 8 as MobileNet's code does: never below 90 % of the value (``_make_divisible``)."""
-    rounded = max(divisor, (2 * value + divisor) // (2 * divisor) * divisor)
-    return int(rounded + divisor if 10 * rounded < 9 * value else rounded)
+    return decided(operator, left, right, place)
 
 
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {"==": eq, "!=": ne, "<": lt, ">": gt, "<=": le, ">=": ge}
 OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
-    "+": _linear(add),
-    "-": _linear(sub),
-    "*": _multiply,
-    "/": _divide,
+    "+": add,
+    "-": sub,
+    "*": mul,
+    "/": divided,
     "//": floordiv,
-    "%": _linear(mod),
+    "%": mod,
     "**": _power,
 }
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "min": min,
-    "max": max,
-    "ceil": lambda value: -(-value // 1),
+    "min": number.least,
+    "max": number.largest,
+    "ceil": number.ceiling,
     "floor": lambda value: value // 1,
     "round": _round,
-    "round8": round8,
+    "round8": number.round8,
     "len": len,
 }
 TRUTHS = ("true", "false")
@@ -328,6 +280,12 @@ def _integer(text: str, place: Place) -> int:
     if len(text) > 30:
         raise place.error("a number has at most 30 digits")
     return int(text)
+
+
+def _decimal(token: str) -> Any:
+    """Read a decimal exactly: ``1.4`` is 7/5."""
+    whole, _, digits = token.partition(".")
+    return divided(int(whole + digits), 10 ** len(digits))
 
 
 class _Parser:
@@ -474,7 +432,7 @@ class _Parser:
             self.advance()
             if kind == "extent":
                 return Number(tuple(_integer(part, place) for part in token.split("x")), place)
-            return Number(_integer(token, place) if "." not in token else _whole(_fraction()(token)), place)
+            return Number(_decimal(token) if "." in token else _integer(token, place), place)
         if kind == "name" and token not in ("and", "or", "not", "if", "else"):
             self.advance()
             if not self.take("("):

@@ -57,7 +57,7 @@ def written(size: Size) -> str:
     """Write a size: a number plainly, a symbolic one in its mathematical form."""
     if isinstance(size, int):
         return str(size)
-    from bneck_cli.sizes.dim import pretty
+    from bneck_cli.sizes.writing import pretty
 
     return pretty(size)
 

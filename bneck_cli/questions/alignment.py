@@ -403,6 +403,4 @@ def written(value: Any) -> str:
         return {True: "true", False: "false", None: "none"}[value]
     if isinstance(value, tuple):
         return "x".join(map(written, value))
-    if type(value).__name__ == "Fraction":
-        return f"{float(value):g}"
     return grouped(value).replace(",", "") if isinstance(value, int) else grouped(getattr(value, "name", None) or value)

@@ -10,6 +10,7 @@ from bneck_cli.engine.network import PRODUCTS, Cost, Layer, Node, Series, bounde
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.report import Facts, Report, Row, Table, telling
 from bneck_cli.sizes.amounts import rounded
+from bneck_cli.sizes.number import are_whole
 from bneck_cli.words.values import Bytes, people
 
 if TYPE_CHECKING:
@@ -319,8 +320,8 @@ def describe_input(analysis: Analysis) -> str:
     described = ", ".join(shapes)
     for name, value in analysis.values.items():
         described += f", {name}={value}"
-    for name, unit in analysis.assume.items():
-        described += f", {name} a multiple of {unit}"
+    for name, known in analysis.assume.items():
+        described += "".join(f", {said.replace(' is ', ' ')}" for said in known.said(name))
     return described + (f", batch {analysis.batch}" if analysis.batch != 1 else "")
 
 
@@ -389,7 +390,7 @@ def unread_results(analysis: Analysis) -> tuple[str, ...]:
 
 def least_input(analysis: Analysis) -> tuple[str, ...]:
     """Say what the smallest input is, where the input's sides are symbols; below it a formula means nothing."""
-    if all(isinstance(size, int) for shape in analysis.inputs.values() for size in shape.spatial):
+    if are_whole(*(size for shape in analysis.inputs.values() for size in shape.spatial)):
         return ()
     from bneck_cli.engine.analysis import smallest_input
 
@@ -398,11 +399,15 @@ def least_input(analysis: Analysis) -> tuple[str, ...]:
 
 
 def requirements(analysis: Analysis) -> tuple[str, ...]:
-    """Say what the symbols must be multiples of, for the sizes to be whole."""
+    """Say for which values of the symbols the formulas hold: where sizes are whole, and no shortcut is another."""
     sizes = [size for entry in entries(analysis.root) for size in (*entry.layer.out.spatial, entry.layer.out.channels)]
-    if all(isinstance(size, int) for size in sizes):
+    rules = [(entry.layer.rule, entry.layer.shape) for entry in entries(analysis.root)]
+    if are_whole(*sizes) and not analysis.apart:
         return ()
-    from bneck_cli.sizes.dim import requirements as required
+    from bneck_cli.sizes.agreement import requirements as required
 
-    assumed = {f"{name} is a multiple of {unit}" for name, unit in analysis.assume.items()}
-    return tuple(f"holds where {condition}" for condition in required(sizes) if condition not in assumed)
+    for rule, shape in rules:
+        if rule is not None:
+            sizes += [*(getattr(rule, field.name) for field in rule.fields), *rule.shares(shape)]
+    units = {name: known.unit for name, known in analysis.assume.items()}
+    return tuple(f"holds where {condition}" for condition in (*required(sizes, units), *analysis.apart))

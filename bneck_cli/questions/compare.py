@@ -47,8 +47,10 @@ class Metric(NamedTuple):
         if first == value:
             return 1.0
         from bneck_cli.sizes.dim import proportion
+        from bneck_cli.sizes.number import parts
 
-        return proportion(value, first)
+        found = proportion(value, first)
+        return None if found is None else quotient(*parts(found))
 
 
 class Candidate(NamedTuple):

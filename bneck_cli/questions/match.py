@@ -9,7 +9,8 @@ from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.settings import Settings, with_words
 from bneck_cli.errors import BneckError, TooMuchError, listed, nearest
 from bneck_cli.questions.compare import Candidate, Comparison, Match, analyzed, compared, weights
-from bneck_cli.sizes.dim import Dim, pretty
+from bneck_cli.sizes.dim import Dim
+from bneck_cli.sizes.writing import pretty
 from bneck_cli.words.comparing import quotient, times
 from bneck_cli.words.values import people as grouped
 

@@ -76,7 +76,8 @@ def _spelled(symbols: set[str]) -> dict[str, str]:
 def _written(size: Size, spelled: dict[str, str]) -> str:
     if isinstance(size, int) or all(old == new for old, new in spelled.items()):
         return str(size)
-    from bneck_cli.sizes.dim import substitute, symbol
+    from bneck_cli.sizes.dim import symbol
+    from bneck_cli.sizes.evaluation import substitute
 
     return str(substitute(size, {old: symbol(new) for old, new in spelled.items()}))
 

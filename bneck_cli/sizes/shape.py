@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
+from bneck_cli.sizes.number import is_whole
+
 if TYPE_CHECKING:
     from bneck_cli.sizes.dim import Dim
 
@@ -48,8 +50,8 @@ class Shape(NamedTuple):
 
 def _written(size: Size) -> str:
     """Write a size; a symbolic sum stands in parentheses."""
-    if isinstance(size, int):
+    if is_whole(size):
         return str(size)
-    from bneck_cli.sizes.dim import pretty
+    from bneck_cli.sizes.writing import pretty
 
     return f"({pretty(size)})" if size.is_sum else pretty(size)

@@ -112,7 +112,7 @@ def people(value: Any) -> str:
     if type(value) is int:
         return f"{value:,}"
     if hasattr(value, "terms"):  # a Dim, whose module is loaded only where there is one
-        from bneck_cli.sizes.dim import pretty
+        from bneck_cli.sizes.writing import pretty
 
         return pretty(value)
     return str(value)
@@ -129,14 +129,14 @@ def mathematics(value: Any) -> str | None:
         product = "{\\times}\\allowbreak ".join(sizes)
         return f"${product}$"
     if hasattr(value, "terms"):
-        from bneck_cli.sizes.dim import latex
+        from bneck_cli.sizes.writing import latex
 
         return f"${latex(value)}$"
     return None
 
 
 def _factor(size: Dim) -> str:
-    from bneck_cli.sizes.dim import latex
+    from bneck_cli.sizes.writing import latex
 
     return f"({latex(size)})" if size.is_sum else latex(size)
 

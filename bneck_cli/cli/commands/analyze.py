@@ -24,13 +24,8 @@ def command(
     in_channels: opt.InChannels = None,
     set: opt.Set = None,
     assume: opt.Assume = None,
-    symbolic: Annotated[
-        bool, typer.Option("--symbolic", help="Closed forms: N, H and W (and a block's channels, C) stay symbols.")
-    ] = False,
-    symbol: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Keep this parameter as a symbol, too.", autocompletion=completion.names),
-    ] = None,
+    symbolic: opt.Symbolic = False,
+    symbol: opt.Symbols = None,
     batch: opt.Batch = 1,
     depth: Annotated[int | None, typer.Option(min=1, help="Levels to show: 1 for stages, 2 for blocks.")] = None,
     expand: Annotated[bool, typer.Option("--expand", help="Open identical blocks, which are folded.")] = False,
@@ -74,8 +69,7 @@ def command(
     from bneck_cli.questions.analyze import View, report
 
     chosen = check_format(format, output, FORMATS)
-    asked = settings(input, channels, in_channels, set, assume, batch)
-    analysis = analysed(spec, asked._replace(symbolic=symbolic, symbols=tuple(symbol or ())))
+    analysis = analysed(spec, settings(input, channels, in_channels, set, assume, batch, symbolic, symbol))
     if count_like:
         from bneck_cli.data.rules import load_rule
         from bneck_cli.flow.counting import recount

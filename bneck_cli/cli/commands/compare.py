@@ -11,7 +11,7 @@ from bneck_cli.cli.edge import check_format, flops, put, settings
 GROUP = "Figures"
 EXAMPLES = (
     "bneck compare basic bottleneck --channels 256",
-    "bneck compare basic bottleneck --channels C",
+    "bneck compare basic bottleneck --symbolic",
     "bneck compare resnet50 resnet50_v1 --format markdown",
 )
 
@@ -34,6 +34,8 @@ def command(
     ] = None,
     multiple_of: Annotated[int | None, typer.Option(min=1, help="With --match: widths in steps of this (8).")] = None,
     assume: opt.Assume = None,
+    symbolic: opt.Symbolic = False,
+    symbol: opt.Symbols = None,
     batch: opt.Batch = 1,
     unit: opt.Unit = None,
     format: opt.Format = None,
@@ -49,7 +51,7 @@ def command(
         raise typer.BadParameter("--multiple-of goes with --match", param_hint="--multiple-of")
     chosen = check_format(format, output)
     values = [*(set or []), *([f"stride={stride}"] if stride else [])]
-    asked = settings(input, channels, in_channels, values, assume, batch)
+    asked = settings(input, channels, in_channels, values, assume, batch, symbolic, symbol)
     programs = [(name, load(name)) for name in specs]
     if match:
         from bneck_cli.questions.match import compare_matched

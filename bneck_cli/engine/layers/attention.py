@@ -19,9 +19,10 @@ from bneck_cli.engine.layers.kinds import (
     one_of,
     option,
     per_axis,
-    positive,
     share,
+    size,
 )
+from bneck_cli.sizes.number import is_whole, largest
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Take(Kind):
         if len(x.spatial) != 1:
             raise LayerError(f"needs a sequence (got {x})")
         length = x.spatial[0]
-        if isinstance(length, int) and self.index >= length:
+        if is_whole(length) and self.index >= length:
             raise LayerError(f"index (={self.index}) must be below the sequence's length (={length})", 0)
         return Shape(x.channels)
 
@@ -105,10 +106,10 @@ class Slice(Kind):
             raise LayerError(f"along=positions needs a sequence (got {x})", "along")
         whole = x.channels if self.along == "channels" else x.positions
         stop = whole if self.stop == "end" else self.stop
-        if isinstance(stop, int) and isinstance(whole, int) and stop > whole:
+        if is_whole(stop) and is_whole(whole) and stop > whole:
             raise LayerError(f"stop (={stop}) must be at most {whole}, all {self.along}", 1)
         size = stop - self.start
-        if isinstance(size, int) and size < 1:
+        if is_whole(size) and size < 1:
             raise LayerError(f"start (={self.start}) must be below stop (={stop})", 0)
         return Shape(size, x.spatial) if self.along == "channels" else Shape(x.channels, (size,))
 
@@ -125,8 +126,8 @@ class Attention(Kind):
     padded to whole windows, as torchvision's Swin does, and the linear layers run on the padded map.
     """
 
-    heads: Any = option(positive, None, "heads, which divide the channels; or give head_dim")
-    head_dim: Any = option(positive, None, "channels of each head")
+    heads: Any = option(size, None, "heads, which divide the channels; or give head_dim")
+    head_dim: Any = option(size, None, "channels of each head")
     window: Any = option(extent, None, "side of the windows; all positions attend to each other without it")
     shift: Any = option(natural, 0, "how far the windows are shifted; costs nothing")
     grid: bool = flag("attend across the map: the window's positions along each axis, spread evenly (MaxViT)")
@@ -150,6 +151,10 @@ class Attention(Kind):
             raise LayerError("position=continuous needs a map", "position")
         self._side(x)
         return x
+
+    def shares(self, x: Shape) -> tuple[Size, ...]:
+        """Return the channels of a head."""
+        return (share(x.channels, self._heads(x), "channels", "heads"),)
 
     def _heads(self, x: Shape) -> Size:
         if (self.heads is None) == (self.head_dim is None):
@@ -289,18 +294,10 @@ class Attention(Kind):
         rows = count * length * self._heads(x)
         scores = rows * length
         if self.window is None:
-            return (
-                _largest(6 * whole, 4 * whole + rows)
-                if fused
-                else _largest(6 * whole, 5 * whole + scores, 4 * whole + 2 * scores)
-            )
+            inner: Size = 4 * whole + rows if fused else largest(5 * whole + scores, 4 * whole + 2 * scores)
+            return largest(6 * whole, inner)  # type: ignore[no-any-return]
         bias = 0 if self.position == "none" else length * length * self._heads(x)
         mask = count * length * length if self.shift and count != 1 else 0
-        inner = _largest(6 * whole, 5 * whole + rows) if fused else _largest(7 * whole + scores, 5 * whole + 2 * scores)
-        return inner + bias + mask
-
-
-def _largest(first: Size, *others: Size) -> Size:
-    """Return the largest size; of symbolic ones the first, as nothing says which it is."""
-    sizes = (first, *others)
-    return max(sizes) if all(isinstance(size, int) for size in sizes) else first  # type: ignore[type-var]
+        inner = largest(6 * whole, 5 * whole + rows) if fused else largest(7 * whole + scores, 5 * whole + 2 * scores)
+        total: Size = inner + bias + mask
+        return total

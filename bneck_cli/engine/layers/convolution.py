@@ -22,6 +22,7 @@ from bneck_cli.engine.layers.kinds import (
     share,
     size,
 )
+from bneck_cli.sizes.number import is_whole
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def window_over(x: Shape, layer: Any, groups: Size = 1) -> Window:
 
 def tf_same_sides(n: Size, k: int, s: int, d: int) -> Any:
     """Give TensorFlow's padding of an axis, the smaller half before; the word itself where the size is symbolic."""
-    if not isinstance(n, int):
+    if not is_whole(n):
         return "tf_same"
     missing = max(((n + s - 1) // s - 1) * s + d * (k - 1) + 1 - n, 0)
     return missing // 2, missing - missing // 2
@@ -121,10 +122,14 @@ class Conv(Kind):
         """Give the window per axis."""
         return window_over(x, self, self.groups)
 
+    def shares(self, x: Shape) -> tuple[Size, ...]:
+        """Return the channels of a group, those that leave and those that arrive."""
+        leaving = share(self.channels, self.groups, "out_channels", "groups")
+        return leaving, share(x.channels, self.groups, "in_channels", "groups")
+
     def out_shape(self, x: Shape) -> Shape:
         """C×H×W to channels×H'×W'."""
-        share(self.channels, self.groups, "out_channels", "groups")
-        share(x.channels, self.groups, "in_channels", "groups")
+        self.shares(x)
         return Shape(self.channels, windows_over(x, self.geometry(x)))
 
     def params(self, x: Shape) -> Size:
@@ -217,10 +222,14 @@ class TransposedConv(Kind):
                 raise LayerError(f"output_pad (={more}) must be smaller than stride or dilation", "output_pad")
         return window._replace(transposed=True, output_padding=extra)
 
+    def shares(self, x: Shape) -> tuple[Size, ...]:
+        """Return the channels of a group, those that leave and those that arrive."""
+        leaving = share(self.channels, self.groups, "out_channels", "groups")
+        return leaving, share(x.channels, self.groups, "in_channels", "groups")
+
     def out_shape(self, x: Shape) -> Shape:
         """C×H×W to channels×H'×W' with H' = (H-1)·s - 2p + d·(k-1) + output_pad + 1."""
-        share(self.channels, self.groups, "out_channels", "groups")
-        share(x.channels, self.groups, "in_channels", "groups")
+        self.shares(x)
         w = self.geometry(x)
         axes = zip(x.spatial, w.kernel, w.stride, w.padding, w.dilation, w.output_padding, strict=True)
         sizes = tuple((n - 1) * s - p[0] - p[1] + d * (k - 1) + more + 1 for n, k, s, p, d, more in axes)

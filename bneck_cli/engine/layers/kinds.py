@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, dataclass_transform
 
+from bneck_cli.sizes.number import Ratio, divided, is_symbolic, is_whole
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -112,6 +114,10 @@ class Kind:
     def out_shape(self, x: Shape) -> Shape:
         """Give the shape that leaves."""
         return x
+
+    def shares(self, x: Shape) -> tuple[Size, ...]:
+        """Return what must divide evenly beside the sizes that leave; of symbols it becomes a stated requirement."""
+        return ()
 
     def params(self, x: Shape) -> Size:
         """Count the learned parameters."""
@@ -245,8 +251,6 @@ def show(value: Any) -> str:
         return f"({', '.join(show(item) for item in value)})"
     if isinstance(value, bool):
         return str(value).lower()
-    if type(value).__name__ == "Fraction":
-        return f"{float(value):g}"
     return getattr(value, "name", None) or str(value)
 
 
@@ -257,7 +261,7 @@ MOST_AXES = 3
 
 
 def _integer(value: Any, least: int, what: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if not is_whole(value) or value < least:
         raise LayerError(f"{what} (got {show(value)})")
     return value
 
@@ -274,7 +278,7 @@ def natural(value: Any) -> int:
 
 def size(value: Any) -> Any:
     """Take a size: a whole number from 1, or a symbolic one."""
-    if type(value).__name__ == "Dim":
+    if is_symbolic(value):
         return value
     if type(value) is tuple:
         raise LayerError(f"a positive whole number (got {show(value)})", hint="the kernel comes first: `conv 3x3 64`")
@@ -336,7 +340,7 @@ def padding(value: Any) -> Any:
 
 def boolean(value: Any) -> bool:
     """Take a truth value: true or false, 1 or 0."""
-    if value in (0, 1) and isinstance(value, int):
+    if isinstance(value, bool) or (is_whole(value) and value in (0, 1)):
         return bool(value)
     raise LayerError(f"true or false (got {show(value)})")
 
@@ -372,14 +376,7 @@ def per_axis(value: Any, rank: int, what: str) -> tuple[int, ...]:
 
 def share(total: Size, parts: Size, whole: str, by: str) -> Size:
     """Divide exactly; where a symbol decides, that it divides becomes a stated requirement."""
-    if isinstance(total, int) and isinstance(parts, int):
-        if total % parts:
-            raise LayerError(f"{whole} (={total}) must be divisible by {by} (={parts})", by)
-        return total // parts
-    if not isinstance(parts, int):
-        if total == parts:
-            return 1
-        raise LayerError(f"{by} (={parts}) must be a number to divide {whole} (={total})", by)
-    from bneck_cli.sizes.dim import exact_quotient
-
-    return exact_quotient(total, parts)
+    quotient = divided(total, parts)
+    if isinstance(quotient, Ratio):
+        raise LayerError(f"{whole} (={total}) must be divisible by {by} (={parts})", by)
+    return quotient  # type: ignore[no-any-return]

@@ -78,9 +78,13 @@ class GroupNorm(Kind):
     noaffine: bool = flag("leave the learned scale and shift out")
     part = "norm"
 
+    def shares(self, x: Shape) -> tuple[Size, ...]:
+        """Return the channels of a group."""
+        return (share(x.channels, self.groups, "channels", "groups"),)
+
     def out_shape(self, x: Shape) -> Shape:
         """The shape as it came."""
-        share(x.channels, self.groups, "channels", "groups")
+        self.shares(x)
         return x
 
     def params(self, x: Shape) -> Size:

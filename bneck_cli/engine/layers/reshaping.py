@@ -19,6 +19,7 @@ from bneck_cli.engine.layers.kinds import (
     share,
     size,
 )
+from bneck_cli.sizes.number import is_whole
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class PixelShuffle(Kind):
     def out_shape(self, x: Shape) -> Shape:
         """C×H×W to C/factor²×factor·H×factor·W."""
         rank = _map(x)
-        if isinstance(x.channels, int) and x.channels % self.factor**rank:
+        if is_whole(x.channels) and x.channels % self.factor**rank:
             raise LayerError(f"channels (={x.channels}) must be divisible by factor**{rank} (={self.factor**rank})", 0)
         channels = share(x.channels, self.factor**rank, "channels", "factor")
         return Shape(channels, tuple(n * self.factor for n in x.spatial))
@@ -152,9 +153,13 @@ class ChannelShuffle(Kind):
 
     groups: Any = argument(size, "groups of channels, which must divide them")
 
+    def shares(self, x: Shape) -> tuple[Size, ...]:
+        """Return the channels of a group."""
+        return (share(x.channels, self.groups, "channels", "groups"),)
+
     def out_shape(self, x: Shape) -> Shape:
         """The shape as it came."""
-        share(x.channels, self.groups, "channels", "groups")
+        self.shares(x)
         return x
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:

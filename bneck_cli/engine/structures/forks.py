@@ -26,6 +26,7 @@ from bneck_cli.engine.wording import spelled
 from bneck_cli.language.document import Place
 from bneck_cli.language.expression import Name, show, truth
 from bneck_cli.language.syntax import SHORTCUTS, Aside, Body, Branch, Join, Nothing, Residual, Scale, Step
+from bneck_cli.sizes.number import is_size, is_whole
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def walk_residual(walk: Walk, residual: Residual, flow: Flow, frame: Frame) -> R
     body, out = walk.body(residual.body, flow, frame)
     shortcut = residual.shortcut
     if shortcut in ("auto", "if_same"):
-        unchanged = out.shape == flow.shape and out.stride == flow.stride
+        unchanged = walk.joins.unchanged(flow, out)
         if shortcut == "if_same" and not unchanged:
             walk.dropped.append(Dropped(residual.place, flow.shape, out.shape, last_place(body)))
             return Result(body, out)
@@ -149,7 +150,7 @@ def _slices(walk: Walk, join: Join, flow: Flow, frame: Frame) -> list[Size]:
             if rest >= 0:
                 raise expression.place.error("only one slice is the `rest`")
             rest, value = index, 0
-        elif isinstance(value, bool) or not is_size(value) or (isinstance(value, int) and value < 1):
+        elif not is_size(value) or (is_whole(value) and value < 1):
             raise expression.place.error(
                 f"a slice has a positive number of channels, or the `rest` (got {show(value)})"
             )
@@ -158,17 +159,12 @@ def _slices(walk: Walk, join: Join, flow: Flow, frame: Frame) -> list[Size]:
     left = whole - total
     if rest >= 0:
         sizes[rest] = left
-    short = isinstance(left, int) and left < (rest >= 0)
+    short = is_whole(left) and left < (rest >= 0)
     if short or (rest < 0 and left != 0):
         said = " + ".join(str(size) for index, size in enumerate(sizes) if index != rest)
         hint = "" if rest >= 0 else "write `rest` for one of them"
         raise join.sizes[0].place.error(f"{whole} channels do not split into {said}{' and a rest' * (rest >= 0)}", hint)
     return sizes
-
-
-def is_size(value: object) -> bool:
-    """Whether a value is a number of something: whole, or symbolic."""
-    return isinstance(value, int) or type(value).__name__ == "Dim"
 
 
 def _matmul(walk: Walk, join: Join, results: list[Result], flow: Flow) -> Result:

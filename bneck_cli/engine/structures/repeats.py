@@ -10,6 +10,7 @@ from bneck_cli.engine.tensor import Flow, Frame, Result, arrive, enters, series
 from bneck_cli.engine.wording import written
 from bneck_cli.language.expression import show
 from bneck_cli.language.syntax import Chain, Repeat, Step
+from bneck_cli.sizes.number import is_whole
 
 if TYPE_CHECKING:
     from bneck_cli.engine.walk import Walk
@@ -30,7 +31,7 @@ def walk_repeat(walk: Walk, repeat: Repeat, flow: Flow, frame: Frame) -> Result:
     """Walk copies until one leaves the shape as it found it: the rest are then the same."""
     arrive(frame.scope, flow.shape)
     count = repeat.times.evaluate(frame.scope)
-    if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= MAX_COPIES:
+    if not is_whole(count) or not 0 <= count <= MAX_COPIES:
         raise repeat.times.place.error(f"a repeat is a whole number from 0 to {MAX_COPIES:,} (got {show(count)})")
     body, shape = repeat.body, flow.shape
     if repeat.first and not isinstance(body, Step):

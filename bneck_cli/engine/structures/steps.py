@@ -15,6 +15,7 @@ from bneck_cli.engine.wording import field_at, usage
 from bneck_cli.errors import BneckError, nearest
 from bneck_cli.language.document import Place
 from bneck_cli.language.expression import Name, show
+from bneck_cli.sizes.number import Ratio, is_whole
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def apply_layer(walk: Walk, text: str, rule: Kind, flow: Flow, place: Place) -> 
     walk.meter.layer(place)
     shape = flow.shape
     out = rule.out_shape(shape)
-    if any(isinstance(size, int) and size > LARGEST_SIZE for size in (out.channels, *out.spatial)):
+    if any(is_whole(size) and size > LARGEST_SIZE for size in (out.channels, *out.spatial)):
         raise place.error(f"{rule.name}: the result {out} is out of all proportion (over 2**64)")
     if too_small_for(rule, shape, out, walk.idle):
         raise too_small(place, rule.name, shape, out)
@@ -90,7 +91,7 @@ def layer_error(
     expression: Expression | None = None
     if isinstance(culprit, str) and not any(option.name == culprit for option in options):
         culprit = _position(name, culprit, step)
-    if isinstance(culprit, int) and culprit < len(step.arguments):
+    if culprit is not None and not isinstance(culprit, str) and culprit < len(step.arguments):
         expression = step.arguments[culprit]
     for option in options:
         if option.name == culprit:
@@ -116,7 +117,7 @@ def layer_error(
         from bneck_cli.language.vocabulary import option_hint
 
         hint = option_hint(error.word, [field.name for field in fields]) or usage
-    elif "Fraction" in error.got:
+    elif "Ratio" in error.got:
         hint = "`/` is exact; `//` rounds down, round8(...) to a multiple of 8"
     return place.error(f"{name}: {error}", hint)
 
@@ -150,8 +151,8 @@ def apply_formula(walk: Walk, formula: Formula, use: Use, flow: Flow) -> Result:
 def _whole(expression: Expression, scope: Names, least: int, what: str) -> Size:
     """Evaluate what must be a whole number, or a symbolic size."""
     value = expression.evaluate(scope)
-    if isinstance(value, (str, tuple, bool)) or type(value).__name__ == "Fraction":
+    if isinstance(value, (str, tuple, bool, Ratio)):
         raise expression.place.error(f"{what} is a whole number (got {show(value)})")
-    if isinstance(value, int) and value < least:
+    if is_whole(value) and value < least:
         raise expression.place.error(f"{what} is at least {least} (got {value})")
     return value  # type: ignore[no-any-return]
