@@ -50,7 +50,7 @@ CASES: dict[str, Right | Refused] = {
     "attn_memory": Right("512×8192", 1_050_624, 77_309_411_328),
     "B_repeat_ignores": Right("8×32×32", 2_368, 2_424_832),
     "bool_bare": Refused(7, 10, "a condition is true or false, or a number (got 'squeeze')"),
-    "broadcast": Refused(4, 5, "cannot add 64×16×16 (the input) and 64 (the input)", later="a vector added everywhere"),
+    "broadcast": Right("64×16×16", 0, 0),
     "cin_net": Right("20×32×32", 9 * (8 * 12 + 12 * 16 + 16 * 20), 9 * (8 * 12 + 12 * 16 + 16 * 20) * 1024),
     "concat_length": Refused(
         4, 5, "cannot concatenate 64×16 (the input) and 64×9 (the input)", later="concatenation along the positions"
