@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -39,6 +39,8 @@ class Row(NamedTuple):
     level: int = 0
     total: bool = False
     style: str = ""
+    anchor: str = ""
+    """What a drawing's box may lead to."""
 
 
 class Table(NamedTuple):
@@ -74,7 +76,7 @@ class Prose(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """A drawing: ``draw`` writes it as ``svg``, ``tikz`` or ``text``.
+    """A drawing: ``draw`` writes it as ``svg``, ``dark`` (an SVG for dark paper), ``tikz`` or ``text``.
 
     Text is within a width where one is given and it can be, and in ASCII where the last argument says so.
     """
@@ -82,7 +84,21 @@ class Figure(NamedTuple):
     draw: Callable[[str, int | None, bool], str]
 
 
-Part = Table | Beside | Facts | Prose | Figure
+class Source(NamedTuple):
+    """A text as it is, such as a spec."""
+
+    text: str
+
+
+class Chapter(NamedTuple):
+    """Parts under a heading, which a page may fold until it is asked for."""
+
+    title: str
+    parts: Sequence[Part]
+    folded: bool = False
+
+
+Part = Union["Table", "Beside", "Facts", "Prose", "Figure", "Source", "Chapter"]
 
 
 class Records(NamedTuple):

@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from bneck_cli.formats._layout import lanes
-from bneck_cli.report import Beside, Facts, Figure, Table
+from bneck_cli.report import Beside, Chapter, Facts, Figure, Source, Table
 from bneck_cli.shown import shown
 from bneck_cli.words.values import people
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bneck_cli.formats import Style
+    from bneck_cli.formats._layout import Lane
     from bneck_cli.report import Part, Report
 
 PAGE = """<!DOCTYPE html>
@@ -33,11 +34,23 @@ tfoot {{ border-top: 1px solid; font-weight: bold }}
 .words {{ white-space: normal; min-width: 12em }}
 .group {{ font-weight: bold }}
 .idle {{ opacity: .55 }}
-figure {{ margin: 1em 0; background: #fff; overflow: auto }}
+figure {{ margin: 1em 0; overflow: auto }}
+figure svg {{ max-width: 100%; height: auto }}
+.dark {{ display: none }}
+summary h2 {{ display: inline; font-size: 1.2em }}
+details {{ margin: 1em 0 }}
+pre {{ overflow: auto; padding: .6em; border: 1px solid }}
+td.share {{ min-width: 9em; background: linear-gradient(90deg, #3d7fc455 var(--part, 0), transparent 0) }}
+tr:target {{ outline: 2px solid #3d7fc4 }}
+a:focus rect {{ stroke: #3d7fc4; stroke-width: 4 }}
+@media print {{
+  details::details-content {{ display: block; content-visibility: visible }} thead th {{ position: static }}
+}}
 .added {{ color: #176f2c }}
 .removed {{ color: #b3261e }}
 .changed {{ color: #7a5200 }}
-@media (prefers-color-scheme: dark) {{
+@media screen and (prefers-color-scheme: dark) {{
+  .light {{ display: none }} .dark {{ display: block }}
   :root {{ color-scheme: dark }} .added {{ color: #6fdd8b }} .removed {{ color: #ff9a92 }} .changed {{ color: #f1c75b }}
 }}
 </style>
@@ -66,7 +79,15 @@ def _part(part: Part) -> Iterator[str]:
             yield from _table(table)
         return
     if isinstance(part, Figure):
-        yield f"<figure>\n{part.draw('svg', None, False)}</figure>\n"
+        yield f'<figure>\n<div class="light">{part.draw("svg", None, False)}</div>\n'
+        yield f'<div class="dark">{part.draw("dark", None, False)}</div>\n</figure>\n'
+        return
+    if isinstance(part, Source):
+        text = "\n".join(_shown(line) for line in part.text.splitlines())
+        yield f'<pre tabindex="0">{text}</pre>\n'
+        return
+    if isinstance(part, Chapter):
+        yield from _chapter(part)
         return
     if part.title:
         yield f"<h2>{_shown(part.title)}</h2>\n"
@@ -75,6 +96,14 @@ def _part(part: Part) -> Iterator[str]:
         yield f"<dl>\n{''.join(items)}</dl>\n"
     else:
         yield "".join(f"<p>{_shown(line.strip())}</p>\n" for line in part.lines)
+
+
+def _chapter(part: Chapter) -> Iterator[str]:
+    heading = f"<h2>{_shown(part.title)}</h2>"
+    yield f"<details>\n<summary>{heading}</summary>\n" if part.folded else f"<section>\n{heading}\n"
+    for inside in part.parts:
+        yield from _part(inside)
+    yield "</details>\n" if part.folded else "</section>\n"
 
 
 def _table(table: Table) -> Iterator[str]:
@@ -89,12 +118,21 @@ def _table(table: Table) -> Iterator[str]:
             foot = True
             yield "</tbody>\n<tfoot>\n"
         cells = "".join(
-            f'<td class="{lane.column.kind}"{_indent(row.level) if lane.column.kind == "name" else ""}>'
-            f"{_shown(lane.cells[index].strip())}</td>"
+            f'<td class="{lane.column.kind}"{_look(lane, index, row.level)}>{_shown(lane.cells[index].strip())}</td>'
             for lane in found
         )
-        yield f'<tr class="{row.style}">{cells}</tr>\n' if row.style else f"<tr>{cells}</tr>\n"
+        words = f' class="{row.style}"' if row.style else ""
+        words += f' id="{escape(row.anchor)}"' if row.anchor else ""
+        yield f"<tr{words}>{cells}</tr>\n"
     yield ("</tfoot>" if foot else "</tbody>") + "\n</table>\n"
+
+
+def _look(lane: Lane, index: int, level: int) -> str:
+    """Indent a name by its level, and draw a share as a bar behind its number."""
+    if lane.column.kind == "name":
+        return _indent(level)
+    share = lane.values[index]
+    return f' style="--part: {share.value * 100:.1f}%"' if lane.column.kind == "share" and share else ""
 
 
 def _indent(level: int) -> str:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.formats._layout import fitted
-from bneck_cli.report import Beside, Facts, Figure, Table
+from bneck_cli.report import Beside, Chapter, Facts, Figure, Source, Table
 from bneck_cli.shown import shown
 from bneck_cli.words.values import mathematics, people
 
@@ -118,7 +118,7 @@ def _number(text: str) -> str:
 
 
 def _words(part: Part) -> Iterator[str]:
-    if isinstance(part, Table | Beside):
+    if isinstance(part, Table | Beside | Source | Chapter):
         return
     if isinstance(part, Figure):
         yield f"\n{part.draw('tikz', None, False)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bneck_cli.formats._layout import lanes
-from bneck_cli.report import Beside, Facts, Figure, Table
+from bneck_cli.report import Beside, Chapter, Facts, Figure, Source, Table
 from bneck_cli.shown import shown
 from bneck_cli.words.values import people
 
@@ -37,6 +37,14 @@ def _part(part: Part) -> Iterator[str]:
             yield from _table(table)
     elif isinstance(part, Table):
         yield from _table(part)
+    elif isinstance(part, Source):
+        lines = "".join(f"    {shown(line)}\n" for line in part.text.splitlines())
+        yield lines
+    elif isinstance(part, Chapter):
+        yield f"## {escape(part.title)}\n"
+        for inside in part.parts:
+            yield "\n"
+            yield from _part(inside)
     elif isinstance(part, Figure):
         yield f"```text\n{part.draw('text', None, False)}```\n"
     else:

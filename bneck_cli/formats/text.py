@@ -11,7 +11,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from bneck_cli.formats._layout import GAP, fitted, flow, measure
-from bneck_cli.report import Beside, Facts, Figure, Prose, Table
+from bneck_cli.report import Beside, Chapter, Facts, Figure, Prose, Source, Table
 from bneck_cli.shown import shown
 from bneck_cli.words.values import people
 
@@ -53,6 +53,13 @@ def _part(part: Part, style: Style) -> Iterator[str]:
         yield from _beside(part, style)
     elif isinstance(part, Figure):
         yield _figure(part, style)
+    elif isinstance(part, Source):
+        yield "".join(f"{shown(line)}\n" for line in part.text.splitlines())
+    elif isinstance(part, Chapter):
+        yield _heading(part.title, style)
+        for inside in part.parts:
+            yield "\n"
+            yield from _part(inside, style)
     else:
         width = min(style.width or PROSE, WIDEST)
         if part.title:

@@ -168,7 +168,7 @@ def items(nodes: Sequence[Node], m: Measures) -> list[Item]:
                     break
                 more.append(POINTWISE[follower.op])
                 index += 1
-            element = box(words, " · ".join(more), m)
+            element = linked(box(words, " · ".join(more), m), m.links.get(id(node), ""))
         elif isinstance(node, Fork):
             element = fork(node, m)
         elif node.kind == CLOSED:
@@ -194,6 +194,14 @@ def box(words: Label, more: str, m: Measures) -> Element:
     lines = [(text, "plain" if index else "strong") for index, text in enumerate(words.lines)]
     lines += [(more, "small")] if more else []
     return boxed(lines, words.fill, m)
+
+
+def linked(element: Element, link: str) -> Element:
+    """Let a box lead to an anchor, if there is one."""
+    if not link:
+        return element
+    marks = (mark._replace(link=link) if isinstance(mark, Box) else mark for mark in element.marks)
+    return element._replace(marks=tuple(marks))
 
 
 def boxed(lines: Sequence[tuple[str, str]], fill: str, m: Measures, least: float = 0, share: float = -1) -> Element:
@@ -302,6 +310,12 @@ def beside(head: Node, m: Measures) -> Element:
     return Element(right, height, 0, tuple(marks), bare=True)
 
 
+def joining(join: Layer | None) -> str:
+    """Say in a word what joins branches."""
+    words = {"add": "added", "mul": "multiplied", "matmul": "matrix product"}
+    return "concatenate" if join is None or join.op == "concat" else words.get(join.op, join.op)
+
+
 def fan(node: Fork, m: Measures) -> Element:
     """Return branches side by side: a rail above them, below a bar that concatenates or a joint with a sign."""
     branches = [branch(one, m) for one in node.branches]
@@ -315,8 +329,9 @@ def fan(node: Fork, m: Measures) -> Element:
         x += one.width + m.apart
     width = x - m.apart
     spines = [place + one.spine for place, one in zip(places, branches, strict=True)]
-    concat = node.join is None or node.join.op == "concat"
-    bar = boxed([(f"concatenate · {shape_words(node.out)}", "strong")], "join", m)
+    concat = node.join is None or node.join.op not in SIGNS
+    joined = f"{joining(node.join)} · {shape_words(node.out)}"
+    bar = boxed([(joined, "strong")], "join", m)
     bar_left, bar_width = spines[0], spines[-1] - spines[0]
     if bar_width < bar.width:
         bar_left, bar_width = (spines[0] + spines[-1] - bar.width) // 2, bar.width
@@ -340,7 +355,7 @@ def fan(node: Fork, m: Measures) -> Element:
             marks.append(Line(((at, y + one.height), (at, level), (side, level))))
     if concat:
         marks += moved(
-            boxed([(f"concatenate · {shape_words(node.out)}", "strong")], "join", m, least=bar_width).marks,
+            boxed([(joined, "strong")], "join", m, least=bar_width).marks,
             bar_left,
             bottom,
         )
@@ -363,9 +378,15 @@ def _listed(node: Fork, m: Measures) -> Element:
     """Return branches as the lines of one box, and what joins them as its last."""
     lines = [(in_words(one) or "identity", "plain") for one in node.branches]
     first = [("split in equal parts", "note")] if node.kind == "split" else []
-    concat = node.join is None or node.join.op == "concat"
+    concat = node.join is None or node.join.op not in SIGNS
     return boxed(
-        [*first, *lines, (f"concatenate · {shape_words(node.out)}" if concat else "added", "strong")], "join", m
+        [
+            *first,
+            *lines,
+            (f"{joining(node.join)} · {shape_words(node.out)}" if concat else joining(node.join), "strong"),
+        ],
+        "join",
+        m,
     )
 
 

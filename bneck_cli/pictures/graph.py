@@ -95,8 +95,8 @@ def _fork(node: Fork, at: int, graph: Graph) -> int:
         return at
     if node.kind == "scale":
         ends.insert(0, at)
-    form = "box" if node.join.op == "concat" else "joint"
-    return graph.add(Vertex((JOINTS[node.join.op],), form), ends)
+    word = JOINTS.get(node.join.op, node.join.op)
+    return graph.add(Vertex((word,), "joint" if len(word) == 1 else "box"), ends)
 
 
 def render_mermaid(graph: Graph) -> Iterator[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bneck_cli.pictures.blocks import boxed
+from bneck_cli.pictures.blocks import boxed, linked
 from bneck_cli.pictures.marks import Box, Element, Line, Words, moved
 from bneck_cli.pictures.stages import readings
 
@@ -105,7 +105,7 @@ def draw_grid(
     marks: list[Mark] = [*bands]
     marks += [line for start, end in roads.edges for line in roads.line(start, end, places, m)]
     for stage, box, place in zip(stages, boxes, places, strict=True):
-        marks += moved(box.marks, place.x, place.y)
+        marks += moved(linked(box, m.links.get(stage.first, "")).marks, place.x, place.y)
         if stage.name:
             marks.append(Words(place.right + m.beside, place.y + m.high("note") // 2, stage.name, "note", "start"))
     return Element(*size, size[0] // 2, tuple(marks))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bneck_cli.shown import PLAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 
 class Box(NamedTuple):
@@ -23,6 +23,8 @@ class Box(NamedTuple):
     height: float
     fill: str
     round: float = 0
+    link: str = ""
+    """The anchor that the box leads to, on a page that has one."""
 
 
 class Words(NamedTuple):
@@ -117,6 +119,8 @@ class Measures(NamedTuple):
     """The height of a bar with the space above it; 0 where there are none."""
     tight: int = 0
     """Where room is short: from 1 on branches are listed and a caption takes two lines, from 2 on it is left out."""
+    links: Mapping[int, str] = {}
+    """Anchors by the identity of a node, on a page that has rows to lead to."""
 
     def middle(self, top: float, height: float) -> float:
         """Return the middle of a stretch: of cells, the upper of two."""
@@ -168,8 +172,8 @@ def advances(bold: bool) -> dict[str, int]:
     return dict(zip(NARROW, map(int, numbers), strict=True))
 
 
-def pixels() -> Measures:
-    """Measure in pixels, as SVG has them."""
+def pixels(links: Mapping[int, str] | None = None) -> Measures:
+    """Measure in pixels, as SVG has them; ``links`` are anchors by the identity of a node."""
     tables = {bold: advances(bold) for bold in (False, True)}
 
     def wide(text: str, role: str) -> float:
@@ -180,7 +184,7 @@ def pixels() -> Measures:
     def high(role: str) -> float:
         return float(ROLES[role][0] + 7)
 
-    return Measures(wide, high, (22, 9), 156, 34, 26, 34, 42, 22, 17, 34, 10, 8, 20)
+    return Measures(wide, high, (22, 9), 156, 34, 26, 34, 42, 22, 17, 34, 10, 8, 20, 0, links or {})
 
 
 def cells(plain: bool = False, tight: int = 0) -> Measures:

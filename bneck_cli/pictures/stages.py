@@ -25,6 +25,8 @@ class Stage(NamedTuple):
     reads: tuple[int, ...]
     blocks: tuple[Series, ...]
     """The blocks in it, copy by copy up to a hundred."""
+    first: int = 0
+    """The identity of its first node."""
 
 
 # From a network to its stages
@@ -69,7 +71,7 @@ class _Stages:
             cost = cost.plus(item.cost)
         reads = tuple(dict.fromkeys(index for index in (self.begins, *self.reads) if index >= 0))
         blocks = tuple(block for item in self.items for block in _blocks(item))
-        self.stages.append(Stage(lines, fill, name, self.items[-1].out, cost, reads, blocks))
+        self.stages.append(Stage(lines, fill, name, self.items[-1].out, cost, reads, blocks, _identity(self.items[0])))
         self.items, self.reads, self.begins = [], [], len(self.stages) - 1
 
 
@@ -97,6 +99,12 @@ def _opened(series: Series) -> Iterator[Node]:
             yield series._replace(kind="repeat", name="", text="", runs=(run,), label="")
         else:
             yield run.node
+
+
+def _identity(node: Node) -> int:
+    """Return the identity of a node as the tree has it: of copies in a row, that of one."""
+    copies = isinstance(node, Series) and node.kind == "repeat" and not node.text and len(node.runs) == 1
+    return id(node.runs[0].node) if copies and isinstance(node, Series) else id(node)
 
 
 def _is_block(node: Node) -> bool:

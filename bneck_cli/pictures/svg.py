@@ -63,6 +63,11 @@ def render_svg(picture: Picture, theme: str = "light") -> Iterator[str]:
         yield f'<rect width="{width}" height="{height}" fill="{colours["paper"]}"/>\n'
     for mark in picture.marks:
         yield from _mark(mark, theme)
+    for mark in picture.marks:
+        if isinstance(mark, Box) and mark.link:
+            place = f'x="{number(mark.x)}" y="{number(mark.y)}" width="{number(mark.width)}"'
+            area = f'<rect {place} height="{number(mark.height)}" rx="{number(mark.round)}" fill="transparent"/>'
+            yield f'<a href="#{escape(mark.link)}">{area}</a>\n'
     yield "</svg>\n"
 
 
@@ -106,7 +111,10 @@ def _mark(mark: Mark, theme: str) -> Iterator[str]:
         paper, ink = colours["paper"] or "#ffffff", colours["line"]
         path = " ".join(f"M{number(x + a)} {number(y + b)}L{number(x + c)} {number(y + d)}" for a, b, c, d in crossing)
         yield f'<circle cx="{number(x)}" cy="{number(y)}" r="{RADIUS}" fill="{paper}" stroke="{ink}" stroke-width="2"/>'
-        yield f'<path d="{path}" fill="none" stroke="{ink}" stroke-width="2.5"/>\n'
+        if mark.sign in ("+", "×"):
+            yield f'<path d="{path}" fill="none" stroke="{ink}" stroke-width="2.5"/>\n'
+        else:
+            yield _words(Words(x, y, mark.sign, "strong"), theme)
     else:
         yield from _bar(mark, theme)
 

@@ -62,7 +62,8 @@ def _mark(mark: Mark) -> str:
         return f"\\draw[{', '.join(options)}] {path};"
     if isinstance(mark, Joint):
         circle = f"\\draw[fill=white] {_at(mark.x, mark.y)} circle ({RADIUS * SCALE:.3f});"
-        return f"{circle} \\node at {_at(mark.x, mark.y)} {{${'+' if mark.sign == '+' else chr(92) + 'times'}$}};"
+        sign = {"+": "+", "×": "\\times"}.get(mark.sign, mark.sign)
+        return f"{circle} \\node at {_at(mark.x, mark.y)} {{${sign}$}};"
     if isinstance(mark, Bar):
         return _bar(mark)
     return _words(mark)

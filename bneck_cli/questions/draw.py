@@ -18,7 +18,7 @@ from bneck_cli.report import Figure
 from bneck_cli.sizes.amounts import rounded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bneck_cli.engine.analysis import Analysis
     from bneck_cli.engine.network import Cost, Size
@@ -109,12 +109,23 @@ def _boxes(analysis: Analysis, node: Series | None) -> int:
     return boxes(node)
 
 
-def figure(analysis: Analysis, node: Series | None) -> Figure | None:
-    """Return the drawing of a block, or without one of the network's stages, for a report; None for one too large."""
+def figure(analysis: Analysis, node: Series | None, links: Mapping[int, str] | None = None) -> Figure | None:
+    """Return the drawing of a block, or without one of the network's stages, for a report; None for one too large.
+
+    ``links`` are anchors of the page by the identity of a node. As ``svg`` it is light, as ``dark`` for dark paper.
+    """
     if _boxes(analysis, node) > BOXES.most:
         return None
     drawing = Drawing(analysis.name, (Subject("", analysis, node),), ("params", "macs"), headed=False)
-    return Figure(lambda kind, width, plain: "".join(render(drawing, kind, "light", plain, width)))
+
+    def drawn(kind: str, width: int | None, plain: bool) -> str:
+        if kind in ("svg", "dark"):
+            from bneck_cli.pictures.svg import render_svg
+
+            return "".join(render_svg(lay_out(drawing, pixels(links)), "dark" if kind == "dark" else "light"))
+        return "".join(render(drawing, kind, "light", plain, width))
+
+    return Figure(drawn)
 
 
 def _block_at(analysis: Analysis, path: str) -> Series:

@@ -15,6 +15,7 @@ from bneck_cli.engine.network import Layer, Series, entries, inner
 from bneck_cli.engine.settings import Settings
 from bneck_cli.errors import BneckError
 from bneck_cli.questions.analyze import describe_input
+from bneck_cli.questions.bars import bars
 from bneck_cli.questions.draw import figure
 from bneck_cli.questions.explain import attention, block, compared, network
 from bneck_cli.questions.explain.facts import is_numeric
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from bneck_cli.engine.analysis import Analysis
     from bneck_cli.language.library import Program
-    from bneck_cli.report import Figure
+    from bneck_cli.report import Figure, Table
 
 
 class Section(NamedTuple):
@@ -43,6 +44,7 @@ class Explanation(NamedTuple):
     title: str
     sections: tuple[Section, ...]
     figure: Figure | None = None
+    shares: Table | None = None
 
 
 def explain(program: Program, settings: Settings = Settings(), at: str | None = None) -> Explanation:
@@ -109,7 +111,8 @@ def _network(analysis: Analysis) -> Explanation:
             ("Others in the library", network.variants(analysis, stem)),
         ],
     )
-    return told._replace(figure=figure(analysis, None)) if next(entries(analysis.root), None) else told
+    drawn = figure(analysis, None) if next(entries(analysis.root), None) else None
+    return told._replace(figure=drawn, shares=bars(analysis))
 
 
 def report(explanation: Explanation) -> Report:
@@ -121,6 +124,7 @@ def report(explanation: Explanation) -> Report:
         "",
         parts=lambda: [
             *([explanation.figure] if explanation.figure else []),
+            *([explanation.shares] if explanation.shares else []),
             *(Prose(section.lines, section.title, listed=True) for section in sections),
         ],
         records=lambda: Records(
