@@ -106,3 +106,39 @@ def test_a_match_keeps_its_sentences_in_flops() -> None:
     assert doubled.conclusion[1:] == found.conclusion[1:]
     assert doubled.matches == found.matches
     assert "FLOPs" in doubled.conclusion[0]
+
+
+def test_the_memory_of_vgg_16_is_that_of_a_course() -> None:
+    """With the input and activations in place VGG-16 holds 15,237,608 values, 58.1 MiB: its maps, layer by layer."""
+    from bneck_cli.questions.footprint import footprint
+    from bneck_cli.questions.footprint_report import course
+
+    maps = [
+        (3, 224),
+        (64, 224),
+        (64, 224),
+        (64, 112),
+        (128, 112),
+        (128, 112),
+        (128, 56),
+        (256, 56),
+        (256, 56),
+        (256, 56),
+    ]
+    maps += [(256, 28), (512, 28), (512, 28), (512, 28), (512, 14), (512, 14), (512, 14), (512, 14), (512, 7)]
+    values = sum(channels * side * side for channels, side in maps) + 4096 + 4096 + 1000
+    assert values == 15_237_608
+    assert course(footprint(bneck_cli.analyze("vgg16").found, inplace=True)) == values
+    shown = run("footprint", "vgg16", "--layers", "--inplace").stdout
+    assert "15,237,608 values, 58.1 MiB" in shown
+
+
+def test_elements_are_the_values_that_leave() -> None:
+    """The column of elements holds what leaves a layer, in all copies of a row and for the batch; it has no total."""
+    table = report(bneck_cli.analyze("resnet18", batch=2).found, View(columns=("layer", "elements")))
+    rows = next(iter(table.parts())).rows  # type: ignore[union-attr]
+    assert rows[0].cells == ["conv", 2 * 64 * 112 * 112]
+    assert rows[-1].cells == ["total", None]
+    header, *lines = csv.reader(io.StringIO(as_text(table, "csv")))
+    assert header == ["path", "elements"]
+    assert lines[0] == ["conv", str(2 * 64 * 112 * 112)]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Value = Callable[[LayerRow, Analysis, bool], Any]
     Cell = Callable[[LayerRow], Any]
 
-PER_INPUT = frozenset({"macs", "conv_macs", "linear_macs", "attention_macs", "activations"})
+PER_INPUT = frozenset({"macs", "conv_macs", "linear_macs", "attention_macs", "activations", "elements"})
 """Columns that a batch multiplies; the others are the same for any number of inputs."""
 
 
@@ -103,6 +103,11 @@ def _count(key: str) -> Value:
     return lambda row, _, __: getattr(row.total, key)
 
 
+def _elements(row: LayerRow, analysis: Analysis, _flat: bool) -> Any:
+    """Return the values of what leaves, in all copies and for the batch."""
+    return row.out.elements * (row.repeat * analysis.batch)
+
+
 # The table's columns
 
 _ALL = (
@@ -123,6 +128,7 @@ _ALL = (
     Shown(Column("macs", "MACs", "number"), _count("macs")),
     Shown(Column("share", "share", "share", 2), _share),
     Shown(Column("path", "path", "name"), lambda row, _, __: row.path),
+    Shown(Column("elements", "elements", "number"), _elements),
     Shown(Column("activations", "activations", "number"), _count("activations")),
     Shown(Column("conv_macs", "conv MACs", "number"), _count("conv_macs")),
     Shown(Column("linear_macs", "linear MACs", "number"), _count("linear_macs")),
@@ -146,7 +152,7 @@ def total(key: str, label: str, cost: Cost, analysis: Analysis) -> Any:
         return cost.params
     if key == "share":
         return share(cost, analysis)
-    return getattr(cost, key) * analysis.batch if key in PER_INPUT else None
+    return getattr(cost, key) * analysis.batch if key in PER_INPUT and key != "elements" else None
 
 
 def keyed(asked: tuple[str, ...]) -> tuple[str, ...]:
@@ -223,6 +229,7 @@ CELLS: dict[str, Cell] = {
     "linear_macs": lambda row: row.cost.linear_macs,
     "attention_macs": lambda row: row.cost.attention_macs,
     "activations": lambda row: row.cost.activations,
+    "elements": lambda row: row.out.elements,
     "text": lambda row: row.text,
     **_by_axis("receptive_field", lambda axis: _seen("size", axis)),
     **_by_axis("jump", lambda axis: _seen("jump", axis)),

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.engine.network import entries
+from bneck_cli.flow.liveness import is_view
 from bneck_cli.flow.saved import ATTENTION
 from bneck_cli.questions.analyze import describe_input, requirements
 from bneck_cli.questions.columns import AXES, has_time
@@ -108,6 +109,10 @@ def _summary(footprint: Footprint) -> Iterator[tuple[str, str]]:
     idle = f"; and {Bytes(footprint.idle).exactly()} in heads that do not run" if footprint.idle != 0 else ""
     yield "weights", Bytes(total.weights).exactly() + buffers + idle
     yield "tensors written", f"{people(total.written)} elements, {Bytes(total.written * width).exactly()}"
+    if footprint.inplace:
+        values = course(footprint)
+        said = f"{people(values)} values, {Bytes(values * width).exactly()}"
+        yield "with the input, activations in place", said
     if footprint.peak is None or footprint.inference is None:
         yield "peak memory at inference", "needs numbers: give --input 3x224x224"
     else:
@@ -136,6 +141,24 @@ def _summary(footprint: Footprint) -> Iterator[tuple[str, str]]:
         yield "estimate", f"{Seconds(total.seconds)}{each} on {footprint.device.name} in {footprint.dtype}, {bound}"
     for note in requirements(footprint.analysis):
         yield "note", note
+
+
+def course(footprint: Footprint) -> Size:
+    """Count the values of the input and of all that layers write, activations in place: the sum that courses write.
+
+    An adaptive pooling of a map that is as large already gives no value that was not there.
+    """
+    analysis = footprint.analysis
+    values: Size = 0
+    for shape in analysis.inputs.values():
+        values = values + shape.elements * analysis.batch
+    for entry in entries(analysis.root):
+        layer = entry.layer
+        over = layer.rule is not None and layer.rule.part == "activation"
+        over = over or (layer.op.startswith("adaptive_") and layer.shape == layer.out)
+        if not entry.idle and not over and not is_view(layer):
+            values = values + layer.out.elements * (entry.copies * analysis.batch)
+    return values
 
 
 def _rules(footprint: Footprint) -> Iterator[tuple[str, str]]:
