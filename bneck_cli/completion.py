@@ -55,6 +55,7 @@ OPTIMIZERS = completer("questions.footprint:OPTIMIZERS")
 ATTENTIONS = completer("flow.saved:ATTENTION")
 LINT_RULES = completer("questions.lint:RULES")
 UNITS = completer("questions.analyze:UNITS")
+PLOTS = completer("questions.plot:KINDS")
 
 
 # Names within a spec

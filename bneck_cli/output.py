@@ -57,14 +57,16 @@ def _plain(error: UnicodeError) -> tuple[str, int]:
     return replaced, error.end
 
 
-def write(chunks: Iterable[str], output: str | None) -> None:
+def write(chunks: Iterable[str], output: str | None, encoding: str = "") -> None:
     """Write text to standard output (None or ``-``), or to a file.
+
+    ``encoding`` is latin-1 for bytes that were decoded so, else that of the stream, and UTF-8 for a file.
 
     A regular file, or one that is not there yet, is replaced atomically and keeps its mode; through a symbolic link
     its target is. A device or a pipe is written to as it is. Raises BneckError where not all of it can be written.
     """
     if output is None or output == "-":
-        _write_stdout(chunks)
+        _write_stdout(chunks, encoding)
         return
     try:
         target = os.path.realpath(output)
@@ -75,9 +77,9 @@ def write(chunks: Iterable[str], output: str | None) -> None:
         if mode is not None and not os.access(output, os.W_OK):
             raise PermissionError(EACCES, os.strerror(EACCES))  # to rename over a file needs no right to write it
         if mode is None or stat.S_ISREG(mode):
-            _replace(target, chunks, mode)
+            _replace(target, chunks, mode, encoding or "utf-8")
         else:
-            with open(output, "w", encoding="utf-8", errors=_named(FALLBACK), newline="") as file:
+            with open(output, "w", encoding=encoding or "utf-8", errors=_named(FALLBACK), newline="") as file:
                 file.writelines(chunks)
     except BrokenPipeError:
         raise SystemExit(0) from None
@@ -102,7 +104,7 @@ def _named(handler: str) -> str:
     return handler
 
 
-def _write_stdout(chunks: Iterable[str]) -> None:
+def _write_stdout(chunks: Iterable[str], encoding: str) -> None:
     """Write everything to standard output, or fail: a stream without a buffer may take a part and not say so."""
     stream = sys.stdout
     if stream is None:
@@ -116,7 +118,7 @@ def _write_stdout(chunks: Iterable[str]) -> None:
             return
         stream.flush()
         for chunk in chunks:
-            _write_all(raw, chunk.encode(stream.encoding or "utf-8", _named(FALLBACK)))
+            _write_all(raw, chunk.encode(encoding or stream.encoding or "utf-8", _named(FALLBACK)))
         raw.flush()
     except BrokenPipeError:  # the reader has what it wanted (`| head`)
         raise SystemExit(0) from None
@@ -130,7 +132,7 @@ def _write_all(raw: IO[bytes], data: bytes) -> None:
         view = view[raw.write(view) or 0 :]
 
 
-def _replace(target: str, chunks: Iterable[str], mode: int | None) -> None:
+def _replace(target: str, chunks: Iterable[str], mode: int | None, encoding: str) -> None:
     """Write beside the file, and put it in its place when all is written; whatever ends that leaves nothing behind.
 
     The name is known before the file is there: a signal may come between any two steps.
@@ -139,7 +141,7 @@ def _replace(target: str, chunks: Iterable[str], mode: int | None) -> None:
     with _signals_raise():
         try:
             opened = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with open(opened, "w", encoding="utf-8", errors=_named(FALLBACK), newline="") as file:
+            with open(opened, "w", encoding=encoding, errors=_named(FALLBACK), newline="") as file:
                 file.writelines(chunks)
             os.chmod(beside, 0o666 & ~_umask() if mode is None else stat.S_IMODE(mode))
             if mode is not None:

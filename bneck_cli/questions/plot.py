@@ -1,0 +1,266 @@
+"""The points of a plot: where the cost is, what is worth using, what bounds a layer, what it sees, blocks by width."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bneck_cli.engine.analysis import analyze_program
+from bneck_cli.engine.network import entries, require_rows
+from bneck_cli.errors import BneckError, listed, nearest
+from bneck_cli.report import Records
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bneck_cli.engine.analysis import Analysis
+    from bneck_cli.engine.settings import Settings
+    from bneck_cli.language.library import Program
+
+KINDS = ("cost", "receptive", "roofline", "width", "library")
+MOST_WIDTHS = 256
+"""Widths of a block that a plot has at most."""
+
+
+class Series(NamedTuple):
+    """Points of one look: ``x``, ``y``, and a label for each; ``look`` is bars, line, points, front or ring."""
+
+    name: str
+    look: str
+    x: Sequence[float]
+    y: Sequence[float]
+    labels: Sequence[str] = ()
+
+
+class Band(NamedTuple):
+    """A stretch of the horizontal axis with a name: a stage."""
+
+    name: str
+    start: float
+    end: float
+
+
+class Plot(NamedTuple):
+    """What a plot shows, before any drawing; ``points`` are the same as data."""
+
+    title: str
+    x: str
+    y: str
+    series: tuple[Series, ...]
+    points: Records
+    bands: tuple[Band, ...] = ()
+    log: tuple[bool, bool] = (False, False)
+
+
+def plot(
+    programs: Sequence[tuple[str, Program]],
+    settings: Settings,
+    kind: str | None = None,
+    widths: range | None = None,
+    device: str | None = None,
+    more: Sequence[str] = (),
+) -> Plot:
+    """Work out the points of a plot.
+
+    Without a kind it is the library where no spec is named, the cost over the width for a range of widths, else the
+    cost by layer. Raises BneckError for an unknown kind, and for one that needs what was not given.
+    """
+    kind = kind or ("library" if not programs else "width" if widths else "cost")
+    if kind not in KINDS:
+        raise BneckError(
+            f"--kind: unknown plot '{kind}'", hint=nearest(kind, KINDS) or f"plots are {listed(KINDS, 'and')}"
+        )
+    if kind == "library":
+        if programs:
+            raise BneckError("the plot of the library takes no spec", hint="show your own in it: --with my.yaml")
+        return _library(more)
+    if more:
+        raise BneckError("--with goes with the plot of the library")
+    if kind == "width":
+        if widths is None:
+            raise BneckError("the plot over the width needs a range of widths", hint="give --channels 8..512")
+        return _width(programs, settings, widths)
+    if len(programs) != 1 or widths is not None:
+        raise BneckError(
+            f"the plot of {kind} is of one spec" if widths is None else "a range of widths is for --kind width"
+        )
+    analysis = analyze_program(programs[0][1], settings)
+    require_rows(analysis.root)
+    if not all(
+        isinstance(size, int) for size in (analysis.cost.params, analysis.cost.macs, analysis.root.shape.elements)
+    ):
+        raise BneckError("a plot needs numbers; the sizes have symbols", hint="give --input 3x224x224")
+    if kind == "roofline":
+        return _roofline(analysis, device or "a100")
+    return _cost(analysis) if kind == "cost" else _receptive(analysis)
+
+
+def _bands(paths: Sequence[str]) -> tuple[Band, ...]:
+    """Return the stages along the layers."""
+    bands, start = [], 0
+    for name, held in groupby(path.partition(".")[0] if "." in path else "" for path in paths):
+        count = len(list(held))
+        if name:
+            bands.append(Band(name, start - 0.5, start + count - 0.5))
+        start += count
+    return tuple(bands)
+
+
+def _cost(analysis: Analysis) -> Plot:
+    """Multiply-adds above and parameters below the axis, layer by layer, in millions."""
+    held: list[Any] = [entry for entry in entries(analysis.root, folded=False) if not entry.idle]
+    held = [entry for entry in held if entry.layer.cost.macs]
+    if not held:
+        raise BneckError(f"{analysis.name} has no layer with multiply-adds to plot")
+    x = list(range(len(held)))
+    macs = [entry.layer.cost.macs * analysis.batch for entry in held]
+    params = [entry.layer.cost.params for entry in held]
+    scale = max(macs) / (max(params) or 1)
+    rows = [[entry.path, entry.layer.op, one, two] for entry, one, two in zip(held, macs, params, strict=True)]
+    paths = [entry.path for entry in held]
+    return Plot(
+        f"{analysis.name}: multiply-adds above (at most {max(macs):,}), parameters below ({max(params):,})",
+        "layer with multiply-adds",
+        "parameters · multiply-adds",
+        (
+            Series("multiply-adds", "bars", x, macs, paths),
+            Series("parameters", "bars", x, [-one * scale for one in params], paths),
+        ),
+        Records(["path", "op", "macs", "params"], rows),
+        _bands(paths),
+    )
+
+
+def _receptive(analysis: Analysis) -> Plot:
+    """What a position of each layer's output spans of the input, by depth, beside how far neighbours are apart."""
+    from bneck_cli.flow.receptive import reaches
+
+    found = reaches(analysis, folded=False)
+    held = [
+        (entry.path, reach)
+        for entry in entries(analysis.root, folded=False)
+        if (reach := found.get(entry.path)) is not None and reach.known and entry.layer.cost.macs and reach.axes
+    ]
+    held = [(path, reach) for path, reach in held if not {"shortcut", "gate"} & set(path.split("."))]
+    if not held:
+        raise BneckError(f"no layer of {analysis.name} has a receptive field that is known")
+    x = list(range(1, len(held) + 1))
+    seen = [max(float(axis.size) for axis in reach.axes) for _, reach in held]
+    jump = [max(float(axis.jump) for axis in reach.axes) for _, reach in held]
+    rows = [[path, depth, one, two] for (path, _), depth, one, two in zip(held, x, seen, jump, strict=True)]
+    return Plot(
+        f"{analysis.name}: what a position sees of the input",
+        "layers with multiply-adds, in order",
+        "positions of the input",
+        (Series("receptive field", "line", x, seen), Series("neighbours apart (jump)", "line", x, jump)),
+        Records(["path", "layer", "receptive_field", "jump"], rows),
+        tuple(band._replace(start=band.start + 1, end=band.end + 1) for band in _bands([path for path, _ in held])),
+        (False, True),
+    )
+
+
+def _roofline(analysis: Analysis, device: str) -> Plot:
+    """Each layer's operations per second that its bytes allow, under the peaks of a device."""
+    from bneck_cli.questions.footprint import footprint
+
+    found = footprint(analysis, device=device)
+    peaks = found.device
+    assert peaks is not None
+    peak, bandwidth = float(peaks.peak("fp32")), float(peaks.bandwidth)
+    held = [(item, item.intensity) for item in found.items if item.intensity]
+    if not held:
+        raise BneckError(f"{analysis.name} has no layer with operations to plot")
+    x = [float(intensity) for _, intensity in held if intensity]
+    y = [min(peak, each * bandwidth) for each in x]
+    ridge = peak / bandwidth
+    low, high = min(*x, ridge) / 2, max(*x, ridge) * 2
+    roof = Series("roof", "line", [low, ridge, high], [low * bandwidth, peak, peak])
+    rows = [[item.path, item.copies, one, two, item.bound] for (item, _), one, two in zip(held, x, y, strict=True)]
+    return Plot(
+        f"{analysis.name} on {peaks.name} in fp32",
+        "operations per byte moved",
+        "operations per second that are possible",
+        (roof, Series("layers", "points", x, y, [item.path for item, _ in held])),
+        Records(["path", "copies", "operations_per_byte", "operations_per_second", "bound"], rows),
+        log=(True, True),
+    )
+
+
+def _width(programs: Sequence[tuple[str, Program]], settings: Settings, widths: range) -> Plot:
+    """Blocks' multiply-adds over their width; where two cross or how far they are apart can be seen."""
+    if not programs or any(program.block is None for _, program in programs):
+        raise BneckError("the plot over the width is of blocks", hint="bneck plot basic bottleneck --channels 8..512")
+    step = max(1, len(widths) // MOST_WIDTHS)
+    series, rows = [], []
+    for name, program in programs:
+        x, y = [], []
+        for width in widths[::step]:
+            try:
+                macs = analyze_program(program, settings._replace(channels=width)).macs
+            except BneckError:  # the block does not take this width
+                continue
+            if isinstance(macs, int):
+                x.append(width)
+                y.append(macs)
+                rows.append([name, width, macs])
+        if not x:
+            raise BneckError(f"{name} takes no width from {widths[0]} to {widths[-1]}")
+        series.append(Series(name, "line", x, y))
+    return Plot(
+        f"{' and '.join(name for name, _ in programs)} over their width",
+        "channels",
+        "multiply-adds",
+        tuple(series),
+        Records(["block", "channels", "macs"], rows),
+        log=(True, True),
+    )
+
+
+def _library(more: Sequence[str]) -> Plot:
+    """Top-1 over multiply-adds of all bundled networks that have one published, the front named; own specs as lines."""
+    from bneck_cli.language.library import load
+    from bneck_cli.questions.catalog import catalog
+
+    known = [one for one in catalog() if one.kind == "network" and one.top1]
+    known.sort(key=lambda one: (one.macs, -(one.top1 or 0)))
+    front, best = [], 0.0
+    for one in known:
+        if one.top1 and one.top1 > best:
+            front.append(one)
+            best = one.top1
+    on_front = {one.name for one in front}
+    rows: list[list[Any]] = [
+        [one.name, one.family, one.macs, one.params, one.top1, one.name in on_front] for one in known
+    ]
+    families = sorted({one.family for one in known})
+    series = [
+        Series(
+            family,
+            "points",
+            [one.macs for one in known if one.family == family],
+            [one.top1 or 0 for one in known if one.family == family],
+        )
+        for family in families
+    ]
+    series.append(
+        Series(
+            "front", "front", [one.macs for one in front], [one.top1 or 0 for one in front], [one.name for one in front]
+        )
+    )
+    for name in more:
+        analysis = analyze_program(load(name))
+        program = analysis.program.spec
+        top1 = next((float(expect.top1) for expect in program.expect if expect.top1), None)
+        if not isinstance(analysis.macs, int):
+            raise BneckError(f"{name}: a plot needs numbers, and the sizes here are symbols")
+        rows.append([analysis.name, program.family, analysis.macs, analysis.cost.params, top1, False])
+        look = "ring" if top1 is not None else "mark"
+        series.append(Series(analysis.name, look, [analysis.macs], [top1 or 0.0], [analysis.name]))
+    return Plot(
+        "ImageNet top-1 over multiply-adds, as published",
+        "multiply-adds",
+        "top-1 in percent",
+        tuple(series),
+        Records(["name", "family", "macs", "params", "top1", "front"], rows),
+        log=(True, False),
+    )
