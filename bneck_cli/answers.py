@@ -140,6 +140,15 @@ class Network(Answer["Analysis"]):
 
         return Answer(self.found, lambda found: report(found, View(fold=fold))).records()
 
+    def _repr_html_(self) -> str:
+        """Show the drawing above the table, as a page of the command `report` has them."""
+        from bneck_cli.formats import as_text
+        from bneck_cli.questions.draw import figure
+
+        report = self.report
+        drawn = figure(self.found, self.root if self.found.program.block is not None else None)
+        return as_text(report._replace(parts=lambda: [*([drawn] if drawn else []), *report.parts()]), "html")
+
     def __repr__(self) -> str:
         from bneck_cli.questions.analyze import describe_input
         from bneck_cli.words.values import people
