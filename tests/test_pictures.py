@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import xml.etree.ElementTree as ElementTree
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,7 @@ from bneck_cli.questions.draw import FORMATS, THEMES, draw, in_cells, lay_out, r
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from bneck_cli.pictures.marks import Measures, Picture
     from bneck_cli.questions.draw import Drawing
@@ -323,3 +326,30 @@ def test_widths_of_text_are_those_of_a_font() -> None:
     plain, bold = advances(bold=False), advances(bold=True)
     assert set(plain) == set(bold) == set(NARROW)
     assert all(bold[character] >= plain[character] for character in NARROW)
+
+
+def _has_tikz() -> bool:
+    """Tell whether there is a LaTeX with TikZ."""
+    if shutil.which("pdflatex") is None or shutil.which("kpsewhich") is None:
+        return False
+    return subprocess.run(["kpsewhich", "tikz.sty"], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not _has_tikz(), reason="there is no LaTeX with TikZ to compile with")
+def test_tikz_compiles(tmp_path: Path) -> None:
+    """A block, a network with bands and bars, and names with LaTeX's own characters compile without an error."""
+    net = "  - conv 1x1 8 -> as t_1\n  - add: [conv 1x1 8, identity]\n"
+    hostile = f"name: 'a_b & 50% #1 {{x}} ^~'\ninput: 8 x 4 x 4\nnet:\n{net}"
+    drawn = [drawing("bottleneck", "256"), drawing("unet"), draw([("x", resolve(Source("x.yaml", hostile)))])]
+    pictures = "\n\n".join("".join(render(found, "tikz")) for found in drawn)
+    page = "\\usepackage[paperwidth=50cm,paperheight=90cm]{geometry}\\usepackage{tikz}\\usetikzlibrary{arrows.meta}"
+    text = f"\\documentclass{{article}}{page}\\begin{{document}}{pictures}\\end{{document}}"
+    (tmp_path / "page.tex").write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        ["pdflatex", "-interaction=batchmode", "-halt-on-error", "page.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
+    log = (tmp_path / "page.log").read_text(encoding="utf-8", errors="replace")
+    assert done.returncode == 0, [line for line in log.splitlines() if line.startswith("!")]

@@ -52,7 +52,7 @@ def _mark(mark: Mark) -> str:
     if isinstance(mark, Box):
         corners = f"{_at(mark.x, mark.y)} rectangle {_at(mark.x + mark.width, mark.y + mark.height)}"
         if mark.fill.startswith("band"):
-            return f"\\fill[{_html(BANDS['light'][int(mark.fill[4:])])}, rounded corners=3pt] {corners};"
+            return f"\\fill[fill={_html(BANDS['light'][int(mark.fill[4:])])}, rounded corners=3pt] {corners};"
         if mark.fill == "frame":
             return f"\\draw[dashed, gray, rounded corners=3pt] {corners};"
         return f"\\draw[fill=bneck{mark.fill}, draw=bneck{mark.fill}edge, rounded corners=2.5pt] {corners};"
@@ -73,7 +73,7 @@ def _bar(mark: Bar) -> str:
     rail = f"{_at(mark.x, mark.y)} rectangle {_at(mark.x + mark.width, mark.y + 6)}"
     full = f"{_at(mark.x, mark.y)} rectangle {_at(mark.x + max(2, mark.share * mark.width), mark.y + 6)}"
     colours = THEMES["light"]
-    return f"\\fill[{_html(colours['rail'])}] {rail}; \\fill[{_html(colours['bar'])}] {full};"
+    return f"\\fill[fill={_html(colours['rail'])}] {rail}; \\fill[fill={_html(colours['bar'])}] {full};"
 
 
 def _words(mark: Words) -> str:
