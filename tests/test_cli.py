@@ -342,11 +342,23 @@ def test_no_option_is_silently_without_effect(tmp_path: Path) -> None:
     for arguments, code in (
         (("analyze", "bottleneck", "--channels", "64", "--set", "channels=128"), 1),
         (("analyze", "resnet18", "--in-channels", "5"), 1),
+        (("analyze", "basic", "--channels", "64", "--in-channels", "32", "--input", "16x56x56"), 1),
+        (("analyze", "reduction_a", "--channels", "64", "--input", "32x56x56"), 1),
+        (("analyze", "reduction_a", "--channels", "64", "--in-channels", "32"), 1),
         (("analyze", "resnet18", "--set", "widht=2"), 1),
         (("analyze", "resnet18", "--symbol", "foo"), 1),
         (("compare", "basic", "bottleneck", "--channels", "64", "--multiple-of", "16"), 2),
     ):
         assert run(*arguments, folder=tmp_path).code == code, arguments
+
+
+def test_channels_of_a_block_without_that_parameter() -> None:
+    """``--channels`` says what enters such a block, and where that is said otherwise the parameters are named."""
+    assert json.loads(bneck("analyze", "reduction_a", "--channels", "64", "-f", "json"))["input"] == {
+        "input": [64, 56, 56]
+    }
+    done = run("analyze", "reduction_b", "--channels", "64", "--input", "32x56x56")
+    assert "reduction_b has no parameter 'channels'\n  its parameters are n3 and n7: use --set" in done.err
 
 
 def test_columns_are_asked_for_as_they_are_titled() -> None:

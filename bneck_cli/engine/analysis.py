@@ -180,8 +180,8 @@ def _settled(program: Program, settings: Settings) -> tuple[Definition, dict[str
     if channels is not None and net.parameter("channels"):
         values["channels"] = constant(_sized_by(channels, dict(settings.assumed)), "--channels")
         shown["channels"] = str(channels)
-    elif channels is not None and program.block is None:
-        raise BneckError(f"--channels is for blocks ({program.spec.file} is a network)", hint="use --set name=value")
+    elif settings.channels is not None:
+        _require_entering(program, net, settings)
     if program.block is not None:
         missing = [p.name for p in net.parameters if p.default is None and p.name not in values]
         if missing:
@@ -189,6 +189,16 @@ def _settled(program: Program, settings: Settings) -> tuple[Definition, dict[str
             option = "--channels 256" if missing[0] == "channels" else f"--set {missing[0]}=..."
             raise BneckError(f"{program.block} needs {need}", hint=f"give it with {option}")
     return with_settings(net, values), shown
+
+
+def _require_entering(program: Program, net: Definition, settings: Settings) -> None:
+    """Require that ``--channels`` says what enters, where no parameter is called so."""
+    if program.block is None:
+        raise BneckError(f"--channels is for blocks ({program.spec.file} is a network)", hint="use --set name=value")
+    if settings.in_channels is not None or (settings.input is not None and len(settings.input.sizes) > 2):
+        names = listed([parameter.name for parameter in net.parameters], "and")
+        hint = f"its parameters are {names}: use --set name=value" if names else "it has no parameters"
+        raise BneckError(f"--channels: {program.block} has no parameter 'channels'", hint=hint)
 
 
 def _channels(settings: Settings, program: Program) -> int | str | None:
@@ -219,6 +229,11 @@ def _inputs(program: Program, net: Definition, settings: Settings) -> tuple[Inpu
         return (asked._replace(name=own[0].name if own else "input"),)
     sizes = asked.sizes if asked else BLOCK_MAP
     if len(sizes) > 2:
+        if settings.in_channels is not None:
+            whole = "x".join(map(str, sizes))
+            raise BneckError(
+                f"the channels that enter are given twice: --in-channels {settings.in_channels}, and --input {whole}"
+            )
         return (Input("input", sizes, net.place),)
     channels = settings.in_channels or _channels(settings, program)
     if channels is None and (given := settings.given("channels")) and (is_number(given.text) or is_name(given.text)):
