@@ -26,6 +26,7 @@ FLOORS = (
     ("flow",),
     ("pictures",),
     ("questions",),
+    ("bridges",),
     ("formats",),
     ("output", "completion"),
     ("answers",),

@@ -88,3 +88,6 @@ Output = Annotated[
     str | None,
     typer.Option("--output", "-o", metavar="FILE", help="Write to a file, atomically; its suffix chooses the format."),
 ]
+Call = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=VALUE", help="Arguments of the callable: weights=None,width=64.")
+]

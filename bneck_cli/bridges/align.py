@@ -1,0 +1,267 @@
+"""Uses of one block laid over each other: what is the same in all, what is there in some, and where values differ."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bneck_cli.bridges.graph import FREE, OPAQUE, Node
+from bneck_cli.bridges.layout import number
+from bneck_cli.bridges.regions import Fork, Group, Item, Items, Leaf, Wire
+from bneck_cli.engine.layers import LAYERS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bneck_cli.bridges.relate import Vector
+
+ACT = "act"
+"""The kind of an activation in a template, where uses may differ."""
+
+
+class Call(NamedTuple):
+    """A use of a block that is defined already: what each parameter is given, and whether that is its default."""
+
+    block: str
+    values: tuple[tuple[str, Any, bool, bool], ...]
+    """Name, value, whether it is the default, whether it is written by its place."""
+    into: Any
+    out: Node
+    layers: int
+
+
+class Residual(NamedTuple):
+    """A body and its shortcut: ``identity``, ``auto``, ``dropped`` (no addition where the shape changes) or items."""
+
+    body: Things
+    shortcut: str | Things
+    into: Any
+    out: Node
+
+
+Thing = Item | Call | Residual
+Things = tuple[Any, ...]
+"""Items, of which some are calls and residuals (a union that names itself goes beyond the type checker)."""
+
+
+class Laid(NamedTuple):
+    """One item of a template. ``uses`` are the items that it stands for, None where a use has none.
+
+    ``parts`` are the templates of a fork's branches; ``shortcut`` is a residual's word.
+    """
+
+    uses: tuple[Any, ...]
+    parts: tuple[Template, ...] = ()
+    shortcut: str = ""
+
+    @property
+    def one(self) -> Any:
+        """An item that is there."""
+        return next(use for use in self.uses if use is not None)
+
+    @property
+    def present(self) -> tuple[bool, ...]:
+        """In which uses it is there."""
+        return tuple(use is not None for use in self.uses)
+
+    @property
+    def here(self) -> Vector:
+        """The channels that arrive at it in each use."""
+        return tuple(None if use is None else number(use.into.channels) for use in self.uses)
+
+
+Template = tuple[Laid, ...]
+
+
+def is_activation(kind: str) -> bool:
+    """Tell whether a kind is a function of each element without parameters."""
+    return kind in LAYERS and LAYERS[kind].part == "activation" and not LAYERS[kind].fields and kind != "softmax"
+
+
+def weight(items: Sequence[Any]) -> int:
+    """Count the layers in items."""
+    total = 0
+    for item in items:
+        if isinstance(item, Fork):
+            total += 1 + sum(map(weight, item.branches))
+        elif isinstance(item, Residual):
+            total += 1 + weight(item.body) + (0 if isinstance(item.shortcut, str) else weight(item.shortcut))
+        elif isinstance(item, Group):
+            total += weight(item.items)
+        elif isinstance(item, Call):
+            total += item.layers
+        else:
+            total += not isinstance(item, Wire)
+    return total
+
+
+# Residuals
+
+
+def residuals(items: Items) -> tuple[Any, ...]:
+    """See additions for the residuals that they are, at every depth."""
+    found: list[Any] = []
+    for item in items:
+        if isinstance(item, Fork):
+            branches = tuple(residuals(branch) for branch in item.branches)
+            found.append(_residual(item, branches) if item.kind == "add" else item._replace(branches=branches))
+        else:
+            found.append(item)
+    return tuple(found)
+
+
+def _residual(fork: Fork, branches: tuple[Items, ...]) -> Any:
+    """Take the branch that is nothing, or a projection, or the shorter one, for the shortcut."""
+    if len(branches) != 2 or any(branch and isinstance(branch[0], Wire) for branch in branches):
+        return fork._replace(branches=branches)
+    for body, side in (branches, branches[::-1]):
+        if not side:
+            return Residual(body, "identity", fork.into, fork.out)
+    for body, side in sorted((branches, branches[::-1]), key=lambda pair: weight(pair[1])):
+        if _projects(side, fork) and weight(body) > 2:
+            return Residual(body, "auto", fork.into, fork.out)
+    body, side = sorted(branches, key=weight, reverse=True)
+    if weight(body) > weight(side) and weight(side) <= 4 and not any(isinstance(one, Group) for one in side):
+        return Residual(body, side, fork.into, fork.out)
+    return fork._replace(branches=branches)
+
+
+def _projects(side: Items, fork: Fork) -> bool:
+    """Tell whether a branch is what `shortcut: auto` writes: a strided 1x1 convolution and batch norm."""
+    if len(side) != 2 or fork.into == fork.out.out or not all(isinstance(one, Leaf) for one in side):
+        return False
+    conv, norm = (one.node for one in side if isinstance(one, Leaf))
+    slots = dict(conv.slots)
+    slots.pop("channels", None)
+    stride = slots.pop("stride", 1)
+    if (
+        conv.kind != "conv"
+        or slots.pop("kernel") not in ((1, 1), (1,))
+        or slots
+        or (norm.kind, norm.slots) != ("bn", ())
+    ):
+        return False
+    steps = stride if isinstance(stride, tuple) else (stride,) * len(fork.into.spatial)
+    sides = zip(fork.into.spatial, fork.out.out.spatial, steps, strict=True)
+    return all(-(-number(before) // step) == number(after) for before, after, step in sides)
+
+
+def with_dropped(bodies: list[Things]) -> list[Things]:
+    """Wrap bodies whose addition is left out because the shape changes, where other uses of the block have one."""
+    model = next(
+        (body for body in bodies for item in body if isinstance(item, Residual) and item.shortcut == "identity"), None
+    )
+    if model is None:
+        return bodies
+    place = next(at for at, item in enumerate(model) if isinstance(item, Residual) and item.shortcut == "identity")
+    tail = len(model) - 1 - place
+    found = []
+    for body in bodies:
+        inner = body[place : len(body) - tail]
+        plain = not any(isinstance(item, (Residual, Wire)) for item in body) and len(inner) > 0
+        if plain and (arriving_of(inner) != leaving_of(inner).out):
+            wrapped = Residual(inner, "dropped", arriving_of(inner), leaving_of(inner))
+            found.append((*body[:place], wrapped, *body[len(body) - tail :]))
+        else:
+            found.append(body)
+    return found
+
+
+def arriving_of(items: Sequence[Any]) -> Any:
+    """Return the shape that arrives at items."""
+    return next(item.into for item in items if not isinstance(item, Wire))
+
+
+def leaving_of(items: Sequence[Any]) -> Node:
+    """Return the node that leaves items."""
+    last = next(item for item in reversed(items) if not isinstance(item, Wire))
+    return last.node if isinstance(last, Leaf) else last.out
+
+
+# One body over another
+
+
+def fits(base: Any, other: Any) -> bool:
+    """Tell whether one item may stand for another: the same kind, the same flags, parts that fit."""
+    if type(base) is not type(other):
+        return False
+    if isinstance(base, Leaf):
+        mine, theirs = base.node, other.node
+        if is_activation(mine.kind) and is_activation(theirs.kind):
+            return True
+        return mine.kind == theirs.kind and signature(mine) == signature(theirs)
+    if isinstance(base, Call):
+        return bool(base.block == other.block)
+    if isinstance(base, Wire):
+        return (base.kind, base.name) == (other.kind, other.name)
+    if isinstance(base, Residual):
+        return placed(base.body, other.body) is not None and _shortcuts_fit(base.shortcut, other.shortcut)
+    return bool(
+        base.kind == other.kind
+        and len(base.branches) == len(other.branches)
+        and all(placed(mine, theirs) is not None for mine, theirs in zip(base.branches, other.branches, strict=True))
+    )
+
+
+def _shortcuts_fit(one: Any, other: Any) -> bool:
+    if isinstance(one, str) and isinstance(other, str):
+        return {one, other} != {"auto", "dropped"}
+    return not isinstance(one, str) and not isinstance(other, str) and same_length(one, other)
+
+
+def same_length(one: Things, other: Things) -> bool:
+    """Tell whether items fit one for one."""
+    return len(one) == len(other) and all(fits(mine, theirs) for mine, theirs in zip(one, other, strict=True))
+
+
+def signature(node: Node) -> tuple[Any, ...]:
+    """Return what cannot differ between uses of a block: flags, padding that is written, names of operations."""
+    if node.kind in (FREE, OPAQUE):
+        return node.slots
+    flags = {field.name for field in LAYERS[node.kind].fields if field.is_flag} if node.kind in LAYERS else set()
+    pad = dict(node.slots).get("pad")
+    return (*((name, value) for name, value in node.slots if name in flags), None if pad == "tf_same" else pad)
+
+
+def placed(base: Sequence[Any], other: Sequence[Any]) -> list[int] | None:
+    """Lay items over a longer body from its end; return where each stands, or None."""
+    found: list[int] = []
+    place = len(base) - 1
+    for item in reversed(other):
+        while place >= 0 and not fits(base[place], item):
+            place -= 1
+        if place < 0:
+            return None
+        found.append(place)
+        place -= 1
+    return found[::-1]
+
+
+def laid(base: Sequence[Any], bodies: Sequence[Sequence[Any] | None]) -> Template:
+    """Lay bodies over the one that holds them all."""
+    uses: list[list[Any]] = [[None] * len(bodies) for _ in base]
+    for use, body in enumerate(bodies):
+        if body is not None:
+            for place, item in zip(placed(base, body) or (), body, strict=True):
+                uses[place][use] = item
+    return tuple(_laid(tuple(one)) for one in uses)
+
+
+def _laid(uses: tuple[Any, ...]) -> Laid:
+    there = [use for use in uses if use is not None]
+    one = there[0]
+    if isinstance(one, Residual):
+        bodies = [None if use is None else use.body for use in uses]
+        parts = [laid(max((body for body in bodies if body is not None), key=weight), bodies)]
+        words = {use.shortcut if isinstance(use.shortcut, str) else "" for use in there}
+        if "" in words:
+            sides = [None if use is None else use.shortcut for use in uses]
+            parts.append(laid(one.shortcut, sides))
+        word = "" if "" in words else "auto" if "auto" in words else "if_same" if "dropped" in words else "identity"
+        return Laid(uses, tuple(parts), word)
+    if isinstance(one, Fork):
+        parts = []
+        for place in range(len(one.branches)):
+            branches = [None if use is None else use.branches[place] for use in uses]
+            parts.append(laid(max((branch for branch in branches if branch is not None), key=weight), branches))
+        return Laid(uses, tuple(parts))
+    return Laid(uses)

@@ -1,0 +1,489 @@
+"""Calls that are layers or joins of the language: each with its arguments, its parameters and its multiply-adds."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from bneck_cli.bridges.layout import CHANNELS, dimensions, number, sizes, whole
+from bneck_cli.bridges.lowering import Constant, Scores, Value, handles
+from bneck_cli.bridges.lowering_shapes import as_map, only
+from bneck_cli.engine.layers.convolution import tf_same_sides
+from bneck_cli.errors import BneckError
+from bneck_cli.sizes.shape import Shape
+
+if TYPE_CHECKING:
+    from bneck_cli.bridges.lowering import Bound, Thing
+
+
+def _short(value: Any) -> Any:
+    """Write one size for all axes as a number."""
+    if isinstance(value, (tuple, list)):
+        return value[0] if len(set(value)) == 1 else tuple(value)
+    return value
+
+
+def _each(value: Any, rank: int) -> tuple[int, ...]:
+    if isinstance(value, (tuple, list)):
+        return tuple(value) if len(value) == rank else (value[0],) * rank
+    return (value,) * rank
+
+
+def _kernel(size: tuple[int, ...]) -> tuple[int, ...]:
+    return size if len(size) == 2 else size[:1] if len(set(size)) == 1 else size
+
+
+def _padding(value: Value, shape: Shape, kernel: Any, stride: Any, dilation: Any, given: Any, usual: Any) -> Any:
+    """Say how a window is padded: zeros put around the map before it, and its own; None where that goes unsaid."""
+    rank = len(shape.spatial)
+    own = _each(given, rank)
+    before = [*value.pad, *[(0, 0)] * (rank - len(value.pad))][:rank][::-1]
+    if len(value.pad) > rank:
+        raise BneckError("zeros are put around the channels")
+    sides = [(one + p[0], one + p[1]) for one, p in zip(own, before, strict=True)]
+    axes = list(zip(map(number, shape.spatial), kernel, stride, dilation, sides, strict=True))
+    if all(pair == usual(k, d) for _, k, _, d, pair in axes):
+        return None
+    if any(left != right for left, right in sides):
+        if all(tf_same_sides(n, k, s, d) == pair for n, k, s, d, pair in axes):
+            return "tf_same"
+        if rank != 2:
+            raise BneckError(f"uneven padding {sides}")
+        return (*sides[0], *sides[1])
+    return _short(tuple(left for left, _ in sides))
+
+
+def _conv_pad(k: int, d: int) -> tuple[int, int]:
+    return (d * (k - 1) // 2,) * 2 if k % 2 else (0, 0)
+
+
+def _no_pad(_k: int, _d: int) -> tuple[int, int]:
+    return 0, 0
+
+
+def put(call: Bound, value: Value, kind: str, slots: dict[str, Any], axis: int, constants: list[Constant]) -> Value:
+    """Add a layer whose channels stand at an axis, and return what leaves it."""
+    lowering = call.lowering
+    macs = call.record.macs + sum(one.macs for one in constants)
+    node = lowering.graph.layer(kind, value.node, slots, call.stack, lowering.charge(constants), macs)
+    return as_map(lowering, node, value, axis % len(value.axes))
+
+
+def put_map(call: Bound, value: Value, kind: str, slots: dict[str, Any], constants: list[Constant]) -> Value:
+    """Add a layer over a map, which changes its sides, and return what leaves it."""
+    lowering = call.lowering
+    macs = call.record.macs + sum(one.macs for one in constants)
+    out = Shape(call.out[1], call.out[2:])
+    node = lowering.graph.layer(kind, value.node, slots, call.stack, lowering.charge(constants), macs, out)
+    shape = lowering.graph.shape(node)
+    spatial = tuple(whole(shape, 1 + axis) for axis in range(len(shape.spatial)))
+    return Value(node, ((), whole(shape, CHANNELS), *spatial), value.shift)
+
+
+@handles("conv1d", "conv2d", "conv3d")
+def conv(call: Bound) -> Thing:
+    """A convolution; one filter for each channel is `dwconv`."""
+    value = call.lowering.mapped(only(call), call.stack, pads=True)
+    weight, bias = call.get(1, "weight"), call.get(2, "bias")
+    if not isinstance(weight, Constant) or not isinstance(bias, (Constant, type(None))):
+        raise BneckError("a convolution whose weights are computed from the input")
+    shape = call.lowering.graph.shape(value.node)
+    rank = len(shape.spatial)
+    kernel = weight.shape[2:]
+    stride, dilation = _each(call.raw(3, "stride", 1), rank), _each(call.raw(5, "dilation", 1), rank)
+    groups, given = call.raw(6, "groups", 1), call.raw(4, "padding", 0)
+    if isinstance(given, str):
+        if given == "same" and any(d * (k - 1) % 2 for k, d in zip(kernel, dilation, strict=True)):
+            raise BneckError("padding='same' of an even window")
+        given = 0 if given == "valid" else tuple(d * (k - 1) // 2 for k, d in zip(kernel, dilation, strict=True))
+    slots: dict[str, Any] = {
+        "kernel": _kernel(kernel),
+        "channels": weight.shape[0],
+        "stride": _short(stride),
+        "pad": _padding(value, shape, kernel, stride, dilation, given, _conv_pad),
+        "dilation": _short(dilation),
+        "groups": groups,
+        "bias": bias is not None,
+    }
+    kind = "conv"
+    if groups == number(shape.channels) > 1:
+        kind, slots["multiplier"] = "dwconv", weight.shape[0] // groups
+        del slots["channels"], slots["groups"]
+    constants = [weight, bias] if bias is not None else [weight]
+    return put_map(call, value._replace(pad=()), kind, slots, constants)
+
+
+@handles("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+def upconv(call: Bound) -> Thing:
+    """A transposed convolution."""
+    value = call.lowering.mapped(only(call), call.stack)
+    weight, bias = call.get(1, "weight"), call.get(2, "bias")
+    groups = call.raw(6, "groups", 1)
+    slots = {
+        "kernel": _kernel(weight.shape[2:]),
+        "channels": weight.shape[1] * groups,
+        "stride": _short(call.raw(3, "stride", 1)),
+        "pad": _short(call.raw(4, "padding", 0)),
+        "output_pad": _short(call.raw(5, "output_padding", 0)),
+        "dilation": _short(call.raw(7, "dilation", 1)),
+        "groups": groups,
+        "bias": bias is not None,
+    }
+    return put_map(call, value, "upconv", slots, [one for one in (weight, bias) if isinstance(one, Constant)])
+
+
+@handles("linear")
+def linear(call: Bound) -> Thing:
+    """A matrix over the last axis."""
+    value = call.lowering.channels_at(only(call), -1, call.stack)
+    weight, bias = call.get(1, "weight"), call.get(2, "bias")
+    if not isinstance(weight, Constant):
+        raise BneckError("a linear layer whose weights are computed from the input")
+    slots = {"channels": weight.shape[0], "nobias": bias is None}
+    return put(call, value, "linear", slots, -1, [one for one in (weight, bias) if isinstance(one, Constant)])
+
+
+# Norms
+
+
+@handles("batch_norm")
+def batch_norm(call: Bound) -> Thing:
+    """Batch norm over the second axis."""
+    value = call.lowering.channels_at(only(call), 1, call.stack)
+    learned = [one for one in (call.get(3, "weight"), call.get(4, "bias")) if isinstance(one, Constant)]
+    frozen = bool(learned) and not any(one.reads for one in learned)
+    if frozen or len(learned) == 1:
+        raise BneckError("a batch norm whose scale and shift are not both learned")
+    return put(call, value, "bn", {"noaffine": not learned}, 1, learned)
+
+
+@handles("layer_norm", "rms_norm")
+def layer_norm(call: Bound) -> Thing:
+    """Layer norm over the last axis."""
+    shape, weight, bias = call.raw(1, "normalized_shape"), call.get(2, "weight"), call.get(3, "bias")
+    if isinstance(shape, (tuple, list)) and len(shape) > 1:
+        raise BneckError("a layer norm over several axes")
+    value = call.lowering.channels_at(only(call), -1, call.stack)
+    learned = [one for one in (weight, bias) if isinstance(one, Constant) and one.reads]
+    if call.name == "rms_norm":
+        return put(call, value, "rmsnorm", {}, -1, learned)
+    return put(call, value, "ln", {"noaffine": not learned}, -1, learned)
+
+
+@handles("group_norm")
+def group_norm(call: Bound) -> Thing:
+    """Statistics over groups of channels."""
+    value = call.lowering.channels_at(only(call), 1, call.stack)
+    learned = [one for one in (call.get(2, "weight"), call.get(3, "bias")) if isinstance(one, Constant)]
+    return put(call, value, "gn", {"groups": call.raw(1, "num_groups"), "noaffine": not learned}, 1, learned)
+
+
+@handles("instance_norm")
+def instance_norm(call: Bound) -> Thing:
+    """Statistics over each channel's map."""
+    value = call.lowering.channels_at(only(call), 1, call.stack)
+    learned = [one for one in (call.get(3, "weight"), call.get(4, "bias")) if isinstance(one, Constant)]
+    return put(call, value, "in", {"noaffine": not learned}, 1, learned)
+
+
+@handles("local_response_norm")
+def lrn(call: Bound) -> Thing:
+    """Statistics over neighbouring channels."""
+    value = call.lowering.channels_at(only(call), 1, call.stack)
+    return put(call, value, "lrn", {"size": call.raw(1, "size")}, 1, [])
+
+
+# Functions of each element
+
+NAMES = {
+    "hardswish": "hard_swish", "hardsigmoid": "hard_sigmoid", "hardtanh": "hard_tanh",
+    **{name: name for name in (
+        "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "silu", "gelu", "sigmoid", "tanh", "mish", "softplus",
+        "softsign",
+    )},
+}  # fmt: skip
+
+
+@handles(*NAMES)
+def activation(call: Bound) -> Thing:
+    """A function of each element by itself."""
+    value = call.lowering.picked(only(call))
+    kind = NAMES[call.name.rstrip("_")]
+    if kind == "hard_tanh" and (call.raw(1, "min_val", -1.0), call.raw(2, "max_val", 1.0)) == (0.0, 6.0):
+        kind = "relu6"
+    node = call.lowering.graph.layer(kind, value.node, {}, call.stack, 0, call.record.macs)
+    return value._replace(node=node)
+
+
+@handles("prelu")
+def prelu(call: Bound) -> Thing:
+    """A rectifier whose slope is learned."""
+    value, weight = call.lowering.channels_at(only(call), 1, call.stack), call.get(1, "weight")
+    return put(call, value, "prelu", {"per_channel": prod(weight.shape) > 1}, 1, [weight])
+
+
+@handles("softmax")
+def softmax(call: Bound) -> Thing:
+    """Exponentials over the channels, or over the scores of attention."""
+    thing, axis = call.get(0, "input"), call.raw(1, "dim", -1)
+    if isinstance(thing, Scores):
+        if axis % len(thing.shape) != len(thing.shape) - 1:
+            raise BneckError("a softmax over the queries")
+        return thing._replace(softmax=True)
+    value = call.lowering.channels_at(only(call), axis, call.stack)
+    return put(call, value, "softmax", {}, axis, [])
+
+
+@handles("clamp", "clamp_min", "clamp_max", "clip")
+def clamp(call: Bound) -> Thing:
+    """Values kept within bounds; scores of attention stay what they are."""
+    thing = call.get(0, "input")
+    if isinstance(thing, Scores):
+        return thing
+    bounds = call.raw(1, "min"), call.raw(2, "max")
+    kind = {(0, 6): "relu6", (0, None): "relu", (-1, 1): "hard_tanh"}.get(bounds)
+    value = call.lowering.picked(only(call))
+    graph = call.lowering.graph
+    node = graph.layer(kind, value.node, {}, call.stack) if kind else graph.free(value.node, "clamp", 0, call.stack)
+    return value._replace(node=node)
+
+
+@handles("normalize")
+def normalize(call: Bound) -> Thing:
+    """Vectors of length 1."""
+    return _number(call, only(call), "normalize")
+
+
+# Pooling
+
+
+@handles("max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d")
+def pool(call: Bound) -> Thing:
+    """The largest value or the mean of each window."""
+    value = call.lowering.mapped(only(call), call.stack, pads=True)
+    largest = call.name.startswith("max")
+    shape = call.lowering.graph.shape(value.node)
+    rank = len(shape.spatial)
+    kernel = _each(call.raw(1, "kernel_size"), rank)
+    stride = _each(call.raw(2, "stride") or kernel, rank)
+    dilation = _each(call.raw(4, "dilation", 1) if largest else 1, rank)
+    ceil = call.raw(5, "ceil_mode", False) if largest else call.raw(4, "ceil_mode", False)
+    if call.raw(6, "divisor_override") and not largest:
+        raise BneckError("a mean with a divisor of its own")
+    slots = {
+        "kernel": _kernel(kernel),
+        "stride": _short(stride),
+        "pad": _padding(value, shape, kernel, stride, dilation, call.raw(3, "padding", 0), _no_pad),
+        "ceil": ceil and not _fits(shape, kernel, stride, dilation, value, call),
+    }
+    if largest:
+        slots["dilation"] = _short(dilation)
+    return put_map(call, value._replace(pad=()), "maxpool" if largest else "avgpool", slots, [])
+
+
+def _fits(shape: Shape, kernel: Any, stride: Any, dilation: Any, value: Value, call: Bound) -> bool:
+    """Tell whether rounding up changes nothing, so that nobody would write it."""
+    rank = len(shape.spatial)
+    own = _each(call.raw(3, "padding", 0), rank)
+    before = [*value.pad, *[(0, 0)] * (rank - len(value.pad))][::-1]
+    return all(
+        (number(n) + sum(p) + 2 * o - d * (k - 1) - 1) % s == 0
+        for n, k, s, d, p, o in zip(shape.spatial, kernel, stride, dilation, before, own, strict=True)
+    )
+
+
+@handles("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d",
+         "adaptive_max_pool2d", "adaptive_max_pool3d")  # fmt: skip
+def adaptive(call: Bound) -> Thing:
+    """A map of a given size; of one position it is a global pooling."""
+    value = call.lowering.mapped(only(call), call.stack)
+    rank = len(call.lowering.graph.shape(value.node).spatial)
+    sides = _each(call.raw(1, "output_size"), rank)
+    out = tuple(call.out[2 + axis] if side is None else side for axis, side in enumerate(sides))
+    word = "avgpool" if "avg" in call.name else "maxpool"
+    if set(out) == {1}:
+        return put_map(call, value, f"global_{word}", {}, [])
+    return put_map(call, value, f"adaptive_{word}", {"output": _kernel(out)}, [])
+
+
+@handles("mean", "amax", "max", "sum", "amin", "std", "var", "norm")
+def reduced(call: Bound) -> Thing:
+    """The mean or the maximum of all positions."""
+    lowering, value = call.lowering, call.lowering.picked(only(call))
+    kind = {"mean": "global_avgpool", "amax": "global_maxpool", "max": "global_maxpool"}.get(call.name)
+    axes = call.raw(1, "dim")
+    if kind is None or axes is None or len(call.record.outs) > 1:
+        raise BneckError(f"`{call.name}` is outside the language")
+    shape = lowering.graph.shape(value.node)
+    places = [axis % len(value.axes) for axis in (axes if isinstance(axes, (tuple, list)) else [axes])]
+    taken = [atom for place in places for atom in value.axes[place]]
+    if CHANNELS in {atom.dimension for atom in taken}:
+        raise BneckError(f"the {call.name} over channels")
+    if not shape.spatial or prod(atom.size for atom in taken) != shape.positions:
+        if not taken and not shape.spatial:
+            return _dropped(call, value, places)
+        raise BneckError(f"the {call.name} over some of the positions")
+    node = lowering.graph.layer(kind, value.node, {}, call.stack)
+    axes_left = tuple(() if place in places else atoms for place, atoms in enumerate(value.axes))
+    return _dropped(call, Value(node, axes_left), places)
+
+
+def _dropped(call: Bound, value: Value, places: list[int]) -> Value:
+    """Leave out axes of size 1 that the call does not keep."""
+    if len(call.out) == len(value.axes):
+        return value
+    return value._replace(axes=tuple(atoms for place, atoms in enumerate(value.axes) if place not in places))
+
+
+@handles("interpolate", "upsample")
+def interpolate(call: Bound) -> Thing:
+    """A finer map; a size is read as the factor that it is."""
+    value = call.lowering.mapped(only(call), call.stack)
+    shape = call.lowering.graph.shape(value.node)
+    factors = []
+    for side, target in zip(map(number, shape.spatial), call.out[2:], strict=True):
+        if target % side:
+            raise BneckError(f"a map resized from {shape.spatial} to {call.out[2:]}")
+        factors.append(target // side)
+    mode = call.raw(3, "mode", "nearest")
+    if mode not in ("nearest", "bilinear", "bicubic"):
+        raise BneckError(f"interpolation mode {mode}")
+    if set(factors) == {1}:
+        return value
+    return put_map(call, value, "upsample", {"factor": _short(tuple(factors)), "mode": mode}, [])
+
+
+# Sums and products
+
+
+@handles("add", "iadd", "radd")
+def add(call: Bound) -> Thing:
+    """The sum of two tensors, of one and a constant, or of one and a number."""
+    left, right = call.get(0, "input"), call.get(1, "other")
+    if isinstance(left, Scores) or isinstance(right, Scores):
+        return _scores(left, right)
+    if isinstance(left, Constant):
+        left, right = right, left
+    if isinstance(right, Constant):
+        return _add_constant(call, left, right)
+    if not isinstance(right, Value):
+        return _number(call, left, "plus_number")
+    if call.raw(2, "alpha", 1) != 1:
+        raise BneckError("a sum with a factor")
+    return _joined(call, "add", left, right)
+
+
+def _scores(left: Any, right: Any) -> Thing:
+    """Scores, to which a constant or a number is added or by which they are multiplied, stay scores."""
+    scores, other = (left, right) if isinstance(left, Scores) else (right, left)
+    if not isinstance(scores, Scores) or isinstance(other, (Value, Scores)):
+        raise BneckError("scores joined with a tensor")
+    if isinstance(other, Constant):
+        return scores._replace(reads=scores.reads | other.reads, macs=scores.macs + other.macs)
+    return scores
+
+
+def _number(call: Bound, value: Value, name: str) -> Value:
+    """A function of each element with a number."""
+    value = call.lowering.picked(value)
+    return value._replace(node=call.lowering.graph.free(value.node, name, 0, call.stack))
+
+
+def _joined(call: Bound, kind: str, left: Value, right: Value) -> Thing:
+    """Join two tensors whose elements lie alike."""
+    lowering = call.lowering
+    left, right = lowering.picked(left), lowering.picked(right)
+    one, other = lowering.graph.shape(left.node), lowering.graph.shape(right.node)
+    rank = max(len(left.axes), len(right.axes))
+    mine, theirs = (((),) * (rank - len(axes)) + axes for axes in (left.axes, right.axes))
+    if one == other and mine == theirs and left.shift == right.shift:
+        node = lowering.graph.join(kind, [left.node, right.node], call.stack)
+        return Value(node, mine, left.shift)
+    if one == other and left.shape == right.shape and left.axes != right.axes:
+        for axis in range(len(left.axes)):  # the same elements once channels stand in one place
+            try:
+                first, second = lowering.channels_at(left, axis, call.stack), lowering.channels_at(right, axis)
+            except BneckError:
+                continue
+            if first.axes == second.axes:
+                return Value(lowering.graph.join(kind, [first.node, second.node], call.stack), first.axes)
+    raise BneckError(f"`{call.name}` of {one} and {other}, broadcast")
+
+
+def _add_constant(call: Bound, value: Any, constant: Constant) -> Thing:
+    """A learned vector for each position, or a shift for each channel."""
+    lowering, graph = call.lowering, call.lowering.graph
+    value = lowering.picked(value)
+    shape = graph.shape(value.node)
+    if prod(constant.shape) == 1 and not constant.reads:
+        return _number(call, value, "plus_number")
+    if prod(constant.shape) == shape.elements and constant.reads and len(shape.spatial) == 1:
+        ready = lowering.channels_at(value, -1, call.stack)
+        last = graph.nodes[ready.node]
+        if last.kind == "tokens" and dict(last.slots).get("pos") == "none" and ready.node == len(graph.nodes) - 1:
+            slots = {**dict(last.slots), "pos": "learned"}
+            graph.nodes.pop()
+            params = last.params + lowering.charge([constant])
+            node = graph.layer("tokens", last.inputs[0], slots, last.stack, params, constant.macs)
+        else:
+            node = graph.layer("tokens", ready.node, {}, call.stack, lowering.charge([constant]), constant.macs)
+        return ready._replace(node=node)
+    if not constant.reads:
+        raise BneckError("a constant tensor is added")
+    raise BneckError(f"a learned tensor of {prod(constant.shape):,} elements is added")
+
+
+@handles("mul", "imul", "rmul", "multiply", "div", "truediv", "rtruediv", "itruediv")
+def mul(call: Bound) -> Thing:
+    """A gate, a factor for each channel, or a number."""
+    left, right = call.get(0, "input"), call.get(1, "other")
+    if isinstance(left, Scores) or isinstance(right, Scores):
+        return _scores(left, right)
+    if isinstance(left, Constant):
+        left, right = right, left
+    if isinstance(right, Constant):
+        return _mul_constant(call, left, right)
+    if not isinstance(right, Value):
+        return _number(call, left, "times_number")
+    if call.name.endswith("div"):
+        raise BneckError("a tensor divided by a tensor")
+    return _gated(call, left, right)
+
+
+def _mul_constant(call: Bound, thing: Any, constant: Constant) -> Value:
+    lowering, graph = call.lowering, call.lowering.graph
+    value: Value = lowering.picked(thing)
+    count = prod(constant.shape)
+    if count == 1 and not constant.reads:
+        return _number(call, value, "times_number")
+    if count == 1:
+        params = lowering.charge([constant])
+        return value._replace(node=graph.free(value.node, "learned_factor", params, call.stack))
+    axis = next(place for place, size in enumerate(constant.shape) if size > 1) - len(constant.shape)
+    if count != graph.shape(value.node).channels or constant.shape[axis] != count:
+        raise BneckError(f"a product with a constant of {count:,} elements")
+    return put(call, lowering.channels_at(value, axis, call.stack), "layer_scale", {}, axis, [constant])
+
+
+def _gated(call: Bound, left: Value, right: Value) -> Thing:
+    """One tensor times another: a gate may have one position, or one channel."""
+    lowering = call.lowering
+    left, right = lowering.picked(left), lowering.picked(right)
+    if prod(left.shape) < prod(right.shape):
+        left, right = right, left
+    whole_shape, gate = lowering.graph.shape(left.node), lowering.graph.shape(right.node)
+    if whole_shape == gate:
+        return _joined(call, "scale", left, right)
+    if gate.channels not in (1, whole_shape.channels) or any(
+        mine not in (1, theirs) for mine, theirs in zip(gate.spatial, whole_shape.spatial, strict=False)
+    ):
+        raise BneckError(f"a product of {whole_shape} and {gate}")
+    rank = max(len(left.axes), len(right.axes))
+    mine, theirs = (((),) * (rank - len(axes)) + axes for axes in (left.axes, right.axes))
+    for one, other in zip(mine, theirs, strict=True):
+        if other and (dimensions(one) != dimensions(other) or one != other):
+            raise BneckError(f"a product of {whole_shape} and {gate}")
+    if len(gate.spatial) not in (0, len(whole_shape.spatial)) or not sizes(gate):
+        raise BneckError(f"a product of {whole_shape} and {gate}")
+    node = lowering.graph.join("scale", [left.node, right.node], call.stack)
+    return Value(node, mine, left.shift)

@@ -1,0 +1,375 @@
+"""From the flat graph to structures: steps one after the other, forks, and what must be said with names.
+
+A node that nobody reads past is a cut. Between two cuts stands a step, or a fork whose branches share nothing; what is
+neither is a knot, and is walked along with ``as`` and ``from``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from bneck_cli.bridges.graph import INPUT, PART, Call, Graph, Node
+from bneck_cli.bridges.layout import number
+from bneck_cli.engine.layers import LAYERS
+from bneck_cli.errors import BneckError
+from bneck_cli.language.syntax import RESERVED, STRUCTURES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bneck_cli.sizes.shape import Shape
+
+Stack = tuple[Call, ...]
+
+
+class Leaf(NamedTuple):
+    """One layer, and the shape that arrives at it."""
+
+    node: Node
+    into: Shape
+    stack: Stack
+
+
+class Fork(NamedTuple):
+    """Branches from one tensor, joined; ``kind`` is ``add``, ``concat``, ``scale`` (with a gate) or ``split``."""
+
+    kind: str
+    branches: tuple[Items, ...]
+    stack: Stack
+    into: Shape
+    out: Node
+
+
+class Wire(NamedTuple):
+    """``as NAME`` or ``from NAME``."""
+
+    kind: str
+    name: str
+    stack: Stack
+
+
+class Group(NamedTuple):
+    """What one call of a module holds."""
+
+    call: Call
+    items: Items
+    stack: Stack
+    into: Shape
+    out: Node
+
+
+Item = Leaf | Fork | Wire | Group
+Items = tuple["Item", ...]
+
+
+def regions(graph: Graph) -> Items:
+    """Return the structures of a graph with one output. Raises BneckError for several inputs or outputs."""
+    inputs = [index for index, node in enumerate(graph.nodes) if node.kind == INPUT]
+    if len(inputs) != 1 or len(graph.outputs) != 1:
+        raise BneckError(f"{graph.name}: {len(inputs)} inputs and {len(graph.outputs)} outputs; one of each is read")
+    cutter = _Cutter(graph)
+    return cutter.cut(inputs[0], [index for index in range(len(graph.nodes)) if index != inputs[0]])
+
+
+def chained(graph: Graph) -> Graph:
+    """Return the graph with each concatenation of what another has concatenated, and more, written behind that one."""
+    made = graph.pruned()
+    prefixes: dict[tuple[int, ...], int] = {}
+    same: dict[int, int] = {}
+    for index, node in enumerate(made.nodes):
+        inputs = tuple(same.get(source, source) for source in node.inputs)
+        if node.kind == "concat":
+            whole = inputs
+            if len(inputs) == 1:
+                same[index] = inputs[0]
+            elif len(inputs) > 2 and inputs[:-1] in prefixes:
+                inputs = (prefixes[inputs[:-1]], inputs[-1])
+            prefixes.setdefault(whole, index)
+        made.nodes[index] = node._replace(inputs=inputs)
+    made.outputs = [same.get(index, index) for index in made.outputs]
+    return made.pruned()
+
+
+class _Cutter:
+    """The graph, who reads what, and the names given so far."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.nodes = graph.nodes
+        self.readers = graph.readers()
+        self.names: set[str] = {*LAYERS, *STRUCTURES, *RESERVED, "input", "channels", "width"}
+
+    def cut(self, entry: int, members: Sequence[int]) -> Items:
+        """Return what lies between an entry and the last of its members."""
+        place = {index: at for at, index in enumerate(members)}
+        items: list[Item] = []
+
+        def furthest(index: int) -> int:
+            return max((place[reader] for reader in self.readers[index] if reader in place), default=-1)
+
+        far, start = furthest(entry), 0
+        for at, index in enumerate(members):
+            if far <= at:
+                items += self.segment(entry, members[start : at + 1])
+                entry, start = index, at + 1
+                far = -1
+            far = max(far, furthest(index))
+        return tuple(items)
+
+    def segment(self, entry: int, members: Sequence[int]) -> Items:
+        """Return what lies between two cuts: a step, a fork, or a knot."""
+        last = members[-1]
+        node = self.nodes[last]
+        if len(members) == 1 and not node.join:
+            return (self.leaf(last),)
+        fork = self.fork(entry, last, set(members)) if node.join else None
+        return (fork,) if fork else self.knot(entry, members)
+
+    def leaf(self, index: int) -> Leaf:
+        """Return a layer as an item."""
+        node = self.nodes[index]
+        if len(node.inputs) != 1:
+            raise BneckError(f"{node.path}: {node.kind} of several tensors")
+        return Leaf(node, self.nodes[node.inputs[0]].out, node.stack)
+
+    def fork(self, entry: int, last: int, members: set[int]) -> Fork | None:
+        """Return a join with its branches, where they share nothing but their beginning."""
+        seen: set[int] = set()
+        branches = []
+        for source in self.nodes[last].inputs:
+            branch = self.ancestors(source, entry, members)
+            if branch & seen or (source != entry and source not in members):
+                return None
+            seen |= branch
+            branches.append(sorted(branch))
+        if seen | {last} != members or any(not self.closed(branch, last) for branch in branches):
+            return None
+        return self.joined(entry, last, [self.cut(entry, branch) for branch in branches])
+
+    def closed(self, branch: Sequence[int], last: int) -> bool:
+        """Tell whether a branch is read by itself and the join alone."""
+        inside = {*branch, last}
+        return all(reader in inside for index in branch for reader in self.readers[index])
+
+    def joined(self, entry: int, last: int, branches: list[Items]) -> Fork:
+        """Make a fork of branches, as the language has it."""
+        node = self.nodes[last]
+        kind = node.kind
+        into = self.nodes[entry].out
+        if kind == "concat" and self.slices(branches, number(into.channels)):
+            kind, branches = "split", [branch[1:] for branch in branches]
+        stacks = [stack for branch in branches for stack in _stacks(branch)]
+        if kind == "scale" and branches[0] and not branches[1]:
+            branches.reverse()
+        if kind == "scale" and branches[0] and branches[1]:
+            raise BneckError(f"{node.path}: a product of two branches")
+        if kind == "concat" and len(branches) == 2 and not branches[0] and stacks:
+            stack = _common(stacks)
+        else:
+            stack = _common([node.stack, *stacks])
+        return Fork(kind, tuple(branches), stack, into, node)
+
+    def slices(self, branches: list[Items], cin: int) -> bool:
+        """Tell whether branches begin with equal slices of the channels, one after the other."""
+        start = 0
+        for branch in branches:
+            first = branch[0] if branch else None
+            if not isinstance(first, Leaf) or first.node.kind != PART:
+                return False
+            slots = dict(first.node.slots)
+            if slots["start"] != start or slots["stop"] - start != cin // len(branches):
+                return False
+            start = slots["stop"]
+        return start == cin
+
+    def ancestors(self, index: int, entry: int, members: set[int]) -> set[int]:
+        """Return a node and those before it, down to an entry."""
+        found: set[int] = set()
+        left = [index]
+        while left:
+            one = left.pop()
+            if one != entry and one in members and one not in found:
+                found.add(one)
+                left += self.nodes[one].inputs
+        return found
+
+    # Knots
+
+    def knot(self, entry: int, members: Sequence[int]) -> Items:
+        """Walk along a part whose branches cross, naming what is read elsewhere."""
+        pieces = self.pieces(entry, members)
+        order = self.order(entry, pieces)
+        named: dict[int, str] = {}
+        at_hand = entry
+        for piece in order:
+            for source in piece.sources:
+                if source != at_hand:
+                    named.setdefault(source, "")
+            at_hand = piece.last
+        for index in sorted(named):
+            named[index] = self.name(index)
+        items: list[Item] = []
+        at_hand = entry
+        if entry in named and self.nodes[entry].kind != INPUT:
+            items.append(Wire("as", named[entry], self.inner_stack(members)))
+        for piece in order:
+            items += self.walked(piece, at_hand, named)
+            at_hand = piece.last
+            if at_hand in named:
+                items.append(Wire("as", named[at_hand], self.nodes[at_hand].stack))
+        return tuple(items)
+
+    def inner_stack(self, members: Sequence[int]) -> Stack:
+        """Return the modules that all of these run in."""
+        return _common([self.nodes[index].stack for index in members])
+
+    def walked(self, piece: Piece, at_hand: int, named: dict[int, str]) -> list[Item]:
+        """Return a piece, with what it takes by name."""
+        stack = self.nodes[piece.last].stack
+        if piece.items is not None:
+            source = piece.sources[0]
+            return [*([] if source == at_hand else [Wire("from", named[source], stack)]), *piece.items]
+        node = self.nodes[piece.last]
+        branches: list[Items] = [
+            () if source == at_hand else (Wire("from", named[source], stack),) for source in node.inputs
+        ]
+        kind = node.kind
+        if kind == "scale":  # the tensor itself, times the gate
+            whole, gate = node.inputs
+            before: list[Item] = [] if whole == at_hand else [Wire("from", named[whole], stack)]
+            if gate == at_hand and gate not in named:
+                raise BneckError(f"{node.path}: a gate that has no name")
+            branches = [(), (Wire("from", named[gate], stack),) if gate in named else ()]
+            return [*before, Fork(kind, tuple(branches), stack, self.nodes[whole].out, node)]
+        return [Fork(kind, tuple(branches), stack, self.nodes[at_hand].out, node)]
+
+    def pieces(self, entry: int, members: Sequence[int]) -> list[Piece]:
+        """Contract the forks that close inside a knot, and the steps behind each other."""
+        left = list(members)
+        inside = set(members)
+        made: list[Piece] = []
+        taken: set[int] = set()
+        for last in reversed(left):
+            if last in taken:
+                continue
+            start, body = self.closed_region(entry, last, inside - taken, len(members))
+            taken |= set(body)
+            if len(body) == 1 and self.nodes[last].join:
+                made.append(Piece(tuple(dict.fromkeys(self.nodes[last].inputs)), last, None))
+            else:
+                made.append(Piece((start,), last, self.cut(start, sorted(body))))
+        made.reverse()
+        return made
+
+    def closed_region(self, entry: int, last: int, inside: set[int], whole: int) -> tuple[int, list[int]]:
+        """Return the largest part before a node, less than the whole, that itself alone reads, and where it starts."""
+        body = [last]
+        best = (self.nodes[last].inputs[0], [last]) if len(set(self.nodes[last].inputs)) == 1 else (entry, [last])
+        grown = set(body)
+        while True:
+            edges = {source for index in grown for source in self.nodes[index].inputs} - grown
+            if len(edges) == 1 and len(grown) < whole:
+                best = (next(iter(edges)), sorted(grown))
+            ready = [index for index in edges if index in inside and all(one in grown for one in self.readers[index])]
+            if not ready or (len(edges) == 1 and len(self.readers[best[0]]) > 1 and best[0] not in inside):
+                return best
+            grown.add(max(ready))
+
+    def order(self, entry: int, pieces: list[Piece]) -> list[Piece]:
+        """Order pieces so that each goes on from the one before it, where it can."""
+        done, left, found = {entry}, list(pieces), []
+        at_hand = entry
+        while left:
+            ready = [piece for piece in left if all(source in done for source in piece.sources)]
+            if not ready:
+                raise BneckError("the graph has a circle")
+            piece = next((one for one in ready if at_hand in one.sources), ready[0])
+            left.remove(piece)
+            found.append(piece)
+            at_hand = piece.last
+            done.add(at_hand)
+        return found
+
+    def name(self, index: int) -> str:
+        """Name a tensor after the module that gives it."""
+        node = self.nodes[index]
+        if node.kind == INPUT:
+            return str(dict(node.slots)["name"])
+        words = [word for word in node.path.split(".")[-2:] if word]
+        base = "_".join(words).lower() or node.kind
+        base = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in base)
+        base = base if base[:1].isalpha() else f"t{base}"
+        name, count = base, 1
+        while name in self.names:
+            count += 1
+            name = f"{base}_{count}"
+        self.names.add(name)
+        return name
+
+
+class Piece(NamedTuple):
+    """A part of a knot: the tensors that it takes, the node that it ends in, and its items; None for a bare join."""
+
+    sources: tuple[int, ...]
+    last: int
+    items: Items | None
+
+
+def _stacks(items: Iterable[Item]) -> list[Stack]:
+    return [item.stack for item in items]
+
+
+def _common(stacks: Sequence[Stack]) -> Stack:
+    """Return the modules that all stacks begin with."""
+    first = stacks[0] if stacks else ()
+    count = len(first)
+    for other in stacks[1:]:
+        same = 0
+        for mine, theirs in zip(first[:count], other, strict=False):
+            if mine != theirs:
+                break
+            same += 1
+        count = same
+    return first[:count]
+
+
+# Modules
+
+
+def grouped(items: Items, depth: int = 0) -> Items:
+    """Gather what one call of a module holds, at every depth."""
+    found: list[Item] = []
+    start = 0
+    while start < len(items):
+        call = _call(items[start], depth)
+        stop = start + 1
+        while stop < len(items) and call is not None and _call(items[stop], depth) == call:
+            stop += 1
+        run = items[start:stop]
+        if call is None:
+            found.append(_inner(run[0], depth))
+        else:
+            held = grouped(run, depth + 1)
+            found.append(Group(call, held, run[0].stack[: depth + 1], arriving(run), leaving(run)))
+        start = stop
+    return tuple(found)
+
+
+def _call(item: Item, depth: int) -> Call | None:
+    return item.stack[depth] if len(item.stack) > depth else None
+
+
+def _inner(item: Item, depth: int) -> Item:
+    if isinstance(item, Fork):
+        return item._replace(branches=tuple(grouped(branch, depth) for branch in item.branches))
+    return item
+
+
+def arriving(items: Items) -> Shape:
+    """Return the shape that arrives at items."""
+    return next(item.into for item in items if not isinstance(item, Wire))
+
+
+def leaving(items: Items) -> Node:
+    """Return the node that leaves items."""
+    last = next(item for item in reversed(items) if not isinstance(item, Wire))
+    return last.node if isinstance(last, Leaf) else last.out

@@ -1,0 +1,38 @@
+"""``bneck import``."""
+
+from typing import Annotated
+
+import typer
+
+from bneck_cli.cli import options as opt
+from bneck_cli.output import write
+
+GROUP = "Bridges"
+EXAMPLES = (
+    "bneck import torchvision.models:resnet50 -o resnet50.yaml",
+    "bneck import mynet.py:Net --call width=32 --input 1x28x28",
+)
+
+
+def command(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A PyTorch model, as module:callable or file.py:Class; its module is imported, which runs its code.",
+        ),
+    ],
+    call: opt.Call = None,
+    input: Annotated[
+        str | None,
+        typer.Option("--input", metavar="CxHxW", help="Input sizes (default: the model's own, or 3x224x224)."),
+    ] = None,
+    opaque: Annotated[
+        bool, typer.Option("--opaque", help="Write what the language cannot say as ops with numbers.")
+    ] = False,
+    output: opt.Output = None,
+) -> None:
+    """Make a spec of a model: blocks found and named, repeats folded, every layer verified before it is written."""
+    from bneck_cli.bridges.importing import import_model
+
+    write([import_model(model, call or [], input, opaque).text], output)

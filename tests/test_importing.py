@@ -1,0 +1,336 @@
+"""Models to specs: what is found of a PyTorch model is what a person would write, and it is the model."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bneck_cli.bridges.importing import graph_of, import_model, read_sizes, spec_of
+from bneck_cli.bridges.layout import Atom, viewed
+from bneck_cli.bridges.target import arguments, is_target
+from bneck_cli.errors import BneckError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+torch = pytest.importorskip("torch")
+from torch import nn  # noqa: E402  (after it is known to be there)
+from torch.nn import functional  # noqa: E402
+
+
+def imported(model: nn.Module, size: tuple[int, ...] = (3, 32, 32)) -> str:
+    """Import a model; return the spec without its first line and its figures."""
+    text = spec_of(graph_of(model, size, "net"), "test").text
+    return text.partition("\n\n")[2].partition("\nexpect:")[0]
+
+
+class Basic(nn.Module):
+    """A residual block."""
+
+    def __init__(self, c_in: int, channels: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(c_in, channels, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.down = nn.Sequential()
+        if stride != 1 or c_in != channels:
+            self.down = nn.Sequential(nn.Conv2d(c_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Add the body to the shortcut."""
+        y = functional.relu(self.bn1(self.conv1(x)))
+        return functional.relu(self.bn2(self.conv2(y)) + self.down(x))
+
+
+class Residual(nn.Module):
+    """A stem, two stages, a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 16, 3, padding=1)
+        self.layer1 = nn.Sequential(Basic(16, 16), Basic(16, 16))
+        self.layer2 = nn.Sequential(Basic(16, 32, 2), Basic(32, 32), Basic(32, 32))
+        self.head = nn.Linear(32, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Run it."""
+        x = self.layer2(self.layer1(self.stem(x)))
+        return self.head(x.mean([2, 3]))
+
+
+def test_blocks_are_found_named_and_repeated() -> None:
+    """A class used five times is one block with a stride; its copies are counted, the first one told apart."""
+    assert (
+        imported(Residual())
+        == """\
+blocks:
+  basic(channels, stride=1):                      # Basic, 5 times
+    - residual:
+        - conv 3x3 channels stride=stride -> bn -> relu
+        - conv 3x3 channels -> bn
+      shortcut: auto
+    - relu
+
+net:
+  - conv 3x3 16 bias
+  - 2x basic 16 -> as layer1
+  - 3x basic 32 first(stride=2) -> as layer2
+  - global_avgpool -> linear 10
+"""
+    )
+
+
+class Block(nn.Module):
+    """A transformer's block, with attention written out in products."""
+
+    def __init__(self, width: int, heads: int, bias: bool = True) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.proj = nn.Linear(width, 3 * width, bias=bias), nn.Linear(width, width, bias=bias)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Attend, then change each position."""
+        n, length, width = x.shape
+        qkv = self.qkv(self.norm1(x)).reshape(n, length, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        q, k, v = qkv.unbind(0)
+        scores = (q * (width // self.heads) ** -0.5) @ k.transpose(-2, -1)
+        y = (scores.softmax(-1) @ v).transpose(1, 2).reshape(n, length, width)
+        x = x + self.proj(y)
+        return x + self.mlp(self.norm2(x))
+
+
+class Transformer(nn.Module):
+    """Patches, a class token, positions, blocks."""
+
+    def __init__(self, bias: bool = True) -> None:
+        super().__init__()
+        self.patch = nn.Conv2d(3, 48, 8, 8)
+        self.token = nn.Parameter(torch.zeros(1, 1, 48))
+        self.positions = nn.Parameter(torch.zeros(1, 17, 48))
+        self.blocks = nn.Sequential(*(Block(48, 6, bias) for _ in range(4)))
+        self.head = nn.Linear(48, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Run it."""
+        x = self.patch(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], dim=1) + self.positions
+        return self.head(self.blocks(x)[:, 0])
+
+
+def test_attention_is_seen_in_its_products() -> None:
+    """Queries, keys and values from one linear layer, scores, softmax and projection are one `attention`."""
+    text = imported(Transformer())
+    assert "conv 8x8 48 stride=8 bias -> tokens cls=1" in text
+    assert "- residual: ln -> attention heads=6" in text
+    assert "- residual: ln -> linear 4*cin -> gelu -> linear cin" in text
+    assert "4x block -> as blocks" in text
+    assert "take 0 -> linear 10" in text
+
+
+class Shuffled(nn.Module):
+    """Slices of the channels, one of them changed, then shuffled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(8, 8, 3, padding=1, groups=8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Split, join, shuffle."""
+        one, other = x.chunk(2, dim=1)
+        x = torch.cat([one, functional.relu(other)], dim=1)
+        n, c, h, w = x.shape
+        return self.conv(x.view(n, 2, c // 2, h, w).transpose(1, 2).reshape(n, c, h, w))
+
+
+def test_views_and_slices_are_what_they_do() -> None:
+    """Halves of the channels are `split`, a view exchanged is `shuffle`, a filter for each channel `dwconv`."""
+    text = imported(Shuffled(), (8, 16, 16))
+    assert "- split: [identity, relu]" in text
+    assert "shuffle 2 -> dwconv 3x3 bias" in text
+
+
+class Merging(nn.Module):
+    """Swin's patch merging, by strided slices or by a view, channels last."""
+
+    def __init__(self, slices: bool) -> None:
+        super().__init__()
+        self.slices = slices
+        self.reduce = nn.Linear(32, 16, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Gather squares in the channels."""
+        x = x.permute(0, 2, 3, 1)
+        if self.slices:
+            parts = [x[:, i::2, j::2, :] for j in (0, 1) for i in (0, 1)]
+            return self.reduce(torch.cat(parts, -1))
+        n, h, w, c = x.shape
+        return self.reduce(x.reshape(n, h // 2, 2, w // 2, 2, c).permute(0, 1, 3, 4, 2, 5).flatten(3))
+
+
+@pytest.mark.parametrize("slices", [True, False])
+def test_squares_of_positions_are_gathered(slices: bool) -> None:
+    """Both ways of writing it are `pixel_unshuffle`."""
+    assert "pixel_unshuffle 2 -> linear 16 nobias" in imported(Merging(slices), (8, 16, 16))
+
+
+class Crossed(nn.Module):
+    """Two branches that read each other's tensors: no fork, so names are needed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = (nn.Conv2d(8, 8, 3, padding=1) for _ in range(3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Read one tensor twice."""
+        a, b = self.a(x), self.b(x)
+        both = a + b
+        return self.c(both) + a
+
+
+def test_what_crosses_is_named() -> None:
+    """A tensor that is read further on gets a name after its module."""
+    text = imported(Crossed(), (8, 16, 16))
+    assert "as a" in text
+    assert "from a" in text
+
+
+class Pooled(nn.Module):
+    """Uneven padding around a window, as TensorFlow has it."""
+
+    def __init__(self, pad: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        self.pad = pad
+        self.conv = nn.Conv2d(3, 8, 3, stride=2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Pad, then convolve."""
+        return self.conv(functional.pad(x, self.pad))
+
+
+@pytest.mark.parametrize(
+    ("pad", "written"), [((0, 1, 0, 1), "pad=tf_same"), ((1, 0, 1, 0), "pad=(1,0,1,0)"), ((1, 1, 1, 1), "")]
+)
+def test_padding_before_a_window_is_the_windows(pad: tuple[int, int, int, int], written: str) -> None:
+    """Zeros put around the map are part of the layer behind them, by the shortest word for them."""
+    assert " ".join(f"conv 3x3 8 stride=2 {written} bias".split()) in imported(Pooled(pad))
+
+
+class Strange(nn.Module):
+    """A cumulative sum, which the language has not, and a linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Run it."""
+        return self.linear(torch.cumsum(x, 1).mean([2, 3]))
+
+
+def test_what_the_language_has_not_is_told() -> None:
+    """The message says where, in which class and what; `--opaque` writes it with its numbers and says so."""
+    graph = graph_of(Strange(), (8, 16, 16), "strange")
+    with pytest.raises(BneckError) as caught:
+        spec_of(graph, "test")
+    assert str(caught.value) == (
+        "test: 1 of 3 layers and joins are outside the language\n"
+        "  (top) (Strange): `cumsum` is outside the language\n"
+        "  --opaque writes each as an op of the file's own, its shape and figures as numbers"
+    )
+    written = spec_of(graph, "test", opaque=True)
+    assert "cumsum: {out: [8, 16, 16], params: 0, macs: 0}" in written.text
+    assert written.notes == ("1 operations are numbers for this input alone, and follow from no symbol",)
+
+
+class Shared(nn.Module):
+    """One layer, called twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(8, 8, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Use the same weights twice."""
+        return self.conv(self.conv(x))
+
+
+def test_weights_that_are_used_twice_are_told() -> None:
+    """The second use has no parameters of its own, where the language's layer would."""
+    with pytest.raises(BneckError, match="outside the language") as caught:
+        spec_of(graph_of(Shared(), (8, 8, 8), "shared"), "test")
+    assert "0 parameters, where `conv 3x3 8 bias` has 584" in str(caught.value)
+
+
+def test_a_file_is_imported(tmp_path: Path) -> None:
+    """A class of a file is made with its arguments; its modules may stand beside it."""
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from torch import nn\ndef net(width=4):\n    return nn.Sequential(nn.Conv2d(1, width, 3), nn.ReLU())\n"
+    )
+    found = import_model(f"{file}:net", ["width=6"], "1x8x8", False)
+    assert "- conv 3x3 6 pad=0 bias -> relu" in found.text
+
+
+@pytest.mark.parametrize(
+    ("target", "calls", "message"),
+    [
+        ("nowhere_at_all:net", [], "no module is called 'nowhere_at_all'"),
+        ("torch.nn:Lineal", [], "torch.nn has no 'Lineal'"),
+        ("torch.nn:Linear", [], "torch.nn:Linear is not made: TypeError"),
+        ("torch.nn:Linear", ["in_features"], r"--call reads NAME=VALUE \(got 'in_features'\)"),
+        ("torch.nn:Linear", ["in_features=3,out_features=4"], "the model does not run"),
+        ("torch:tensor", ["data=[1.0]"], "torch:tensor gives Tensor, not a model"),
+        ("model.xyz", [], "no reader for '.xyz'"),
+    ],
+)
+def test_what_is_no_model_is_told(target: str, calls: list[str], message: str) -> None:
+    """Every way in which a name leads to no model is one message."""
+    with pytest.raises(BneckError, match=message):
+        import_model(target, calls, None, False)
+
+
+def test_names_of_models() -> None:
+    """A target has a colon and names on both sides; a file's block has none of Python's."""
+    assert is_target("torchvision.models:resnet50")
+    assert is_target("some/folder/net.py:Net")
+    assert not is_target("model.onnx")
+    assert not is_target("specs/resnet50.yaml:bottleneck")
+
+
+def test_arguments_are_python() -> None:
+    """Values are Python's, and a bare word is text; commas inside brackets do not end one."""
+    assert arguments(["weights=None,widths=[1, 2],name=resnet50", "x='a,b'"]) == {
+        "weights": None,
+        "widths": [1, 2],
+        "name": "resnet50",
+        "x": "a,b",
+    }
+
+
+@pytest.mark.parametrize("given", ["3x", "3x0x4", "axb", "3×4", "-1x2"])
+def test_wrong_sizes_are_told(given: str) -> None:
+    """Sizes are positive numbers."""
+    with pytest.raises(BneckError, match="--input reads sizes"):
+        read_sizes(given)
+
+
+def test_views_split_and_join_atoms() -> None:
+    """An axis of 12 viewed as 3 by 4 has atoms 4 apart, and comes back whole; 5 does not divide it."""
+    axes = ((), (Atom(0, 1, 12),), (Atom(1, 1, 5),))
+    split = viewed(axes, (1, 3, 4, 5))
+    assert split == ((), (Atom(0, 4, 3),), (Atom(0, 1, 4),), (Atom(1, 1, 5),))
+    assert viewed(split, (12, 5)) == axes[1:]
+    assert viewed(axes, (8, 5)) is None
+    assert viewed(axes, (10, 6)) is None
+
+
+@pytest.mark.skipif(not os.environ.get("BNECK_MODELS"), reason="needs torchvision: BNECK_MODELS=1")
+def test_torchvision_comes_back() -> None:
+    """A few of torchvision's models, where it is installed; all of them by `tests/import_models.py`."""
+    for name in ("resnet18", "swin_t", "mobilenet_v3_small"):
+        assert import_model(f"torchvision.models:{name}", [], None, False).text
