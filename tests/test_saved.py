@@ -333,3 +333,68 @@ def test_a_footprint_has_both_peaks() -> None:
     assert found.peak is not None
     assert (found.peak.bytes, found.eager) == (4 * 2_408_448, 4 * 2_760_192)
     assert "as PyTorch runs it" in as_text(report(found), "text")
+
+
+# The backward pass
+
+BACKWARD = {
+    "resnet50": 16_120_709_120,
+    "vgg16": 61_707_649_024,
+    "densenet121": 11_100_618_752,
+    "alexnet": 2_716_200_320,
+    "vit_b_16": 70_024_101_888,
+    "swin_t": 17_933_365_248,
+}
+"""FlopCounterMode's FLOPs of y.sum().backward(): torch 2.14.1, torchvision 0.29.1, one input of 3x224x224 on `meta`.
+
+Networks without groups: of a grouped convolution PyTorch's counter takes the weights' gradient for a dense one's.
+"""
+
+
+@pytest.mark.parametrize("name", BACKWARD)
+def test_the_backward_pass_multiplies_what_pytorch_counts(name: str) -> None:
+    """To the last unit: 2 FLOPs for each multiply-add."""
+    from bneck_cli.flow.saved import backward_macs
+
+    assert 2 * backward_macs(analyze(name)) == BACKWARD[name]
+
+
+BACKWARD_LAYERS = [
+    ("3 x 9 x 9", "conv 3x3 8 -> relu -> conv 1x1 6", "Sequential(Conv2d(3, 8, 3, 1, 1), ReLU(), Conv2d(8, 6, 1))"),
+    ("3 x 9 x 9", "conv 1x1 4 -> upconv 2x2 5 stride=2", "Sequential(Conv2d(3, 4, 1), ConvTranspose2d(4, 5, 2, 2))"),
+    ("7", "linear 5 -> relu -> linear 4", "Sequential(Linear(7, 5), ReLU(), Linear(5, 4))"),
+    ("3 x 8 x 8", "maxpool 2 stride=2 -> conv 3x3 8", "Sequential(MaxPool2d(2), Conv2d(3, 8, 3, 1, 1))"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("shape", "net", "module"), BACKWARD_LAYERS)
+def test_a_layers_backward_pass_multiplies_what_pytorch_counts(shape: str, net: str, module: str) -> None:
+    """Against the counter itself: the first layer passes nothing on to the input."""
+    torch = pytest.importorskip("torch")
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from bneck_cli.flow.saved import backward_macs
+
+    model = eval(module, vars(torch.nn))
+    counter = FlopCounterMode(display=False)
+    result = model(torch.randn(1, *map(int, shape.split(" x ")))).sum()
+    with counter:
+        result.backward()
+    assert 2 * backward_macs(analyze(f"input: {shape}\nnet: {net}\n")) == counter.get_total_flops()
+
+
+def test_copies_pass_back_what_each_by_itself_does() -> None:
+    """Of a million copies the first alone passes nothing on."""
+    from bneck_cli.flow.saved import backward_macs
+
+    text = "input: 4 x 2 x 2\nnet: {} conv 1x1 4\n"
+    assert backward_macs(analyze(text.format("1000000x"))) == (2 * 1_000_000 - 1) * 64
+    assert backward_macs(analyze(text.format("2x"))) == 3 * 64
+
+
+def test_training_says_the_backward_pass() -> None:
+    """Both passes in words, for the batch; a type that does not train has none."""
+    assert footprint(analyze("resnet50", batch=2)).backward == BACKWARD["resnet50"]
+    said = as_text(report(footprint(analyze("resnet50"))), "text")
+    assert "forward 4,089,184,256, backward 8,060,354,560" in " ".join(said.split())
+    assert footprint(analyze("resnet50"), "fp8").backward is None

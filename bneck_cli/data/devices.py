@@ -13,7 +13,7 @@ from bneck_cli.language.syntax import entries, unknown_key
 if TYPE_CHECKING:
     from bneck_cli.language.document import Node as Document
 
-DTYPES = {"fp64": 8, "fp32": 4, "bf16": 2, "fp16": 2, "int8": 1}
+DTYPES = {"fp64": 8, "fp32": 4, "bf16": 2, "fp16": 2, "fp8": 1, "int8": 1}
 """Bytes of an element."""
 
 

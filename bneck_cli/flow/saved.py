@@ -62,13 +62,28 @@ class _Storage:
         self.size, self.times, self.learned, self.kept = size, times, learned, kept
 
 
+class _Own(NamedTuple):
+    """What layers keep beside shared tensors, and the multiply-adds of their backward pass, for one input."""
+
+    saved: Saved = Saved()
+    backward: Size = 0
+
+    def plus(self, other: _Own, times: int = 1) -> _Own:
+        """Add so many times another."""
+        return _Own(self.saved.plus(other.saved, times), self.backward + other.backward * times)
+
+    def keeping(self, values: Size) -> _Own:
+        """Keep so many values more."""
+        return self._replace(saved=self.saved._replace(values=self.saved.values + values))
+
+
 class _Summary(NamedTuple):
     """What a part saves: ``own`` without its inputs and what leaves; which inputs; and each result.
 
     A result is an input (negative, as in the part) or the index of one of the storages in ``made``.
     """
 
-    own: Saved
+    own: _Own
     keeps: tuple[bool, ...]
     results: tuple[int, ...]
     made: tuple[tuple[Size, bool, bool], ...]
@@ -79,16 +94,27 @@ def saved(analysis: Analysis, attention: str = "usual", inplace: bool = False) -
 
     ``attention`` is fused, plain or usual; with ``inplace`` activations write over what they take.
     """
+    return _trained(analysis, attention, inplace).saved
+
+
+def backward_macs(analysis: Analysis) -> Size:
+    """Count the multiply-adds of the backward pass of one input: gradients of weights, and of what layers take.
+
+    None is worked out for what no parameter precedes; heads that run in training alone are part of it. Attention counts
+    what its rule says: a fused kernel's second look at the scores is not in it.
+    """
+    return _trained(analysis, "usual", inplace=False).backward
+
+
+def _trained(analysis: Analysis, attention: str, inplace: bool) -> _Own:
     part = operations(analysis)
     walk = _Walk(attention, overwriting(part) if inplace else set())
     found = walk.part(part, (False,) * len(part.inputs))
     total = found.own
     for keeps, shape in zip(found.keeps, part.inputs, strict=True):
-        if keeps:
-            total = total._replace(values=total.values + shape.elements)
+        total = total.keeping(shape.elements) if keeps else total
     for size, kept, _ in found.made:
-        if kept:
-            total = total._replace(values=total.values + size)
+        total = total.keeping(size) if kept else total
     return total
 
 
@@ -111,7 +137,7 @@ class _Walk:
         """Follow the operations of a part."""
         inputs = [_Storage(0, 1, one) for one in learned]
         tensors: list[_Storage] = [*(inputs[:1] * part.results), *inputs[::-1]]
-        own, made = Saved(), []
+        own, made = _Own(), []
         for operation in part.operations:
             given = [tensors[number] for number in operation.inputs]
             results = given
@@ -126,7 +152,7 @@ class _Walk:
         left = {id(one) for one in leaving}
         for one in made:
             if one.kept and id(one) not in left:
-                own = own._replace(values=own.values + one.size * one.times)
+                own = own.keeping(one.size * one.times)
         places = {id(one): index for index, one in enumerate(leaving)}
         places |= {id(one): ~index for index, one in enumerate(inputs)}
         return _Summary(
@@ -138,7 +164,7 @@ class _Walk:
 
     def copy(
         self, operation: Operation, given: list[_Storage], times: int
-    ) -> tuple[Saved, list[_Storage], list[_Storage]]:
+    ) -> tuple[_Own, list[_Storage], list[_Storage]]:
         """Run one copy, for so many: what it keeps beside tensors, the storages that it makes, and its results."""
         if operation.part is None:
             assert isinstance(operation.node, Layer)
@@ -147,26 +173,27 @@ class _Walk:
         for one, keeps in zip(given, found.keeps, strict=True):
             one.kept = one.kept or keeps
         made = [_Storage(size, times, learned, kept) for size, kept, learned in found.made]
-        return Saved().plus(found.own, times), made, [given[~at] if at < 0 else made[at] for at in found.results]
+        return _Own().plus(found.own, times), made, [given[~at] if at < 0 else made[at] for at in found.results]
 
-    def layer(self, layer: Layer, given: list[_Storage], times: int) -> tuple[Saved, list[_Storage], list[_Storage]]:
+    def layer(self, layer: Layer, given: list[_Storage], times: int) -> tuple[_Own, list[_Storage], list[_Storage]]:
         """Keep what a layer keeps of its inputs and its output."""
         if layer.is_source:
-            return Saved(), [], [_Storage(0, times, learned=True)]
+            return _Own(), [], [_Storage(0, times, learned=True)]
         keeps = self.keeps(layer)
         learned = any(one.learned for one in given) or layer.cost.params != 0
         if layer.rule is not None and layer.rule.view:
-            return Saved(), [], given[:1]
+            return _Own(), [], given[:1]
         if layer.op in PRODUCTS if layer.rule is None else layer.rule.product:  # kept for the gradient of the others
             for index, one in enumerate(given):
                 others = given[:index] + given[index + 1 :]
                 one.kept = one.kept or any(other.learned for other in others)
+        own = _Own(Saved().plus(keeps, times), _backward(layer, given) * times) if learned else _Own()
         if id(layer) in self.over and not given[0].kept:
             given[0].kept = learned and keeps.output
-            return Saved().plus(keeps, times if learned else 0), [], given[:1]
+            return own, [], given[:1]
         given[0].kept = given[0].kept or (learned and keeps.input)
         out = _Storage(layer.out.elements, times, learned, learned and keeps.output)
-        return Saved().plus(keeps, times if learned else 0), [out], [out]
+        return own, [out], [out]
 
     def keeps(self, layer: Layer) -> Keeps:
         """Say what a layer keeps; a sum and a concatenation nothing, an op of the spec's own what arrives."""
@@ -178,6 +205,14 @@ class _Walk:
         if rule.part == "attention" and self.attention != "usual":
             return rule.keeps(x, layer.out, self.attention == "fused")  # type: ignore[call-arg]
         return rule.keeps(x, layer.out)
+
+
+def _backward(layer: Layer, given: list[_Storage]) -> Size:
+    """Count the multiply-adds of a layer's backward pass; an op of the spec's own has those of a matrix."""
+    flows = tuple(one.learned for one in given)
+    if isinstance(layer.rule, Kind):
+        return layer.rule.backward_macs(layer.inputs[0], layer.out, flows)
+    return layer.cost.macs * (any(flows) + (layer.cost.params != 0))
 
 
 def _weights(copies: int) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from bneck_cli.engine.network import entries as executed
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.flow.eager import eager_elements
 from bneck_cli.flow.liveness import NEEDS_NUMBERS, Peak, is_view, peak
-from bneck_cli.flow.saved import ATTENTION, saved
+from bneck_cli.flow.saved import ATTENTION, backward_macs, saved
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 OPTIMIZERS = {"sgd": 0, "momentum": 1, "adam": 2}
 """Values that an optimizer remembers for each parameter."""
 STATE_BYTES = 4
+INFERENCE = ("int8", "fp8")
+"""Data types in which a network runs and is not trained."""
 TOO_LONG = "the estimate of time is more seconds than a number holds (1.8e308)"
 
 SUMMED = ("params", "buffers", "macs", "written", "weights", "moved")
@@ -47,6 +49,10 @@ RULES = {
         "PyTorch's autograd saves for the backward pass, each once: what convolutions, linear layers, norms and most "
         "activations take, what relu, sigmoid and softmax give, both factors of a product, a norm's statistics, the "
         "place of each maximum (8 bytes) and dropout's mask (1); heads that run in training alone are part of it"
+    ),
+    "backward": (
+        "as many multiply-adds as forward for the gradient of each layer's weights, and as many for that of each "
+        "tensor that it takes; none for what no parameter precedes; a product of two tensors counts both factors"
     ),
     "moved": (
         "each layer reads its inputs and its weights once (an embedding a row for each index) and writes its output "
@@ -150,6 +156,8 @@ class Footprint(NamedTuple):
     idle: Size = 0
     attention: str = "usual"
     inplace: bool = False
+    backward: Size | None = None
+    """Multiply-adds of the batch's backward pass; None where the data type does not train."""
     eager: int | None = None
     """Bytes of the tensors alive at the peak of inference as PyTorch runs the network."""
 
@@ -212,7 +220,7 @@ def footprint(
         if not numbers:
             raise BneckError("an estimate of time needs numbers", hint=NEEDS_NUMBERS)
     items = tuple(_item(entry, analysis.batch, dtype, device) for entry in run)
-    total, batch = added(items), analysis.batch
+    total, batch, trains = added(items), analysis.batch, dtype not in INFERENCE
     if total.seconds == float("inf"):
         raise BneckError(TOO_LONG)
     idle: Size = 0
@@ -227,11 +235,14 @@ def footprint(
         items,
         total,
         peak(analysis, dtype, inplace) if numbers else None,
-        _training(analysis, width, OPTIMIZERS[optimizer], attention, inplace) if dtype != "int8" else None,
+        _training(analysis, width, OPTIMIZERS[optimizer], attention, inplace) if trains else None,
         idle,
         attention,
         inplace,
-        eager_elements(analysis, attention, inplace) * batch * width if isinstance(batch, int) and numbers else None,
+        eager=eager_elements(analysis, attention, inplace) * batch * width
+        if isinstance(batch, int) and numbers
+        else None,
+        backward=backward_macs(analysis) * batch if trains else None,
     )
 
 

@@ -134,6 +134,8 @@ def _summary(footprint: Footprint) -> Iterator[tuple[str, str]]:
         named["tensors saved"] = parts.saved
         said = ", ".join(f"{name} {Bytes(size)}" for name, size in named.items() if size != 0)
         yield "memory of training", f"{Bytes(parts.total).exactly()} with {footprint.optimizer}: {said}"
+    if footprint.backward is not None:
+        yield "multiply-adds of training", f"forward {people(total.macs)}, backward {people(footprint.backward)}"
     if footprint.device and total.seconds is not None:
         share = total.compute_seconds / total.seconds if total.seconds else 0.0
         each = "" if footprint.analysis.batch == 1 else f" for {footprint.analysis.batch} inputs"
@@ -164,7 +166,7 @@ def course(footprint: Footprint) -> Size:
 def _rules(footprint: Footprint) -> Iterator[tuple[str, str]]:
     """State the rules that the shown figures follow."""
     for name, words in RULES.items():
-        if (name != "estimate" or footprint.device) and (name != "training" or footprint.training):
+        if (name != "estimate" or footprint.device) and (name not in ("training", "backward") or footprint.training):
             yield name, words
     if any(item.op == "attention" for item in footprint.items):
         yield (
@@ -240,7 +242,7 @@ def _data(footprint: Footprint, full: bool) -> dict[str, Any]:
         }
     if footprint.training is not None:
         parts = {f"{name}_bytes": size for name, size in footprint.training._asdict().items()}
-        document["training"] = {"bytes": footprint.training.total, **parts}
+        document["training"] = {"bytes": footprint.training.total, **parts, "backward_macs": footprint.backward}
     document["layers" if full else "stages"] = [
         {"path": line.label, "repeat": line.copies, "output": line.out, **_figures(line.figures)}
         for line in _lines(footprint, full)

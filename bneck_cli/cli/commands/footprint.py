@@ -23,7 +23,7 @@ def command(
     set: opt.Set = None,
     batch: opt.Batch = 1,
     dtype: Annotated[
-        str, typer.Option(help="fp64, fp32, fp16, bf16 or int8.", autocompletion=completion.DTYPES)
+        str, typer.Option(help="fp64, fp32, fp16, bf16, fp8 or int8.", autocompletion=completion.DTYPES)
     ] = "fp32",
     device: opt.Device = None,
     optimizer: Annotated[

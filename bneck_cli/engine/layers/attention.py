@@ -201,6 +201,18 @@ class Attention(Kind):
             total = total + self._offsets(x) * CONTINUOUS_WIDTH * (2 + self._heads(x))
         return total
 
+    def backward_macs(self, x: Shape, y: Shape, flows: tuple[bool, ...]) -> Size:
+        """Both factors of both products; the weights, what the projection takes, and what arrives, three times.
+
+        The table that position=continuous is computed from is no weight, so its first layer passes nothing on.
+        """
+        count, length = self._windows(x)
+        linear = count * length * x.channels * x.channels
+        total: Size = 2 * self.attention_macs(x, y) + linear * (4 + 1 + 3 * sum(flows))
+        if self.position == "continuous":
+            total = total + self._offsets(x) * CONTINUOUS_WIDTH * (2 + 2 * self._heads(x))
+        return total
+
     def attention_macs(self, x: Shape, y: Shape) -> Size:
         """Scores and weighted sum: 2 · windows · L² · C."""
         count, length = self._windows(x)

@@ -135,6 +135,13 @@ class Kind:
         """Count multiply-adds: one per product of a weight, or of attention, with an element."""
         return 0
 
+    def backward_macs(self, x: Shape, y: Shape, flows: tuple[bool, ...]) -> Size:
+        """Count multiply-adds of the backward pass: as many for the weights' gradient, and for each input's.
+
+        ``flows`` says which inputs gradients flow to; before the first parameters none does.
+        """
+        return self.macs(x, y) * (sum(flows) + (self.params(x) != 0))
+
     def attention_macs(self, x: Shape, y: Shape) -> Size:
         """Count those of ``macs`` that are products of attention."""
         return 0
