@@ -89,7 +89,7 @@ class Index(NamedTuple):
         if not isinstance(items, tuple):
             hint = f"a size per axis is written {items}x{items}" if type(items) is int else ""
             raise self.place.error(f"only a list has items (got {show(items)})", hint)
-        if not is_whole(index) or not -len(items) <= index < len(items):
+        if not (is_whole(index) or isinstance(index, bool)) or not -len(items) <= index < len(items):
             raise self.place.error(f"the list has {len(items)} items, 0 to {len(items) - 1} (got index {show(index)})")
         return items[index]
 
