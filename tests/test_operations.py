@@ -202,3 +202,13 @@ def test_every_result_of_the_library_is_read(name: str) -> None:
     """No bundled network counts what leads to no output."""
     assert not unread_results(written(name))
     assert not any(one.vain for one in spent(written(name)))
+
+
+def test_a_layer_that_takes_nothing_leaves_what_arrives_unread() -> None:
+    """`learned` reads no tensor: the convolution before it serves nothing, and the report says so, as lint does."""
+    text = "input: 8 x 16\nnet:\n  - conv 3 8\n  - learned 8 x 16\n  - linear 8\n"
+    analysis = bneck_cli.analyze(text)
+    assert not analysis.found.in_a_row
+    assert "nobody reads the result of conv: 192 params and 3,072 MACs" in analysis.text()
+    assert [finding.path for finding in bneck_cli.lint(text).findings if finding.rule == "unread-result"] == ["conv"]
+    assert bneck_cli.analyze("input: 8 x 16\nnet: conv 3 8 -> linear 8\n").found.in_a_row

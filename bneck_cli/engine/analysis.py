@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.budget import one_budget
 from bneck_cli.engine.names import require_known_names, require_own_names, require_used_parameters
-from bneck_cli.engine.network import Cost, Fork, Layer, Node, Run, Series, Wire
+from bneck_cli.engine.network import Cost, Fork, Layer, Node, Run, Series, Wire, starts_anew
 from bneck_cli.engine.settings import Settings, read_input, with_words
 from bneck_cli.engine.tensor import DIVISIBLE, TooSmallError
 from bneck_cli.engine.walk import propagate
@@ -62,6 +62,11 @@ class Analysis(NamedTuple):
     def macs(self) -> Size:
         """Multiply-adds of the whole batch."""
         return self.cost.macs * self.batch
+
+    @property
+    def in_a_row(self) -> bool:
+        """Whether what follows a tensor reads it, so that no result is lost: nothing starts anew or leaves early."""
+        return not self.program.spec.outputs and not starts_anew(self.root)
 
     @property
     def activations(self) -> Size:

@@ -212,6 +212,20 @@ class Child(NamedTuple):
             yield Child(self.stem, self.node, 1, None if self.first is None else self.first + index)
 
 
+def starts_anew(root: Node) -> bool:
+    """Tell whether anything takes no notice of what arrives: ``from``, or a layer that is given nothing."""
+    known: set[int] = set()
+    left: list[Node] = [root]
+    while left:
+        node = left.pop()
+        if (isinstance(node, Layer) and node.is_source) or (isinstance(node, Wire) and node.kind == "from"):
+            return True
+        if isinstance(node, (Series, Fork)) and id(node) not in known:
+            known.add(id(node))
+            left += [run.node for run in node.runs] if isinstance(node, Series) else node.branches
+    return False
+
+
 def entries(root: Node, folded: bool = True) -> Iterator[Entry]:
     """Yield every layer in execution order; unfolded, each copy by itself. Raises BneckError for too many."""
     return bounded(_entries(root, "", 1, folded, False), root, folded)

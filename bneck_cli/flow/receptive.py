@@ -119,7 +119,11 @@ def reaches(analysis: Analysis, folded: bool = True) -> dict[str, Reach]:
 
 def receptive_field(analysis: Analysis) -> Reach:
     """Return the reach of the last feature map: what the pooling of the whole map, or the net's end, is given."""
-    follow = Follow(analysis, Sight())
+    return last_field(Follow(analysis, Sight()))
+
+
+def last_field(follow: Follow[Reach]) -> Reach:
+    """Return the reach of the last feature map of a network that is followed already."""
     for operation, entering in follow.held(follow.part, follow.inputs):
         if isinstance(operation.node, Layer) and operation.node.op in WHOLE_MAP:
             return follow.value(entering[0])

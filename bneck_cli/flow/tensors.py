@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from bneck_cli.engine.network import JOINS, Fork, Layer, Series, Wire, entries
-from bneck_cli.engine.operations import network_outputs, operations
+from bneck_cli.engine.operations import network_outputs
 from bneck_cli.flow.follow import Follow
 from bneck_cli.flow.receptive import Reach, Sight
 
@@ -70,7 +70,7 @@ class Box(NamedTuple):
 class Met(NamedTuple):
     """A layer as the walk met it: the tensors it reads, and what each sees; the one it makes; the blocks around it.
 
-    ``seen`` is what the first copy and the last see.
+    ``seen`` is what the first copy and the last see, of a layer that joins tensors.
     """
 
     entry: Entry
@@ -102,6 +102,7 @@ class Flow(NamedTuple):
     layers: tuple[Met, ...]
     shortcuts: tuple[Shortcut, ...]
     ends: frozenset[int]
+    sight: Follow[Reach]
 
     def running(self) -> Iterator[Met]:
         """Yield the layers that run at inference."""
@@ -118,13 +119,11 @@ class Around(NamedTuple):
 
 def follow(analysis: Analysis) -> Flow:
     """Follow the tensors through the network; folded copies are met once."""
-    part = operations(analysis)
     sight = Follow(analysis, Sight())
-    first, last = [
-        (tuple(visit.entering) for visit in sight.visits(last=last) if isinstance(visit.child.node, Layer))
-        for last in (False, True)
-    ]
-    walk = _Walk(zip(entries(analysis.root), zip(first, last, strict=True), strict=True))
+    part = sight.part
+    first, last = _seen(sight, last=False), _seen(sight, last=True)
+    pairs = zip(first, last, strict=True) if _repeats(part, set()) else ((seen, seen) for seen in first)
+    walk = _Walk(zip(entries(analysis.root), pairs, strict=True))
     tensors = walk.part(part, [Tensor(given=True) for _ in part.inputs], Around())
     outputs = [tensors[number] for number in network_outputs(analysis, part)]
     for tensor in outputs:
@@ -136,7 +135,24 @@ def follow(analysis: Analysis) -> Flow:
         if id(tensor) not in ends:
             ends[id(tensor)] = tensor
             pending += tensor.sources
-    return Flow(analysis, tuple(walk.met), tuple(walk.shortcuts), frozenset(ends))
+    return Flow(analysis, tuple(walk.met), tuple(walk.shortcuts), frozenset(ends), sight)
+
+
+def _seen(sight: Follow[Reach], last: bool) -> Iterator[Seen]:
+    """Yield what each layer that joins tensors sees of each, and nothing of others."""
+    for visit in sight.visits(last=last):
+        if isinstance(visit.child.node, Layer):
+            yield tuple(visit.entering) if len(visit.entering) > 1 else ()
+
+
+def _repeats(part: Part, known: set[int]) -> bool:
+    """Tell whether a part holds copies of anything."""
+    known.add(id(part))
+    return any(
+        operation.copies > 1
+        or (operation.part is not None and id(operation.part) not in known and _repeats(operation.part, known))
+        for operation in part.operations
+    )
 
 
 class _Walk:

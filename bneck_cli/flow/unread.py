@@ -45,6 +45,11 @@ def spent(analysis: Analysis) -> list[Spent]:
     return [Spent(entry, vain, unread) for entry, (vain, unread) in zip(running, counts, strict=True)]
 
 
+def vain(analysis: Analysis) -> dict[int, Spent]:
+    """Return those that lead to no output in some copy, by their place among the layers that run."""
+    return {} if analysis.in_a_row else {index: one for index, one in enumerate(spent(analysis)) if one.vain}
+
+
 class _Backwards:
     """What becomes of the tensors of each part, by what becomes of its outputs."""
 

@@ -368,18 +368,16 @@ def counting_notes(analysis: Analysis) -> list[str]:
 
 def unread_results(analysis: Analysis) -> tuple[str, ...]:
     """Name the layers whose result nobody reads, with what it costs that they and others lead to no output."""
-    program = analysis.program
-    definitions = [*program.blocks.values(), *([program.net] if program.net else [])]
-    if not program.spec.outputs and not any("from" in one.place.node.source.text for one in definitions):
-        return ()  # without `from`, what follows a layer reads it
-    from bneck_cli.flow.unread import spent
-
-    vain = [one for one in spent(analysis) if one.vain]
-    if not vain:
+    if analysis.in_a_row:
         return ()
-    params, macs = sum(one.cost.params for one in vain), sum(one.cost.macs for one in vain)
+    from bneck_cli.flow.unread import vain
+
+    found = vain(analysis).values()
+    if not found:
+        return ()
+    params, macs = sum(one.cost.params for one in found), sum(one.cost.macs for one in found)
     names = [
-        one.entry.path + (f" (×{people(one.unread)})" if one.entry.copies > 1 else "") for one in vain if one.unread
+        one.entry.path + (f" (×{people(one.unread)})" if one.entry.copies > 1 else "") for one in found if one.unread
     ]
     more = f" and {people(len(names) - MOST_NAMED)} more" if len(names) > MOST_NAMED else ""
     said = ", ".join(names[:MOST_NAMED]) + more if more else listed(names, "and")

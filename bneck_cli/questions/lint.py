@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.engine.network import Cost, Layer, children
 from bneck_cli.errors import BneckError, listed, nearest
-from bneck_cli.flow.receptive import WHOLE_MAP, reaches, receptive_field
+from bneck_cli.flow.receptive import WHOLE_MAP, last_field
 from bneck_cli.flow.tensors import WEIGHTED, Flow, Met, follow
-from bneck_cli.flow.unread import spent
+from bneck_cli.flow.unread import vain
 from bneck_cli.questions.analyze import describe_input
 from bneck_cli.words.values import people as grouped
 
@@ -355,7 +355,7 @@ def _field(flow: Flow) -> Field | None:
     if analysis.program.block is not None or len(analysis.inputs) != 1:
         return None
     sizes = numbers(next(iter(analysis.inputs.values())).spatial)
-    reach = receptive_field(analysis)
+    reach = last_field(flow.sight)
     running = [met for met in flow.running() if met.layer.shape.spatial]
     if not reach.known or len(reach.axes) != len(sizes) or not running:
         return None
@@ -375,14 +375,13 @@ def wide_field(flow: Flow) -> Iterator[Finding]:
     beyond = prod(field.seen) - field.common
     if not beyond:
         return
-    found = reaches(flow.analysis)
     stage = ""
-    for child in children(flow.analysis.root):
-        reach = found.get(child.label)
-        if reach is not None and reach.known and len(reach.axes) == len(field.sizes):
+    for visit in flow.sight.visits():
+        reach = visit.leaving
+        if "." not in visit.path and not visit.idle and reach.known and len(reach.axes) == len(field.sizes):
             spans = [axis.size for axis in reach.axes]
             if all(map(int.__ge__, spans, field.sizes)) and tuple(spans) != field.sizes:
-                stage = f", which {child.label} is the first to exceed" if field.met.entry.path != child.label else ""
+                stage = f", which {visit.path} is the first to exceed" if field.met.entry.path != visit.path else ""
                 break
     message = (
         f"what {field.ended} {field.met.layer.op} spans {_times(field.seen)} of an input of {_times(field.sizes)}"
@@ -531,19 +530,19 @@ def _is_pointwise(layer: Layer) -> bool:
 
 def unread_result(flow: Flow) -> Iterator[Finding]:
     """Find layers whose result nobody reads and that is no output, with what leads to them alone."""
-    vain = {index: one for index, one in enumerate(spent(flow.analysis)) if one.vain}
-    if not vain:
+    lost = vain(flow.analysis)
+    if not lost:
         return
     running = list(flow.running())
     makers = {id(met.out): index for index, met in enumerate(running)}
-    for index, one in [(index, one) for index, one in vain.items() if one.unread]:
+    for index, one in [(index, one) for index, one in lost.items() if one.unread]:
         met, cost, leading = running[index], Cost(), -1
         tensors, seen = [met.out], set[int]()
         while tensors:
             tensor = tensors.pop()
             maker = makers.get(id(tensor))
-            if maker in vain:
-                cost, leading = cost.plus(vain.pop(maker).cost), leading + 1
+            if maker in lost:
+                cost, leading = cost.plus(lost.pop(maker).cost), leading + 1
                 tensors += running[maker].reads
             elif maker is None and id(tensor) not in seen:  # what enters a copy
                 seen.add(id(tensor))
