@@ -6,6 +6,7 @@ what it has, after the paper that introduced it.
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -295,6 +296,29 @@ def transpose(draw: st.DrawFn) -> Pair:
     return Pair(shapes(draw, (1,)), lambda: Composed(lambda t: t.transpose(1, 2)))
 
 
+# Recurrent layers
+
+
+def recurrent(draw: st.DrawFn, name: str) -> Pair:
+    """Draw a recurrent layer on a sequence, or along an axis of a map, whose other axis is then a batch's."""
+    x, hidden, layers = shapes(draw, (1, 2)), draw(channels), draw(st.integers(1, 3))
+    both, bias = draw(st.booleans()), draw(st.booleans())
+    axis = draw(st.integers(1, len(x) - 1))
+
+    def forward(t: Any, cell: Any) -> Any:
+        rows = t.movedim(1, -1).movedim(axis, -2)
+        return cell(rows.flatten(0, -3))[0].unflatten(0, rows.shape[:-2]).movedim(-2, axis).movedim(-1, 1)
+
+    def build() -> Any:
+        options = {"num_layers": layers, "bidirectional": both, "bias": bias, "batch_first": True}
+        return Composed(forward, cell=getattr(nn, name)(x[0], hidden, **options))
+
+    options: dict[str, Any] = {"layers": layers, "both": both, "nobias": not bias}
+    if len(x) == 3:
+        options["along"] = ("height", "width")[axis - 1]
+    return Pair(x, build, (hidden,), options)
+
+
 # Tokens and attention
 
 
@@ -458,6 +482,7 @@ ORACLES: dict[str, Callable[[st.DrawFn], Pair]] = {
     "embed": embedding,
     "learned": learned,
     "transpose": transpose,
+    **{kind: partial(recurrent, name=kind.upper()) for kind in ("lstm", "gru", "rnn")},
     "tokens": tokens,
     "take": take,
     "slice": cut,

@@ -128,6 +128,43 @@ def test_a_layer_of_sequences_keeps_what_autograd_saves(text: str, module: str) 
     assert counted == found
 
 
+@pytest.mark.parametrize("options", ["", "nobias", "both", "layers=2", "layers=3 both"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_a_recurrent_layer_keeps_and_holds_what_pytorch_does(cell: str, options: str) -> None:
+    """As plain operators write it, time first: to the byte in training, and the peak at inference."""
+    torch = pytest.importorskip("torch")
+    from autograd import alive
+    from autograd import saved as measured
+
+    class First(torch.nn.Module):  # type: ignore[misc, name-defined]
+        """What a recurrent layer gives, without its state."""
+
+        def __init__(self, seen: int) -> None:
+            super().__init__()
+            layers = int(options[7:8] or 1) if "layers" in options else 1
+            given = {"num_layers": layers, "bidirectional": "both" in options, "bias": "nobias" not in options}
+            self.cell = getattr(torch.nn, cell.upper())(seen, 5, **given)
+
+        def forward(self, x: Any) -> Any:
+            """Return the sequence."""
+            return self.cell(x)[0]
+
+    with torch.backends.mkldnn.flags(enabled=False):
+        found = measured(torch.nn.Sequential(torch.nn.Linear(3, 8), First(8)).train(), torch.randn(6, 2, 3))
+        with torch.no_grad():
+            peak = alive(First(8).eval(), torch.zeros(6, 1, 8))
+    assert saved(analyze(f"input: 3 x 6\nnet: linear 8 -> {cell} 5 {options}\n")).bytes(2, 4) == found
+    if options != "layers=3 both":
+        assert eager_elements(analyze(f"input: 8 x 6\nnet: {cell} 5 {options}\n")) == peak
+
+
+def test_a_frozen_norm_learns_nothing() -> None:
+    """Its four values per channel are buffers, and autograd keeps a factor per channel alone."""
+    found = analyze("input: 3 x 2 x 2\nnet: conv 1x1 8 -> bn frozen -> relu\n")
+    assert (found.cost.params, footprint(found).total.buffers) == (24, 32)
+    assert saved(found) == Saved(values=12 + 32, statistics=8)
+
+
 def test_tables_keep_indices_and_no_parameter() -> None:
     """Words are looked up by indices of 8 bytes, and a table of positions that is added is a parameter already."""
     torch = pytest.importorskip("torch")

@@ -25,7 +25,9 @@ def hint_of(net: str) -> str:
 @pytest.mark.parametrize("form", vocabulary._BY_FORM)
 def test_a_form_is_a_spec(form: str) -> None:
     """Every form that a hint shows can be analysed as it stands, on what its kind takes."""
-    shape = {"embed": "1 x 32", "transpose": "64 x 32"}.get(form.split(maxsplit=1)[0], "64 x 32 x 32")
+    shape = {"embed": "1 x 32", "transpose": "64 x 32", "lstm": "64 x 32", "gru": "64 x 32"}.get(
+        form.split(maxsplit=1)[0], "64 x 32 x 32"
+    )
     assert bneck_cli.analyze(f"input: {shape}\nnet: {form}\n").outputs
 
 

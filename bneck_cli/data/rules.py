@@ -22,6 +22,7 @@ ACTIVATIONS = (
     *("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "silu", "hard_swish", "gelu", "sigmoid", "hard_sigmoid"),
     *("tanh", "hard_tanh", "mish", "softplus", "softsign", "prelu"),
 )
+CELLS = ("lstm", "gru", "rnn")
 QUANTITIES = {
     "conv": ("multiply-add", "of a convolution"),
     "transposed_conv": ("multiply-add", "of a transposed convolution"),
@@ -67,6 +68,18 @@ QUANTITIES = {
     "scaled_scores": ("element", "of the scores of attention, scaled"),
     "embedding": ("element", "that an embedding looks up"),
     "embedding_params": ("weight", "of an embedding"),
+    "lstm": ("multiply-add", "of an LSTM"),
+    "lstm_bias": ("bias addition", "of an LSTM"),
+    "lstm_elements": ("element", "of the states of an LSTM"),
+    "lstm_elements_bare": ("element", "of the states of an LSTM without biases"),
+    "gru": ("multiply-add", "of a GRU"),
+    "gru_bias": ("bias addition", "of a GRU"),
+    "gru_elements": ("element", "of the states of a GRU"),
+    "gru_elements_bare": ("element", "of the states of a GRU without biases"),
+    "rnn": ("multiply-add", "of a plain recurrent layer"),
+    "rnn_bias": ("bias addition", "of a plain recurrent layer"),
+    "rnn_elements": ("element", "of the states of a plain recurrent layer"),
+    "rnn_elements_bare": ("element", "of the states of a plain recurrent layer without biases"),
     "size_products": ("product", "of two sizes in the code of a network"),
 }
 """What a rule may weigh: the unit, and of what."""
@@ -75,6 +88,7 @@ GENERAL = {
     **dict.fromkeys(ACTIVATIONS, "activation"),
     "instance_norm": "group_norm",
     "instance_norm_bare": "group_norm_bare",
+    **{f"{cell}_elements_bare": f"{cell}_elements" for cell in CELLS},
     "batch_norm_bare": "batch_norm",
     "layer_norm_bare": "layer_norm",
     "group_norm_bare": "group_norm",
@@ -111,7 +125,8 @@ LABELS = {
         *("global_pool_inputs", "global_pool_outputs"),
         *("global_max_pool_inputs", "global_max_pool_outputs"),
     ),
-    "bias additions": ("conv_bias", "linear_bias", "linear_biases"),
+    "bias additions": ("conv_bias", "linear_bias", "linear_biases", *(f"{cell}_bias" for cell in CELLS)),
+    "recurrent gates": tuple(f"{cell}_elements{bare}" for cell in CELLS for bare in ("", "_bare")),
     "interpolation": ("nearest", "bilinear", "bicubic", "interpolation_inputs"),
     "addition": ("addition",),
     "scaling": ("scaling",),

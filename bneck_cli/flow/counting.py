@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PARTS = (
     ("conv", "transposed_conv", "transposed_conv_outputs"),
-    ("linear", "linear_weights"),
+    ("linear", "linear_weights", "lstm", "gru", "rnn"),
     ("attention", "attention_operator"),
 )
 """The quantities that have a part of their own in a Cost."""
@@ -227,7 +227,7 @@ def _depends(layer: Layer, rule: CountingRule) -> bool:
 
     A convolution, a linear layer or a norm has weights, which a module holds; only attention is written without.
     """
-    if layer.form != "module" or layer.rule is None or layer.rule.part in ("conv", "linear", "norm"):
+    if layer.form != "module" or layer.rule is None or layer.rule.part in ("conv", "linear", "recurrent", "norm"):
         return False
     figures = {
         str(sum(amount * rule.weight(*key) for key, amount in amounts_in(layer, form).items()))

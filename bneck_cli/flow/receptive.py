@@ -150,6 +150,8 @@ def step_of(layer: Layer) -> Reach:
         return WHOLE if x.spatial else here(0)
     if layer.rule is None:
         return UNKNOWN
+    if op in ("lstm", "gru", "rnn"):
+        return WHOLE if layer.rule.both and len(x.spatial) == 1 else UNKNOWN
     if op == "transpose":  # a channel of the one is a position of the other
         return WHOLE
     window = layer.rule.geometry(x)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 WEIGHTED = frozenset({"conv", "upconv", "linear"})
 """Layers that multiply, and whose channels that leave are a choice, whatever arrives."""
-CHOSEN = WEIGHTED | {"embed"}
+CHOSEN = WEIGHTED | {"embed", "lstm", "gru", "rnn"}
 """All layers whose channels that leave are a choice."""
 Seen = tuple[Reach, ...]
 """What each tensor that a layer reads sees."""

@@ -50,6 +50,8 @@ _BY_FORM = {
     "layer_scale": "layerscale gamma",
     "embed 50257 768": "embedding wordembedding tokenembedding lookup",
     "learned 768 x 1": "parameter param learnable learnedparameter query queries posembed positionembedding",
+    "lstm 512": "bilstm lstmcell longshorttermmemory",
+    "gru 512": "bigru grucell",
     "transpose": "permute swapaxes",
     "rmsnorm": "rmsnormalization",
 }
@@ -89,7 +91,6 @@ _OPTIONS = {
 """An option, and what frameworks call it."""
 
 _ABSENT = {
-    "a recurrent cell is not a layer here": "lstm gru rnn",
     "only `matmul` and `attend` multiply tensors here": "einsum",
 }
 """What the language has no layer for, and its names."""

@@ -196,7 +196,8 @@ def kind(*names: str) -> Callable[[type[T]], type[T]]:
     """Register a class as the layer kind (or kinds) of these names; its fields keep their order."""
 
     def register(cls: type[T]) -> type[T]:
-        cls.fields = tuple(value._replace(name=name) for name, value in vars(cls).items() if isinstance(value, Field))
+        own = {name: value for base in reversed(cls.__mro__) for name, value in vars(base).items()}
+        cls.fields = tuple(value._replace(name=name) for name, value in own.items() if isinstance(value, Field))
         cls.summary = (cls.__doc__ or "").split("\n")[0]
         for name in names:
             LAYERS[name] = cls if len(names) == 1 else type(cls.__name__, (cls,), {"__doc__": cls.__doc__})

@@ -15,15 +15,16 @@ class BatchNorm(Kind):
     """Batch normalisation: at inference a scale and a shift per channel, which fold into the layer before."""
 
     noaffine: bool = flag("leave the learned scale and shift out")
+    frozen: bool = flag("keep all four values per channel as they are, as detection does: nothing is learned")
     part = "norm"
 
     def params(self, x: Shape) -> Size:
-        """A scale and a shift per channel."""
-        return 0 if self.noaffine else 2 * x.channels
+        """A scale and a shift per channel; frozen, none."""
+        return 0 if self.noaffine or self.frozen else 2 * x.channels
 
     def buffers(self, x: Shape) -> Size:
-        """Running mean and variance per channel, and the count of batches."""
-        return 2 * x.channels + 1
+        """Running mean and variance per channel, and the count of batches; frozen, scale and shift instead of it."""
+        return (2 if self.noaffine else 4) * x.channels if self.frozen else 2 * x.channels + 1
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
         """Elements, which cost less without scale and shift, and parameters."""
@@ -34,8 +35,8 @@ class BatchNorm(Kind):
         return (("batch norm", y.elements),)
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """What arrives, and the batch's mean and deviation per channel."""
-        return Keeps(input=True, statistics=2 * x.channels)
+        """What arrives, and the batch's mean and deviation per channel; frozen, a factor per channel."""
+        return Keeps(statistics=x.channels) if self.frozen else Keeps(input=True, statistics=2 * x.channels)
 
     def working(self, x: Shape, y: Shape) -> Size:
         """What leaves, and a mean and a deviation per channel."""

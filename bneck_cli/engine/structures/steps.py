@@ -76,7 +76,7 @@ def apply_layer(walk: Walk, text: str, rule: Kind, flow: Flow, place: Place) -> 
         raise too_small(place, rule.name, shape, out)
     macs, attention = rule.macs(shape, out), rule.attention_macs(shape, out)
     conv, linear = (macs, 0) if rule.part == "conv" else (0, macs - attention)
-    weighted = rule.part in ("conv", "linear", "attention")
+    weighted = rule.part in ("conv", "linear", "recurrent", "attention")
     cost = Cost(rule.params(shape), 0, conv, linear, attention, out.elements if weighted else 0)
     node = Layer(rule.name, text, rule, (shape,), out, cost, place)
     return Result(node, Flow(out, stride_after(rule, flow, out), place))

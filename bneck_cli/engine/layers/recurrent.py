@@ -1,0 +1,123 @@
+"""Recurrent layers: a state that is carried from each position of a sequence to the next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bneck_cli.engine.layers.kinds import Keeps, Kind, LayerError, argument, flag, kind, one_of, option, positive, size
+from bneck_cli.sizes.shape import Shape
+
+if TYPE_CHECKING:
+    from bneck_cli.sizes.shape import Size
+
+
+class Recurrent(Kind):
+    """What the three cells share: each gate is a product with what arrives and one with the state before.
+
+    PyTorch has two biases for each gate, one for each product. Another axis than the one along which the state is
+    carried makes sequences that do not see each other, as a batch does.
+    """
+
+    hidden: Any = argument(size, "channels of the state, and so of what leaves in each direction")
+    layers: Any = option(positive, 1, "layers one over another")
+    both: bool = flag("run in both directions: what leaves has twice the channels")
+    nobias: bool = flag("leave the biases out")
+    along: Any = option(one_of("time", "height", "width"), None, "the axis of a map or a video that the state follows")
+    part = "recurrent"
+    gates = 0
+    states = 1
+    """Tensors of a state's size that a step works with beside its gates, as PyTorch writes it."""
+    per_step = 0
+    """Tensors of a state's size that autograd keeps of a step."""
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×L to hidden×L; to 2·hidden×L in both directions."""
+        self._length(x)
+        return Shape(self.hidden * (1 + self.both), x.spatial)
+
+    def _length(self, x: Shape) -> Size:
+        """Return how many steps the state takes."""
+        if not x.spatial:
+            raise LayerError(f"needs a sequence (got a vector of {x})")
+        if len(x.spatial) == 1:
+            if self.along is not None:
+                raise LayerError(f"along={self.along} needs a map: a sequence has one axis", "along")
+            return x.spatial[0]
+        if self.along not in x.axes:
+            axes = " or ".join(f"along={axis}" for axis in x.axes)
+            raise LayerError(f"needs the axis that it follows (got {x})", "along", hint=f"write {axes}")
+        return x.spatial[x.axes.index(self.along)]
+
+    def _weights(self, x: Shape) -> Size:
+        """Directions · gates · hidden · (C + hidden), and in each further layer what the one before gives for C."""
+        one = self.gates * self.hidden * (1 + self.both)
+        rest = one * (self.hidden * (1 + self.both) + self.hidden) * (self.layers - 1)
+        return one * (x.channels + self.hidden) + rest  # type: ignore[no-any-return]
+
+    def _biases(self) -> Size:
+        biases: Size = 0 if self.nobias else 2 * self.gates * self.hidden * (1 + self.both) * self.layers
+        return biases
+
+    def params(self, x: Shape) -> Size:
+        """Each gate's weights for what arrives and for the state, hidden · (C + hidden), and two biases."""
+        return self._weights(x) + self._biases()
+
+    def macs(self, x: Shape, y: Shape) -> Size:
+        """All weights at every position."""
+        return x.positions * self._weights(x)
+
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """Multiply-adds, bias additions, and elements of the states that steps make."""
+        elements = "elements_bare" if self.nobias else "elements"
+        made = y.elements * self.layers
+        return {
+            self.name: self.macs(x, y),
+            f"{self.name}_bias": x.positions * self._biases(),
+            f"{self.name}_{elements}": made,
+        }
+
+    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
+        """Biases are added at every position; gates are squashed and multiplied for every element of a state."""
+        biases = () if self.nobias else (("bias additions", x.positions * self._biases()),)
+        return (*biases, ("recurrent gates", self.gates * y.elements * self.layers))
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """What arrives, what each layer gives to the next, and of each step what its functions give."""
+        return Keeps(input=True, values=(self.layers - 1) * y.elements + self._kept(x, y) * self.layers)
+
+    def _kept(self, x: Shape, y: Shape) -> Size:
+        return self.per_step * y.elements
+
+    def working(self, x: Shape, y: Shape) -> Size:
+        """Count what PyTorch's plain operators have alive: gates of all steps, two states of each, those of a step."""
+        one: Size = x.positions * self.hidden
+        state: Size = x.positions // self._length(x) * self.hidden
+        whole = (self.gates + 2) * one + self.states * state
+        if self.both:
+            whole = whole + 4 * one + self.states * state
+        return whole + y.elements + (self.states + 1) * state if self.layers > 1 else whole
+
+
+@kind("lstm")
+class LSTM(Recurrent):
+    """Long short-term memory: a state and a memory carried along a sequence by four gates."""
+
+    gates, states, per_step = 4, 3, 7
+
+
+@kind("gru")
+class GRU(Recurrent):
+    """Gated recurrent unit: a state carried along a sequence by three gates."""
+
+    gates, per_step = 3, 7
+
+
+@kind("rnn")
+class RNN(Recurrent):
+    """The plain recurrent layer: a state carried along a sequence through one matrix and tanh."""
+
+    gates = 1
+
+    def _kept(self, x: Shape, y: Shape) -> Size:
+        """What each step gives, and the state before the first."""
+        return y.elements + y.elements // self._length(x)
