@@ -26,6 +26,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bneck_cli.bridges.importing import graph_of, outside, spec_of
+from bneck_cli.bridges.target import made as built
 from bneck_cli.bridges.target import usual_input
 from bneck_cli.errors import BneckError
 
@@ -52,17 +53,14 @@ def names(source: str) -> list[str]:
 
 def made(source: str, name: str) -> tuple[Any, tuple[int, ...]]:
     """Make a model without storage for its weights, and say which input it is made for."""
-    from bneck_cli.bridges.capture import built_on_meta
+    if source == "timm":
+        import timm
 
-    with built_on_meta():
-        if source == "timm":
-            import timm
+        model = built(lambda: timm.create_model(name))
+        return model, usual_input(model)
+    import torchvision.models
 
-            model = timm.create_model(name)
-            return model, usual_input(model)
-        import torchvision.models
-
-        model = torchvision.models.get_model(name)
+    model = built(lambda: torchvision.models.get_model(name))
     return model, next((size for part, size in INPUTS.items() if name.startswith(part)), usual_input(model))
 
 

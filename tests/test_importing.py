@@ -220,6 +220,52 @@ def test_padding_before_a_window_is_the_windows(pad: tuple[int, int, int, int], 
     assert " ".join(f"conv 3x3 8 stride=2 {written} bias".split()) in imported(Pooled(pad))
 
 
+class Gated(nn.Module):
+    """A learned map added, two branches multiplied, a slice of the channels read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.map = nn.Parameter(torch.zeros(1, 8, 16, 16))
+        self.shift = nn.Parameter(torch.zeros(8, 1, 1))
+        self.a, self.b, self.c = (nn.Conv2d(8, 8, 1) for _ in range(3))
+        self.d = nn.Conv2d(3, 8, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Run it."""
+        x = self.a(x + self.map + self.shift)
+        x = functional.silu(self.b(x)) * self.c(x)
+        return self.d(x[:, 2:5])
+
+
+def test_products_slices_and_learned_tensors() -> None:
+    """Each is a structure of the language, with the parameters that it has."""
+    text = imported(Gated(), (8, 16, 16))
+    assert "- add: [identity, learned c x h x w]" in text
+    assert "- add: [identity, learned c]" in text
+    assert "- mul: [conv 1x1 8 bias -> silu, conv 1x1 8 bias]" in text
+    assert "slice 2 5" in text
+
+
+class Averaged(nn.Module):
+    """All positions of a sequence but the first, averaged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = nn.Parameter(torch.zeros(1, 1, 8))
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Run it."""
+        x = torch.cat([self.token, x.flatten(2).transpose(1, 2)], 1)
+        return self.head(x[:, 1:].mean(1))
+
+
+def test_positions_are_sliced() -> None:
+    """What is behind the class token is a slice along the positions."""
+    text = imported(Averaged(), (8, 4, 4))
+    assert "tokens cls=1 pos=none -> slice 1 17 along=positions -> global_avgpool -> linear 4" in text
+
+
 class Strange(nn.Module):
     """A cumulative sum, which the language has not, and a linear layer."""
 

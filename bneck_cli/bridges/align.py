@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bneck_cli.bridges.graph import FREE, OPAQUE, Node
+from bneck_cli.bridges.graph import FREE, LEARNED, OPAQUE, Node
 from bneck_cli.bridges.layout import number
 from bneck_cli.bridges.regions import Fork, Group, Item, Items, Leaf, Wire
 from bneck_cli.engine.layers import LAYERS
@@ -215,7 +215,7 @@ def same_length(one: Things, other: Things) -> bool:
 
 def signature(node: Node) -> tuple[Any, ...]:
     """Return what cannot differ between uses of a block: flags, padding that is written, names of operations."""
-    if node.kind in (FREE, OPAQUE):
+    if node.kind in (FREE, LEARNED, OPAQUE):
         return node.slots
     flags = {field.name for field in LAYERS[node.kind].fields if field.is_flag} if node.kind in LAYERS else set()
     pad = dict(node.slots).get("pad")

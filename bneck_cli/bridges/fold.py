@@ -10,44 +10,34 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.bridges import align
 from bneck_cli.bridges.align import Call, Laid, Residual, Template, is_activation, laid, placed, weight
-from bneck_cli.bridges.graph import FREE, OPAQUE, PART, Node, spelled
+from bneck_cli.bridges.graph import FREE, LEARNED, OPAQUE, PART, Node, spelled
 from bneck_cli.bridges.layout import number
+from bneck_cli.bridges.modules import (
+    CONTAINERS,
+    are_stages,
+    class_name,
+    closed,
+    height,
+    holders,
+    module_calls,
+    plain,
+    renamed,
+    wires,
+)
 from bneck_cli.bridges.regions import Fork, Group, Item, Items, Leaf, Wire
 from bneck_cli.bridges.relate import Parameters, Vector, known
+from bneck_cli.bridges.repeats import Step, Structure, Written, repeated
 from bneck_cli.engine.layers import LAYERS
 from bneck_cli.language.syntax import RESERVED, STRUCTURES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-CONTAINERS = frozenset({"Sequential", "ModuleList", "ModuleDict"})
 INLINED = 4
 """So many layers one after the other are written where they stand."""
 GENERIC = re.compile(r"_*(conv|fc|linear|proj|bn|norm|block|layer|feature|dw|pw|expan|mlp|cv|body|net)\w*")
 """Attributes that say no more than what kind of layer they keep."""
 LABELS = re.compile(r"[a-z][a-z0-9_]*")
-
-
-class Step(NamedTuple):
-    """A step as written: its name, its arguments, its options."""
-
-    name: str
-    arguments: tuple[str, ...] = ()
-    options: tuple[tuple[str, str], ...] = ()
-    """By name; a flag has no value."""
-    first: tuple[tuple[str, str], ...] = ()
-    copies: int = 1
-
-
-class Structure(NamedTuple):
-    """A structure as written: its key, its bodies, and further keys (a shortcut, a condition)."""
-
-    key: str
-    bodies: tuple[tuple[Any, ...], ...]
-    word: str = ""
-
-
-Written = Step | Structure
 
 
 class Definition(NamedTuple):
@@ -94,16 +84,22 @@ class _Folder:
         self.calls: dict[int, Call] = {}
         self.kept: set[str] = set()
         self.labels: set[str] = set()
+        self.reads: list[str] = []
 
     def fold(self, items: Items) -> Folded:
         """Fold a network."""
-        self.names |= {wire.name for wire in _wires(items)}
+        self.reads = [wire.name for wire in wires(items) if wire.kind == "from"]
+        self.names |= {wire.name for wire in wires(items)}
         groups: dict[str, list[Group]] = {}
-        for group in _groups(items):
+        for group in module_calls(items):
             groups.setdefault(group.call.name, []).append(group)
-        heights = {name: max(map(_height, held)) for name, held in groups.items()}
+        heights = {name: max(map(height, held)) for name, held in groups.items()}
         self.kept = {name for name, held in groups.items() if self.keeps(held)}
-        nested = {name for name, held in groups.items() for one in held if name in set(map(_name, _groups(one.items)))}
+        nested = {
+            name
+            for name, held in groups.items()
+            if any(name in map(class_name, module_calls(one.items)) for one in held)
+        }
         self.kept -= nested
         self.inline(items)
         for name in sorted(self.kept, key=lambda name: heights[name]):
@@ -116,8 +112,8 @@ class _Folder:
     def inline(self, items: Items) -> None:
         """Write a module where it stands that all uses of one block hold at most once, and nothing else does."""
         for name in sorted(self.kept):
-            holders = _holders(items, name, self.kept)
-            if len(holders) == 1 and "" not in holders and max(next(iter(holders.values())).values()) == 1:
+            found = holders(items, name, self.kept)
+            if len(found) == 1 and "" not in found and max(next(iter(found.values())).values()) == 1:
                 self.kept.discard(name)
 
     def keeps(self, held: list[Group]) -> bool:
@@ -125,17 +121,17 @@ class _Folder:
         name = held[0].call.name
         if name in CONTAINERS or len(held) < 2:
             return False
-        if all(_plain(one.items) and weight(one.items) <= INLINED for one in held):
+        if all(plain(one.items) and weight(one.items) <= INLINED for one in held):
             return False
-        if any(not _closed(one.items) for one in held):
+        if any(not closed(one.items, self.reads) for one in held):
             return False
-        return not _are_stages(held)
+        return not are_stages(held)
 
     # Definitions
 
     def define(self, name: str, held: list[Group]) -> None:
         """Make definitions of a class, as few as there are bodies that do not fit over each other."""
-        bodies = align.with_dropped([align.residuals(_renamed(self.flat(one.items))) for one in held])
+        bodies = align.with_dropped([align.residuals(renamed(self.flat(one.items))) for one in held])
         left = list(range(len(held)))
         while left:
             base = max(left, key=lambda place: weight(bodies[place]))
@@ -147,6 +143,9 @@ class _Folder:
 
     def over(self, base: Items, body: Items) -> bool:
         """Tell whether a body fits over a longer one, and is most of it."""
+        named = [(one.kind, one.name) for one in base if isinstance(one, Wire)]
+        if named != [(one.kind, one.name) for one in body if isinstance(one, Wire)]:
+            return False
         return placed(base, body) is not None and 2 * weight(body) >= weight(base)
 
     def definition(self, name: str, held: list[Group], bodies: list[Items], base: Items) -> None:
@@ -285,12 +284,19 @@ class _Folder:
             return spelled(known(values)[0])
         return parameters.text(slot, values, one.here, word)
 
-    def layer(self, one: Laid, parameters: Parameters | None) -> Step:
+    def layer(self, one: Laid, parameters: Parameters | None) -> Written:
         """Write a layer."""
         nodes = [None if use is None else use.node for use in one.uses]
         node: Node = one.one.node
-        if node.kind in (FREE, OPAQUE, PART):
+        if node.kind == LEARNED:
+            axes = ["c", *(("l",) if len(node.out.spatial) == 1 else "hw")[: len(node.out.spatial)]]
+            shape = " x ".join(axes) if dict(node.slots)["whole"] else "c"
+            return Structure("add", ((), (Step("learned", (shape,)),)))
+        if node.kind in (FREE, OPAQUE):
             return self.operation(node)
+        if node.kind == PART:
+            ends = [tuple(None if use is None else dict(use.slots)[end] for use in nodes) for end in ("start", "stop")]
+            return Step("slice", tuple(self.text("channels", values, one, parameters, "part") for values in ends))
         if is_activation(node.kind):
             kinds = tuple(None if use is None else use.kind for use in nodes)
             return Step(self.text("act", kinds, one, parameters, ""))
@@ -328,7 +334,7 @@ class _Folder:
         """Return the op that is this, made where it is not there yet."""
         slots = dict(node.slots)
         plain = re.sub(r"[^a-z0-9_]", "_", name.lower()).strip("_") or "operation"
-        out = "c, h, w" if len(node.out.spatial) == 2 else "c, h" if len(node.out.spatial) == 1 else "c"
+        out = "c, h, w" if len(node.out.spatial) == 2 else "c, l" if len(node.out.spatial) == 1 else "c"
         if node.kind == OPAQUE:
             out = ", ".join(map(str, slots["out"]))
         found, count = plain, 1
@@ -373,187 +379,3 @@ def _flag_word(run: Template) -> str:
     if kinds[:1] == ["conv"]:
         return "expand" if len(run) > 1 else "with_conv"
     return f"with_{next((kind for kind in kinds if kind), 'part')}"
-
-
-# Modules
-
-
-def _groups(items: Iterable[Item]) -> Iterable[Group]:
-    """Yield every module call, the outer ones first."""
-    for item in items:
-        if isinstance(item, Group):
-            yield item
-            yield from _groups(item.items)
-        elif isinstance(item, Fork):
-            for branch in item.branches:
-                yield from _groups(branch)
-
-
-def _holders(
-    items: Iterable[Item], name: str, kept: set[str], holder: Group | None = None
-) -> dict[str, dict[int, int]]:
-    """Count the uses of a class by the block, and the use of it, that holds them."""
-    found: dict[str, dict[int, int]] = {}
-
-    def walk(held: Iterable[Item], inside: Group | None) -> None:
-        for item in held:
-            if isinstance(item, Group):
-                if item.call.name == name:
-                    counts = found.setdefault(inside.call.name if inside else "", {})
-                    counts[id(inside)] = counts.get(id(inside), 0) + 1
-                walk(item.items, item if item.call.name in kept else inside)
-            elif isinstance(item, Fork):
-                for branch in item.branches:
-                    walk(branch, inside)
-
-    walk(items, holder)
-    return found
-
-
-def _name(group: Group) -> str:
-    return group.call.name
-
-
-def _height(group: Group) -> int:
-    return 1 + max((_height(one) for one in _groups(group.items)), default=0)
-
-
-def _plain(items: Items) -> bool:
-    """Tell whether items are layers one after the other."""
-    return all(_plain(item.items) if isinstance(item, Group) else isinstance(item, Leaf) for item in items)
-
-
-def _are_stages(held: list[Group]) -> bool:
-    """Tell whether a class is a stage: copies of one class and at most one other module, not always as many."""
-    counts = []
-    for group in held:
-        names = [item.call.name for item in _unwrapped(group.items)]
-        most = max((names.count(name) for name in names), default=0)
-        if not most or len(names) - most > 1:
-            return False
-        counts.append(most)
-    return max(counts) > 1 and len(set(counts)) > 1
-
-
-def _unwrapped(items: Items) -> Iterable[Group]:
-    for item in items:
-        if isinstance(item, Group) and item.call.name in CONTAINERS:
-            yield from _unwrapped(item.items)
-        elif isinstance(item, Group):
-            yield item
-
-
-def _wires(items: Items) -> Iterable[Wire]:
-    for item in items:
-        if isinstance(item, Wire):
-            yield item
-        elif isinstance(item, Group):
-            yield from _wires(item.items)
-        elif isinstance(item, Fork):
-            for branch in item.branches:
-                yield from _wires(branch)
-
-
-def _closed(items: Items) -> bool:
-    """Tell whether all names that a module takes or gives are its own."""
-    wires = list(_wires(items))
-    given = {wire.name for wire in wires if wire.kind == "as"}
-    return all(wire.name in given for wire in wires)
-
-
-def _renamed(items: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Let names inside a block be the same in all of its uses: those of their order."""
-    names: dict[str, str] = {}
-
-    def walk(held: tuple[Any, ...]) -> tuple[Any, ...]:
-        found: list[Any] = []
-        for item in held:
-            if isinstance(item, Wire):
-                found.append(item._replace(name=names.setdefault(item.name, f"t{len(names) + 1}")))
-            elif isinstance(item, Fork):
-                found.append(item._replace(branches=tuple(map(walk, item.branches))))
-            else:
-                found.append(item)
-        return tuple(found)
-
-    return walk(items)
-
-
-# Repeats
-
-
-def repeated(steps: Iterable[Written]) -> list[Written]:
-    """Write equal neighbours once with their number; a first that differs in options alone is `first(...)`.
-
-    What comes again and again as a group is `repeat`.
-    """
-    left = list(steps)
-    found: list[Written] = []
-    place = 0
-    while place < len(left):
-        copies, period = _run(left, place)
-        one, after = _row(left, place)
-        if copies * period > after - place:
-            found.append(Structure("repeat", (tuple(repeated(left[place : place + period])),), str(copies)))
-            place += copies * period
-        else:
-            found.append(one)
-            place = after
-    return found
-
-
-def _row(steps: list[Written], place: int) -> tuple[Written, int]:
-    """Return a step with its copies, and the place behind them."""
-    step, after = steps[place], place + 1
-    if not isinstance(step, Step) or not _counts(step):
-        return step, after
-    while after < len(steps):
-        other = steps[after]
-        if not isinstance(other, Step):
-            break
-        if (other.name, other.arguments, other.options) == (step.name, step.arguments, step.options):
-            step = step._replace(copies=step.copies + 1)
-        else:
-            first = _first(step, other)
-            if first is None or _run(steps, after)[0]:
-                break
-            step = other._replace(copies=2, first=first)
-        after += 1
-    return step, after
-
-
-def _counts(step: Step) -> bool:
-    """Tell whether a step may be repeated by its number: a block, and not a layer or a name."""
-    return step.name not in LAYERS and step.name not in ("as", "from", "identity")
-
-
-def _first(last: Step, step: Step) -> tuple[tuple[str, str], ...] | None:
-    """Return the options of a first copy that differs from the next in them alone."""
-    if last.copies > 1 or last.first or last.name != step.name or last.arguments != step.arguments:
-        return None
-    mine, theirs = dict(last.options), dict(step.options)
-    if set(theirs) - set(mine):
-        return None
-    return tuple((name, value) for name, value in mine.items() if theirs.get(name) != value)
-
-
-def _run(steps: list[Written], place: int) -> tuple[int, int]:
-    """Find the group of steps that comes again and again from here: how often, and how many they are."""
-    best = (0, 0)
-    for period in range(2, 7):
-        run = steps[place : place + period]
-        if len(run) < period or not _worth(run) or all(step == run[0] for step in run):
-            continue
-        if any(isinstance(step, Step) and step.name in ("as", "from") for step in run):
-            continue
-        copies = 1
-        while steps[place + copies * period : place + (copies + 1) * period] == run:
-            copies += 1
-        if copies > 1 and copies * period > best[0] * best[1]:
-            best = (copies, period)
-    return best
-
-
-def _worth(run: list[Written]) -> bool:
-    """Tell whether steps are more than a layer with its norm and activation."""
-    return len(run) > 1 and any(not isinstance(step, Step) or step.name not in LAYERS for step in run)

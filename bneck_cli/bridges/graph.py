@@ -23,6 +23,8 @@ OPAQUE = "opaque"
 """A node of which only its shape and its figures are known."""
 FREE = "free"
 """A function of each element that the language has no name for: ``slots`` say what to call it."""
+LEARNED = "learned_add"
+"""The sum with a tensor that is learned: of every element where ``whole``, else of every channel."""
 PART = "part"
 """A range of the channels that arrive: ``slots`` are its first channel and the one behind its last."""
 MOST_NODES = 20_000
@@ -142,6 +144,14 @@ class Graph:
         """Add a function of each element that the language has no name for, with what it learns for all."""
         slots = (("name", name), ("params", params))
         return self._put(Node(FREE, slots, (source,), self.shape(source), params, 0, stack))
+
+    def learned(self, source: int, whole: bool, params: int, stack: tuple[Call, ...] = ()) -> int:
+        """Add the sum with a learned tensor: as large as what arrives, or a number for each channel."""
+        shape = self.shape(source)
+        wanted = shape.elements if whole else shape.channels
+        if params != wanted:
+            raise BneckError(f"{params:,} parameters, where a learned sum has {wanted:,}")
+        return self._put(Node(LEARNED, (("whole", whole),), (source,), shape, params, 0, stack))
 
     def opaque(
         self, sources: Sequence[int], name: str, out: Shape, params: int, macs: int, stack: tuple[Call, ...] = ()

@@ -297,6 +297,9 @@ class Lowering:
             node = self.part(value.node, pick.start, pick.start + pick.size, stack)
         elif pick.dimension == 1 and len(shape.spatial) == 1 and pick.size == 1:
             node = self.graph.layer("take", value.node, {"index": pick.start}, stack)
+        elif pick.dimension == 1 and len(shape.spatial) == 1 and pick.step == 1:
+            slots = {"start": pick.start, "stop": pick.start + pick.size, "along": "positions"}
+            node = self.graph.layer("slice", value.node, slots, stack)
         else:
             raise BneckError("a slice of positions")
         return value._replace(node=node, picks=())
@@ -433,6 +436,6 @@ def _with(axes: Axes, axis: int, atoms: tuple[Atom, ...]) -> Axes:
 
 def lowered(trace: Trace, name: str) -> Graph:
     """Return the flat graph of a trace."""
-    from bneck_cli.bridges import lowering_attention, lowering_layers, lowering_shapes  # noqa: F401  (their handlers)
+    from bneck_cli.bridges import lowering_attention, lowering_joins, lowering_layers, lowering_shapes  # noqa: F401  (their handlers)
 
     return Lowering(trace, name).run()

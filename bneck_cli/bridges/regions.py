@@ -160,8 +160,8 @@ class _Cutter:
         stacks = [stack for branch in branches for stack in _stacks(branch)]
         if kind == "scale" and branches[0] and not branches[1]:
             branches.reverse()
-        if kind == "scale" and branches[0] and branches[1]:
-            raise BneckError(f"{node.path}: a product of two branches")
+        if kind == "scale" and branches[0]:
+            kind = "mul"
         if kind == "concat" and len(branches) == 2 and not branches[0] and stacks:
             stack = _common(stacks)
         else:
@@ -347,6 +347,8 @@ def grouped(items: Items, depth: int = 0) -> Items:
         run = items[start:stop]
         if call is None:
             found.append(_inner(run[0], depth))
+        elif all(isinstance(item, Wire) for item in run):
+            found += run
         else:
             held = grouped(run, depth + 1)
             found.append(Group(call, held, run[0].stack[: depth + 1], arriving(run), leaving(run)))

@@ -12,7 +12,7 @@ from bneck_cli.bridges.capture import built_on_meta, require_torch
 from bneck_cli.errors import BneckError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @contextmanager
@@ -84,8 +84,7 @@ def build(name: str, given: dict[str, Any]) -> Any:
     if not callable(found):
         raise BneckError(f"{name} is {type(found).__name__}, not a model or what makes one")
     try:
-        with built_on_meta():
-            model = found(**given)
+        model = made(lambda: found(**given))
     except Exception as error:  # noqa: BLE001  (whatever the model's own code raises)
         text = " ".join(str(error).split())
         raise BneckError(
@@ -94,6 +93,15 @@ def build(name: str, given: dict[str, Any]) -> Any:
     if not isinstance(model, torch.nn.Module):
         raise BneckError(f"{name} gives {type(model).__name__}, not a model")
     return model
+
+
+def made(make: Callable[[], Any]) -> Any:
+    """Make a model without storage; one that runs itself while it is made is made as it is."""
+    try:
+        with built_on_meta():
+            return make()
+    except (RuntimeError, NotImplementedError):
+        return make()
 
 
 def _found(name: str) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from bneck_cli.bridges.graph import FREE, INPUT, OPAQUE, PART, Graph, Node, written
+from bneck_cli.bridges.graph import FREE, INPUT, LEARNED, OPAQUE, PART, Graph, Node, written
 from bneck_cli.bridges.layout import number
 from bneck_cli.engine.network import entries
 
@@ -61,9 +61,14 @@ def model_lines(graph: Graph) -> list[Line]:
     """List a graph's layers and joins; a range of channels is no operation."""
     found = []
     for node in graph.nodes:
-        if node.kind in (INPUT, PART):
+        if node.kind in (INPUT, PART, "slice"):
             continue
         shape = node.out
+        if node.kind == LEARNED:
+            held = dict(node.slots)
+            sizes = number(shape.channels), number(shape.positions) if held["whole"] else 1
+            found.append(Line("learned", *sizes, node.params, 0, node.path, "learned"))
+            node = Node("add", (), node.inputs, shape, 0, 0, node.stack)  # noqa: PLW2901  (what is left of it)
         found.append(
             Line(
                 kind=kind_of(node),
@@ -82,12 +87,12 @@ def spec_lines(analysis: Analysis, names: dict[str, str]) -> list[Line]:
     """List an analysis's layers and joins; ``names`` are those of the operations behind a file's own ops."""
     found = []
     for entry in entries(analysis.root, folded=False):
-        if entry.idle:
+        if entry.idle or entry.layer.op == "slice":  # a range of what arrives is no operation
             continue
         layer = entry.layer
         found.append(
             Line(
-                kind=names.get(layer.op, layer.op),
+                kind="scale" if layer.op == "mul" else names.get(layer.op, layer.op),
                 channels=number(layer.out.channels),
                 positions=number(layer.out.positions),
                 params=number(layer.cost.params),

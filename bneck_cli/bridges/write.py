@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bneck_cli.bridges.fold import Definition, Folded, Operation, Step, Structure, Written
+from bneck_cli.bridges.repeats import Step, Structure, Written
 from bneck_cli.engine.layers import LAYERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from bneck_cli.bridges.fold import Definition, Folded, Operation
 
 WIDTH = 96
 SHORT = 60
@@ -75,7 +77,7 @@ def _parts(steps: Sequence[Written]) -> Iterator[str | Structure]:
             yield _joined(line)
             line = []
         line.append(step)
-        if len(_joined(line)) > WIDTH:
+        if len(line) > 1 and len(_joined(line)) > WIDTH:
             last = line.pop()
             yield _joined(line)
             line = [last]
