@@ -11,6 +11,7 @@ from bneck_cli.bridges.importing import graph_of, import_model, read_sizes, spec
 from bneck_cli.bridges.layout import Atom, viewed
 from bneck_cli.bridges.target import arguments, is_target
 from bneck_cli.errors import BneckError
+from bneck_cli.language.library import load, specs_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -338,6 +339,30 @@ def test_what_is_no_model_is_told(target: str, calls: list[str], message: str) -
     """Every way in which a name leads to no model is one message."""
     with pytest.raises(BneckError, match=message):
         import_model(target, calls, None, False)
+
+
+def test_the_guides_example_is_what_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guide shows a file and the spec that is made of it."""
+    guide = (specs_folder() / "GUIDE.md").read_text(encoding="utf-8").partition("```python title=mynet.py\n")[2]
+    code, _, rest = guide.partition("```")
+    (tmp_path / "mynet.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    assert import_model("mynet.py:Net", [], "3x32x32", False).text == rest.partition("```yaml\n")[2].partition("```")[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("net.py", "net.py:Net"),
+        ("net.py:Net", "net.py:Net"),
+        ("torchvision.models:resnet50", "torchvision.models:resnet50"),
+    ],
+)
+def test_a_model_that_is_analysed_is_told_to_import(name: str, target: str) -> None:
+    """What is Python is no spec, and the hint is the command that makes one of it."""
+    with pytest.raises(BneckError, match="is Python, not a spec") as caught:
+        load(name)
+    assert caught.value.hint == f"`bneck import {target}` makes a spec of a PyTorch model"
 
 
 def test_names_of_models() -> None:

@@ -288,7 +288,14 @@ def _other(word: Scalar, source: Source, through: tuple[str, ...]) -> Source:
 
 
 def _refuse_foreign(name: str) -> None:
-    """Refuse a file that is a model in another tool's format, by its suffix."""
+    """Refuse a file that is a model in another tool's format, by its suffix, and a model's name in Python."""
+    path, colon, attribute = name.rpartition(":")
+    dotted = "." in path and all(map(is_name, path.split("."))) and not os.path.exists(path)
+    if name.endswith(".py") or (colon and is_name(attribute) and (path.endswith(".py") or dotted)):
+        target = name if colon else f"{name}:Net"
+        raise BneckError(
+            f"{name} is Python, not a spec", hint=f"`bneck import {target}` makes a spec of a PyTorch model"
+        )
     if os.path.splitext(name)[1] in ("", ".yaml", ".yml"):
         return
     from bneck_cli.language.vocabulary import foreign
