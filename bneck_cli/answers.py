@@ -79,13 +79,11 @@ class Answer(Generic[T]):
         from bneck_cli.formats import FORMATS
         from bneck_cli.output import suffix_format, write
 
-        path = os.fspath(file) if isinstance(file, (str, os.PathLike)) else None
-        text = self.text(format or suffix_format(path, FORMATS) or "text")
-        if path is None:
-            assert not isinstance(file, (str, os.PathLike))
-            file.write(text)
+        if isinstance(file, (str, os.PathLike)):
+            path = os.fspath(file)
+            write([self.text(format or suffix_format(path, FORMATS) or "text")], path)
         else:
-            write([text], path)
+            file.write(self.text(format or "text"))
 
 
 class Network(Answer["Analysis"]):

@@ -10,6 +10,7 @@ import pytest
 import bneck_cli
 from bneck_cli import BneckError
 from bneck_cli.language.library import load
+from bneck_cli.questions.analyze import View, shown_rows
 from bneck_cli.questions.lint import lint
 from bneck_cli.sizes.writing import pretty
 
@@ -139,3 +140,69 @@ def test_three_axes_are_linted() -> None:
 def test_halves_round_as_the_reference_says(written: str, value: int) -> None:
     """`round` takes a half to the even number, `round8` up."""
     assert bneck_cli.analyze(f"input: 8 x 1 x 1\nnet: conv 1x1 {written}\n").cost.params == 8 * value
+
+
+def heard(name: str, rule: str) -> list[tuple[str, int, str, int]]:
+    """Return what a rule of lint finds in a case: path, copies, line, cost."""
+    found = lint(bneck_cli.analyze(FOLDER / f"{name}.yaml").found).findings
+    return [
+        (each.path, each.copies, str(each.place.location()).split(":")[-2], each.cost)
+        for each in found
+        if each.rule == rule
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "findings"),
+    [
+        ("A_dead", "unread-result", [("dead.conv", 1, "5", 64 * 32 * 32)]),
+        ("B_repeat_ignores", "unread-result", [("m.0-3.conv", 3, "5", 3 * 8 * 32 * 32)]),
+        ("outputs_skip", "unread-result", [("conv", 1, "5", 100 * 32 * 32)]),
+        ("aside_out", "unread-result", [("conv", 1, "6", 8 * 32 * 32)]),
+        ("dead_end", "unread-result", [("conv1", 1, "5", 64 * 16 * 16)]),
+        ("ifsame_typo", "dropped-addition", [("conv", 1, "4", 65 * 32 * 32)]),
+        ("vgg_without_flatten", "linear-on-map", [("linear3", 1, "3", 7 * 7)]),
+    ],
+)
+def test_what_is_counted_in_vain_is_found(name: str, rule: str, findings: list[tuple[str, int, str, int]]) -> None:
+    """Each finding stands at its line, and costs what nobody reads, adds or flattens."""
+    assert heard(name, rule) == findings
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("A_dead", "the result of dead.conv: 4,608 params and 4,718,592 MACs"),
+        ("B_repeat_ignores", "the result of m.0-3.conv (×3): 1,728 params and 1,769,472 MACs"),
+        ("outputs_skip", "the result of conv: 3,600 params and 3,686,400 MACs"),
+        ("aside_out", "the result of conv: 4,608 params and 4,718,592 MACs"),
+        ("dead_end", "the result of conv1: 4,608 params and 1,179,648 MACs"),
+    ],
+)
+def test_what_is_counted_in_vain_is_noted(name: str, said: str) -> None:
+    """The table counts it, and says so below."""
+    text = " ".join(bneck_cli.analyze(FOLDER / f"{name}.yaml").text().split())
+    assert f"nobody reads {said} are counted that lead to no output" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "sentences"),
+    [
+        ("min_explain_width", ["width ⌊(64 + 2·1 - 3)/2⌋ + 1 = 32", "width ⌊(32 + 2·1 - 3)/2⌋ + 1 = 16"]),
+        ("min_explain_1d", ["⌊(100 + 2·2 - 5)/2⌋ + 1 = 50", "⌊(50 + 2·1 - 3)/2⌋ + 1 = 25"]),
+    ],
+)
+def test_every_axis_is_explained(name: str, sentences: list[str]) -> None:
+    """A width that changes where the height does not, and a sequence, are told as a map is."""
+    text = bneck_cli.explain(FOLDER / f"{name}.yaml").text()
+    assert [sentence for sentence in sentences if sentence not in " ".join(text.split())] == []
+
+
+def test_a_stage_that_takes_another_tensor_sees_from_there() -> None:
+    """It begins with 16×32×32 and ends in a field of 5×5, a step of 4."""
+    from bneck_cli.flow.receptive import reaches
+
+    analysis = bneck_cli.analyze(FOLDER / "min_stage_from.yaml").found
+    (axis, _) = reaches(analysis)["third"].axes
+    (stage,) = [row for row in shown_rows(analysis, View())[0] if row.path == "third"]
+    assert (str(stage.shape), axis.size, axis.jump) == ("16×32×32", 5, 4)

@@ -115,8 +115,8 @@ def _found(name: str) -> Any:
             if not os.path.isfile(place):
                 raise BneckError(f"{place}: cannot be read: no such file")
             spec = importlib.util.spec_from_file_location(os.path.basename(place)[:-3], place)
-            assert spec is not None
-            assert spec.loader is not None
+            if spec is None or spec.loader is None:
+                raise BneckError(f"{place}: Python cannot import it")
             module = importlib.util.module_from_spec(spec)
             sys.path.insert(0, os.path.dirname(os.path.abspath(place)))
             spec.loader.exec_module(module)

@@ -8,7 +8,7 @@ them concatenates anew (DenseNet).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from bneck_cli.engine.layers import Kind
 from bneck_cli.engine.network import Fork, Layer, Series
@@ -147,8 +147,7 @@ class _Frame:
             return [self.grown(part, given[0])]
         given = [self.whole(tensor) for tensor in given]
         if part is None:
-            assert isinstance(node, Layer)
-            return [self.layer(node, given)]
+            return [self.layer(cast("Layer", node), given)]
         if not _is_call(part):
             tensors = self.inside(part, given)
             return [tensors[number] for number in part.outs]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from itertools import accumulate
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from bneck_cli.data.devices import DTYPES
 from bneck_cli.engine.network import Child, Layer, Series, Wire, children
@@ -192,7 +192,7 @@ class _Walk:
         if min(reads) < 0:
             raise node.place.error(f"'{self.heads[~min(reads)]}' is named in a head that does not run")
         if part is None:
-            assert isinstance(node, Layer)
+            node = cast("Layer", node)
             if node.is_source:  # a parameter, which is counted with the weights
                 plan.sizes.append(0)
                 plan.births.append(at)

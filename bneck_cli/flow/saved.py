@@ -6,7 +6,7 @@ the storage of theirs. Nothing is kept of what no parameter precedes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from bneck_cli.engine.layers import Keeps, Kind
 from bneck_cli.engine.network import PRODUCTS, Layer
@@ -167,8 +167,7 @@ class _Walk:
     ) -> tuple[_Own, list[_Storage], list[_Storage]]:
         """Run one copy, for so many: what it keeps beside tensors, the storages that it makes, and its results."""
         if operation.part is None:
-            assert isinstance(operation.node, Layer)
-            return self.layer(operation.node, given, times)
+            return self.layer(cast("Layer", operation.node), given, times)
         found = self.part(operation.part, tuple(one.learned for one in given))
         for one, keeps in zip(given, found.keeps, strict=True):
             one.kept = one.kept or keeps

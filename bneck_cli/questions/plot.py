@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.network import entries, require_rows
@@ -13,6 +13,7 @@ from bneck_cli.report import Records
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bneck_cli.data.devices import Device
     from bneck_cli.engine.analysis import Analysis
     from bneck_cli.engine.settings import Settings
     from bneck_cli.language.library import Program
@@ -164,8 +165,7 @@ def _roofline(analysis: Analysis, device: str) -> Plot:
     from bneck_cli.questions.footprint import footprint
 
     found = footprint(analysis, device=device)
-    peaks = found.device
-    assert peaks is not None
+    peaks = cast("Device", found.device)  # one was asked for
     peak, bandwidth = float(peaks.peak("fp32")), float(peaks.bandwidth)
     held = [(item, item.intensity) for item in found.items if item.intensity]
     if not held:

@@ -159,11 +159,11 @@ def sums(subject: Subject) -> Iterator[str]:
 
 def numbers(subject: Subject) -> Iterator[str]:
     """Say what the number of a convolution's channels is."""
-    convs = [each for each in subject.running if each.kind == "conv" and each.weights is not None]
-    if not convs:
+    for first in subject.running:
+        if first.kind == "conv" and first.weights is not None:
+            break
+    else:
         return
-    first = convs[0]
-    assert first.weights is not None
     one = first.weights.value // first.filters
     yield (
         f"The {counted(first.filters, 'channel')} that leave `{first.text}` are the number of its filters: each filter "
@@ -244,9 +244,14 @@ def _moved(subject: Subject) -> Iterator[str]:
     body = [each for each in subject.body if each.kind == "conv"]
     for before, each in pairwise(body):
         window, earlier = each.window, before.window
-        assert window is not None
-        assert earlier is not None
-        if not each.strided or each.pointwise or before.copies > 1 or each.copies > 1:
+        if (
+            window is None
+            or earlier is None
+            or not each.strided
+            or each.pointwise
+            or before.copies > 1
+            or each.copies > 1
+        ):
             continue
         plain = before.pointwise and not before.strided and before.groups == 1 and not before.reshapes
         if not plain or before.out != each.shape:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.network import Layer, Series, children, entries, inner
@@ -67,7 +67,7 @@ def stages(analysis: Analysis) -> Iterator[str]:
     told = [child for child in children(analysis.root) if isinstance(child.node, Series) and not child.idle]
     for child in told[:MOST_TOLD]:
         node = child.node
-        assert isinstance(node, Series)
+        node = cast("Series", node)
         text = f" ({inner(node).text})" if inner(node).kind != "chain" and inner(node).text else ""
         shares = " and ".join(
             f"{percent(whole(part) * child.copies, whole(of))} of the {noun}"
