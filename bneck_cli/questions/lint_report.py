@@ -72,7 +72,7 @@ def _parts(lint: Lint) -> Iterator[Part]:
 
 def _layers(group: Group) -> str:
     """Name the layers that a group is about, with what they cost together."""
-    paths = [f"{path} (×{people(copies)})" if copies > 1 else path for _, _, path, copies, *_ in group.findings]
+    paths = [f"{found.path} (×{people(found.copies)})" if found.copies > 1 else found.path for found in group.findings]
     named = ", ".join(paths[:SHOWN]) + (f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else "")
     if group.copies == 1:
         return f"at {named}"
@@ -112,7 +112,7 @@ def _data(lint: Lint) -> dict[str, Any]:
 
 def rules_report() -> Report:
     """List the rules, each with what it is about."""
-    lines = [(name, summary) for name, (_, summary) in RULES.items()]
+    lines = [(rule.name, rule.finds) for rule in RULES.values()]
     columns = (Column("rule", "rule", "name"), Column("finds", "what it finds", "words"))
     return Report(
         "lint",

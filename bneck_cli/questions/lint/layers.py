@@ -1,0 +1,258 @@
+"""Rules on what layers cost: parameters and multiply-adds that serve nothing, or hardly anything."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from bneck_cli.engine.network import Cost, Layer
+from bneck_cli.flow.tensors import WEIGHTED, Flow, Met
+from bneck_cli.flow.unread import vain
+from bneck_cli.questions.lint.rule import Finding, counted, macs_of, number, percent, rule, says, times
+from bneck_cli.words.values import people as grouped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+FOLDING = {"bn": "batch norm", "in": "instance norm"}
+"""Norms that take the mean of each channel away."""
+NORMS = frozenset({"bn", "ln", "gn", "in", "rmsnorm", "layer_scale", "dropout", "droppath"})
+MULTIPLE = 8
+DOMINANT = 90
+"""In percent of a block's multiply-adds."""
+NEARLY = 16
+"""Channels that differ by less than this part of them are taken for a slip."""
+
+
+@rule(
+    "bias-before-norm",
+    finds="a bias directly before a norm that subtracts the mean is useless",
+    reason="The norm subtracts each channel's mean, and the bias with it; a shift after it is the norm's own to give.",
+)
+def bias_before_norm(flow: Flow) -> Iterator[Finding]:
+    """Find biases that the norm behind them takes away."""
+    for met in flow.layers:
+        layer = met.layer
+        if layer.rule is None or layer.op not in (*WEIGHTED, "dwconv"):
+            continue
+        biased = not layer.rule.nobias if layer.op == "linear" else layer.rule.bias
+        readers = [flow.layers[reader].layer if reader >= 0 else None for reader in met.out.all_readers()]
+        norms = [reader.op for reader in readers if reader and reader.rule is not None and reader.op in FOLDING]
+        if not biased or not readers or len(norms) < len(readers):
+            continue
+        channels = number(layer.out.channels)
+        useless, norm = counted(channels, "param"), FOLDING[norms[0]]
+        message = f"the bias of {layer.text} is {useless} that the {norm} behind it takes away"
+        yield says(met, message, channels, "params")
+
+
+@rule(
+    "channels-not-multiple-of-8",
+    finds="channels inside the network are no multiple of 8",
+    reason="Matrix and vector units take 8 channels or more at a time, and what is missing is often padded with zeros.",
+)
+def uneven_channels(flow: Flow) -> Iterator[Finding]:
+    """Find layers whose own channels are no multiple of 8: not the input's, nor those that leave the network."""
+    for met in flow.running():
+        layer = met.layer
+        if layer.rule is None or layer.op not in (*WEIGHTED, "dwconv") or getattr(layer.rule, "groups", 1) != 1:
+            continue
+        came, left = number(layer.shape.channels), number(layer.out.channels)
+        fixed_in, fixed_out = met.reads[0].given, id(met.out) in flow.ends
+        if layer.op == "dwconv":  # its channels are those that arrive: one choice, and fixed where either end is
+            fixed_in = fixed_out = fixed_in or fixed_out
+        wide_in, wide_out = came if fixed_in else _rounded(came), left if fixed_out else _rounded(left)
+        if (wide_in, wide_out) == (came, left):
+            continue
+        macs = macs_of(layer)
+        wider = macs // left * wide_out if layer.op == "dwconv" else macs // (came * left) * wide_in * wide_out
+        message = (
+            f"{layer.text} has {counted(came, 'channel')} in and {grouped(left)} out: "
+            f"rounded up to {grouped(wide_in)} and {grouped(wide_out)} it is {grouped(wider)} MACs, not {grouped(macs)}"
+        )
+        yield says(met, message, wider - macs, "MACs")
+
+
+def _rounded(channels: int) -> int:
+    return -(-channels // MULTIPLE) * MULTIPLE
+
+
+@rule(
+    "params-concentrated",
+    finds="one layer holds over half of the parameters",
+    reason="The size of the whole model is decided by this layer; pooling before it, or fewer features, does "
+    "more than any other change.",
+)
+def concentrated_params(flow: Flow) -> Iterator[Finding]:
+    """Find one layer of a network, not of a block, that holds more than all others together."""
+    if flow.analysis.program.block is not None:
+        return
+    whole = number(flow.analysis.cost.params)
+    if sum(met.entry.copies for met in flow.layers if met.layer.cost.params != 0) < 2:
+        return
+    for met in flow.layers:
+        mine = number(met.layer.cost.params)
+        if 2 * mine > whole:
+            message = f"{met.layer.text} holds {grouped(mine)} of {grouped(whole)} params ({percent(mine, whole)})"
+            yield says(met, message, mine, "params")
+
+
+@rule(
+    "needless-projection",
+    finds="a shortcut projects to the shape that it has already",
+    reason="An identity fits here, costs nothing, and lets the signal pass unchanged.",
+)
+def needless_projection(flow: Flow) -> Iterator[Finding]:
+    """Find shortcuts that project a tensor to the shape that it has."""
+    for fork, before, first, end in flow.shortcuts:
+        layers = flow.layers[first:end]
+        mixing = [met for met in layers if met.layer.rule is not None and met.layer.op in ("conv", "linear")]
+        if len(mixing) != 1 or layers[0].reads[0] is not before or layers[0].entry.idle:
+            continue
+        met = mixing[0]
+        plain = all(other is met or (other.layer.rule is not None and other.layer.op in NORMS) for other in layers)
+        chained = all(later.reads[0] is sooner.out for sooner, later in pairwise(layers))
+        window = met.layer.rule.geometry(met.layer.shape)
+        pointwise = window is None or set(window.kernel) | set(window.stride) == {1}
+        if not (plain and chained and pointwise) or fork.branches[1].out != fork.shape:
+            continue
+        cost = sum(number(other.layer.cost.params) for other in layers)
+        macs = macs_of(met.layer)
+        message = (
+            f"{met.layer.text} in a shortcut gives {fork.shape} as it takes it, "
+            f"for {counted(cost, 'param')} and {counted(macs, 'MAC')}"
+        )
+        yield says(met, message, cost, "params")
+
+
+@rule(
+    "pointwise-dominates",
+    finds="pointwise layers beside a grouped convolution are over 90% of their block",
+    reason="Groups have made the wide window nearly free, so what is left to save is in the 1x1 convolutions: "
+    "fewer channels, or groups there too.",
+    usual=True,
+)
+def dominant_pointwise(flow: Flow) -> Iterator[Finding]:
+    """Find grouped convolutions whose block is, in multiply-adds, little more than its 1x1 convolutions."""
+    whole: dict[int, int] = {}
+    pointwise: dict[int, int] = {}
+    for met in flow.running():
+        macs = macs_of(met.layer)
+        for box in met.boxes:
+            each = macs * (met.entry.copies // box.copies)
+            whole[box.number] = whole.get(box.number, 0) + each
+            if _is_pointwise(met.layer):
+                pointwise[box.number] = pointwise.get(box.number, 0) + each
+    said: set[int] = set()
+    for met in flow.running():
+        if not _is_grouped(met.layer):
+            continue
+        around = [box.number for box in met.boxes if pointwise.get(box.number)]
+        if not around or around[-1] in said:
+            continue
+        said.add(around[-1])
+        part, total = pointwise[around[-1]], whole[around[-1]]
+        if 100 * part > DOMINANT * total:
+            message = (
+                f"beside {met.layer.text}, which is {counted(macs_of(met.layer), 'MAC')}, pointwise layers are "
+                f"{grouped(part)} of the {grouped(total)} MACs of their block ({percent(part, total)})"
+            )
+            yield says(met, message, part, "MACs")
+
+
+def _is_grouped(layer: Layer) -> bool:
+    """Tell whether a layer is a convolution in groups, over more than one position."""
+    if layer.rule is None or layer.op not in ("conv", "dwconv"):
+        return False
+    window = layer.rule.geometry(layer.shape)
+    return set(window.kernel) != {1} and (layer.op == "dwconv" or layer.rule.groups != 1)
+
+
+def _is_pointwise(layer: Layer) -> bool:
+    """Tell whether a layer mixes all channels of each position of a map by itself, as a 1x1 convolution does."""
+    if layer.rule is None or not layer.out.spatial or layer.out.positions == 1:
+        return False
+    if layer.op != "conv":
+        return layer.op == "linear"
+    return set(layer.rule.geometry(layer.shape).kernel) == {1} and layer.rule.groups == 1
+
+
+@rule(
+    "unread-result",
+    finds="nobody reads a layer's result, and it is no output",
+    reason="It is computed and counted, and the network's answer does not depend on it: `from` takes another "
+    "tensor before anything reads this one, or `outputs` names others.",
+)
+def unread_result(flow: Flow) -> Iterator[Finding]:
+    """Find layers whose result nobody reads and that is no output, with what leads to them alone."""
+    lost = vain(flow.analysis)
+    if not lost:
+        return
+    running = list(flow.running())
+    makers = {id(met.out): index for index, met in enumerate(running)}
+    for index, one in [(index, one) for index, one in lost.items() if one.unread]:
+        met, cost, leading = running[index], Cost(), -1
+        tensors, seen = [met.out], set[int]()
+        while tensors:
+            tensor = tensors.pop()
+            maker = makers.get(id(tensor))
+            if maker in lost:
+                cost, leading = cost.plus(lost.pop(maker).cost), leading + 1
+                tensors += running[maker].reads
+            elif maker is None and id(tensor) not in seen:  # what enters a copy
+                seen.add(id(tensor))
+                tensors += tensor.sources
+        others = f" (and of {counted(leading, 'layer')} that lead to it alone)" if leading > 0 else ""
+        message = (
+            f"nobody reads the result of {met.layer.text}, which is no output: "
+            f"its {counted(number(cost.params), 'param')} and {counted(number(cost.macs), 'MAC')}{others} serve nothing"
+        )
+        found = says(met, message, number(met.layer.out.elements), "elements", once=True)
+        yield found._replace(copies=one.unread, cost=found.cost * one.unread)
+
+
+@rule(
+    "dropped-addition",
+    finds="`shortcut: if_same` adds nothing, since the channels differ a little",
+    reason="Channels that differ by less than a sixteenth are rarely meant; make them equal, or write the "
+    "residual without a shortcut.",
+)
+def dropped_addition(flow: Flow) -> Iterator[Finding]:
+    """Find residuals that ``if_same`` left without their addition though the channels are nearly equal."""
+    ends: dict[tuple[int, int], list[Met]] = {}
+    for met in flow.layers if flow.analysis.dropped else ():
+        ends.setdefault((id(met.layer.place.node), met.layer.place.offset), []).append(met)
+    for place, shape, out, last in flow.analysis.dropped:
+        came, left = number(shape.channels), number(out.channels)
+        if shape.spatial != out.spatial or NEARLY * abs(came - left) >= max(came, left):
+            continue
+        message = f"`shortcut: if_same` adds nothing, since {shape} arrives and {out} leaves"
+        for met in ends.get((id(last.node), last.offset), ()):
+            if met.layer.out == out:
+                found = says(met, message, number(out.elements), "elements")
+                yield found._replace(place=place)
+
+
+@rule(
+    "linear-on-map",
+    finds="the last linear layer works on each position of a map by itself",
+    reason="Without `flatten` or `global_avgpool` before it, a linear layer acts as a 1x1 convolution.",
+)
+def linear_on_map(flow: Flow) -> Iterator[Finding]:
+    """Find a linear layer that gives a network's result, for each position of a map by itself."""
+    analysis = flow.analysis
+    if analysis.program.block is not None:
+        return
+    maps = {shape.spatial for shape in analysis.outputs.values()}
+    for met in flow.running():
+        layer = met.layer
+        if layer.rule is None or layer.op != "linear" or len(layer.out.spatial) < 2 or layer.out.spatial not in maps:
+            continue
+        positions = number(layer.out.positions)
+        if id(met.out) in flow.ends and positions > 1:
+            message = (
+                f"{layer.text} works on each of {times(layer.out.spatial)} positions by itself, "
+                f"and the result is {layer.out}"
+            )
+            yield says(met, message, positions, "positions")

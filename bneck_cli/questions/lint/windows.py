@@ -1,0 +1,278 @@
+"""Rules on what windows and receptive fields see of a map, and what they miss."""
+
+from __future__ import annotations
+
+from math import gcd, prod
+from typing import TYPE_CHECKING, NamedTuple
+
+from bneck_cli.engine.network import Layer, children
+from bneck_cli.errors import listed
+from bneck_cli.flow.receptive import WHOLE_MAP, last_field
+from bneck_cli.questions.lint.rule import Finding, counted, number, numbers, percent, rule, says, times
+from bneck_cli.words.values import people as grouped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from bneck_cli.flow.tensors import Flow, Met, Seen
+
+
+OVER_THE_MAP = frozenset({"in", "gn"})
+"""Norms whose statistics let every position depend on all others."""
+
+
+MAX_TAPS = 4096
+SIDES = {1: ("position",), 2: ("row", "column"), 3: ("frame", "row", "column")}
+
+
+class Side(NamedTuple):
+    """One axis of a window that moves over ``length`` positions in so many ``steps``."""
+
+    length: int
+    steps: int
+    kernel: int
+    stride: int
+    before: int
+    dilation: int
+
+    @property
+    def gapped(self) -> bool:
+        """Whether the taps of all windows together leave gaps: some remainder modulo the stride is never met."""
+        return min(self.kernel, self.stride // gcd(self.dilation, self.stride)) < self.stride
+
+    @property
+    def end(self) -> int:
+        """The first position that lies behind the last window; within the map."""
+        last = (self.steps - 1) * self.stride - self.before + self.dilation * (self.kernel - 1)
+        return min(max(last + 1, 0), self.length)
+
+    @property
+    def seen(self) -> int:
+        """How many positions some tap of some window looks at."""
+        if self.dilation == 1 and self.kernel >= self.stride:
+            return self.end
+        spans: dict[int, list[tuple[int, int]]] = {}
+        for tap in range(self.kernel):
+            turn, remainder = divmod(self.dilation * tap - self.before, self.stride)
+            low, high = max(turn, 0), min(turn + self.steps, -(-(self.length - remainder) // self.stride))
+            spans.setdefault(remainder, []).append((low, high))
+        total = 0
+        for each in spans.values():
+            done = 0
+            for low, high in sorted(each):
+                total += max(high - max(low, done), 0)
+                done = max(done, high)
+        return total
+
+
+def sides(layer: Layer) -> tuple[Side, ...]:
+    """Give a layer's window by axis; nothing where it has none, or one that spreads."""
+    window = layer.rule.geometry(layer.shape) if layer.rule is not None else None
+    if window is None or window.transposed or max(window.kernel) > MAX_TAPS:
+        return ()
+    found = []
+    for n, m, k, s, pad, d in zip(
+        numbers(layer.shape.spatial),
+        numbers(layer.out.spatial),
+        window.kernel,
+        window.stride,
+        window.padding,
+        window.dilation,
+        strict=True,
+    ):
+        found.append(Side(n, m, k, s, pad[0], d))
+    return tuple(found)
+
+
+@rule(
+    "strided-1x1",
+    finds="a convolution's stride exceeds its kernel, so part of its input is never seen",
+    reason="What it skips has no effect through this layer; the stride in a wider window, or a pooling before "
+    "it, would see everything.",
+)
+def strided_pointwise(flow: Flow) -> Iterator[Finding]:
+    """Find convolutions outside shortcuts whose windows leave gaps."""
+    return _strided(flow, in_shortcut=False)
+
+
+@rule(
+    "strided-1x1-shortcut",
+    finds="the same in a shortcut, where the body may see what is skipped",
+    reason="Usual for a projection, and of less weight where the body sees what is skipped; an average pooling "
+    "before it would see everything.",
+)
+def strided_shortcut(flow: Flow) -> Iterator[Finding]:
+    """Find convolutions in shortcuts whose windows leave gaps."""
+    return _strided(flow, in_shortcut=True)
+
+
+def _strided(flow: Flow, in_shortcut: bool) -> Iterator[Finding]:
+    for met in flow.running():
+        layer = met.layer
+        if layer.op not in ("conv", "dwconv") or met.in_shortcut != in_shortcut:
+            continue
+        axes = sides(layer)
+        whole, seen = prod(axis.length for axis in axes), prod(axis.seen for axis in axes)
+        if not any(axis.gapped for axis in axes) or seen == whole:
+            continue
+        looks = " and ".join(
+            f"{grouped(axis.seen)} of {counted(axis.length, noun)}"
+            for axis, noun in zip(axes, SIDES[len(axes)], strict=True)
+        )
+        skipped = f"{grouped(whole - seen)} of {counted(whole, 'position')} ({percent(whole - seen, whole)})"
+        message = f"{layer.text} looks at {looks} and skips {skipped}"
+        yield says(met, message, whole - seen, "positions")
+
+
+@rule(
+    "dropped-border",
+    finds="a strided window never reaches the last rows or columns of this input",
+    reason="No padding is left for a last window, so the network's answer does not depend on that border "
+    "through this layer; another input size or padding would keep it.",
+)
+def dropped_border(flow: Flow) -> Iterator[Finding]:
+    """Find windows that end before the map does."""
+    for met in flow.running():
+        layer = met.layer
+        axes = sides(layer)
+        lost = [0 if axis.gapped else axis.length - axis.end for axis in axes]
+        if not any(lost):
+            continue
+        whole = prod(axis.length for axis in axes)
+        dropped = whole - prod(axis.length - less for axis, less in zip(axes, lost, strict=True))
+        ends = " and ".join(counted(less, noun) for less, noun in zip(lost, SIDES[len(axes)], strict=True) if less)
+        size = times(axis.length for axis in axes)
+        message = (
+            f"{layer.text} never reaches {ends} at the end of {size}: "
+            f"{grouped(dropped)} of {counted(whole, 'position')}"
+        )
+        yield says(met, message, dropped, "positions")
+
+
+class Field(NamedTuple):
+    """What a position of the last feature map sees, beside the input; ``met`` is the layer that is given the map."""
+
+    met: Met
+    seen: tuple[int, ...]
+    sizes: tuple[int, ...]
+    ended: str
+    """Whether the map enters ``met``, or leaves it."""
+
+    @property
+    def common(self) -> int:
+        """How many positions of the input a field can cover at most."""
+        return prod(map(min, self.seen, self.sizes))
+
+
+def _field(flow: Flow) -> Field | None:
+    """Give the receptive field of the last feature map, where it is a number; a block has none of its own."""
+    analysis = flow.analysis
+    if analysis.program.block is not None or len(analysis.inputs) != 1:
+        return None
+    sizes = numbers(next(iter(analysis.inputs.values())).spatial)
+    reach = last_field(flow.sight)
+    running = [met for met in flow.running() if met.layer.shape.spatial]
+    if not reach.known or len(reach.axes) != len(sizes) or not running:
+        return None
+    top = {child.label: child for child in children(analysis.root)}
+    pooled = [met for met in running if met.entry.path in top and met.layer.op in WHOLE_MAP]
+    if any(top[met.entry.path].stem == "gate" for met in pooled):
+        return None
+    met, ended = (pooled[0], "enters") if pooled else (running[-1], "leaves")
+    return Field(met, tuple(axis.size for axis in reach.axes), sizes, ended)
+
+
+@rule(
+    "receptive-field-exceeds-input",
+    finds="positions of the last feature map see beyond the input",
+    reason="Depth beyond the input's size widens the view no more: it works on the same content, and on padding.",
+    usual=True,
+)
+def wide_field(flow: Flow) -> Iterator[Finding]:
+    """Find a last feature map whose positions see more than there is."""
+    field = _field(flow)
+    if field is None or any(mine < size for mine, size in zip(field.seen, field.sizes, strict=True)):
+        return
+    beyond = prod(field.seen) - field.common
+    if not beyond:
+        return
+    stage = ""
+    for visit in flow.sight.visits():
+        reach = visit.leaving
+        if "." not in visit.path and not visit.idle and reach.known and len(reach.axes) == len(field.sizes):
+            spans = [axis.size for axis in reach.axes]
+            if all(map(int.__ge__, spans, field.sizes)) and tuple(spans) != field.sizes:
+                stage = f", which {visit.path} is the first to exceed" if field.met.entry.path != visit.path else ""
+                break
+    message = (
+        f"what {field.ended} {field.met.layer.op} spans {times(field.seen)} of an input of {times(field.sizes)}"
+        f"{stage}: at least {grouped(beyond)} of {counted(prod(field.seen), 'position')} lie outside of it"
+    )
+    yield says(field.met, message, beyond, "positions", once=True)
+
+
+@rule(
+    "receptive-field-short",
+    finds="no position of the last feature map sees the whole input",
+    reason="What lies further apart than a field meets only behind the last feature map.",
+)
+def short_field(flow: Flow) -> Iterator[Finding]:
+    """Find a last feature map none of whose positions sees the whole input."""
+    field = _field(flow)
+    if field is None or not any(mine < size for mine, size in zip(field.seen, field.sizes, strict=True)):
+        return
+    if any(met.layer.op == "scale" or met.layer.op in OVER_THE_MAP for met in flow.running()):
+        return  # a gate, or a norm with statistics over the map, sees all of it
+    whole = prod(field.sizes)
+    message = (
+        f"what {field.ended} {field.met.layer.op} spans {times(field.seen)} of an input of {times(field.sizes)}: "
+        f"{grouped(whole - field.common)} of {counted(whole, 'position')} are outside of any one field"
+    )
+    yield says(field.met, message, whole - field.common, "positions", once=True)
+
+
+@rule(
+    "misaligned-branches",
+    finds="joined branches look at the input around different positions",
+    reason="Values that are joined describe places that are shifted against each other, often from an even "
+    "kernel or from padding on one side.",
+)
+def misaligned_branches(flow: Flow) -> Iterator[Finding]:
+    """Find joins of branches whose positions do not lie above the same of the input."""
+    for met in flow.running():
+        layer = met.layer
+        ends, others = met.seen
+        if layer.op not in ("add", "concat") or layer.rule is not None or len(ends) < 2:
+            continue
+        if not all(end.known for end in ends) or len({len(end.axes) for end in ends}) > 1:
+            continue
+        if _shifts(ends) != _shifts(others):
+            continue  # copies differ, so no one number is true of them
+        jumps = [tuple(axis.jump for axis in end.axes) for end in ends]
+        starts = [tuple(axis.start for axis in end.axes) for end in ends]
+        if len(set(jumps)) > 1:
+            said = f"steps of {listed(_each(jumps), 'and')} positions of the input"
+        elif len(set(starts)) > 1:
+            said = f"first positions around {listed(_each(starts), 'and')} of the input"
+        else:
+            continue
+        elements = number(layer.out.elements)
+        message = f"{layer.op} joins branches with {said}, over {counted(elements, 'element')}"
+        yield says(met, message, elements, "elements")
+
+
+def _shifts(ends: Seen) -> list[tuple[tuple[int, float], ...]]:
+    """Return how far the branches of a join lie from the first, by axis, each with its step."""
+    return [
+        tuple((axis.jump, axis.start - first.start) for axis, first in zip(end.axes, ends[0].axes, strict=False))
+        for end in ends
+    ]
+
+
+def _each(values: Iterable[tuple[float, ...]]) -> list[str]:
+    """Write what differs, each once: one number where the axes agree."""
+    texts = []
+    for value in values:
+        words = [str(int(one)) if one == int(one) else str(one) for one in value]
+        texts.append(words[0] if len(set(words)) == 1 else f"({', '.join(words)})")
+    return list(dict.fromkeys(texts))
