@@ -56,6 +56,7 @@ ATTENTIONS = completer("flow.saved:ATTENTION")
 LINT_RULES = completer("questions.lint:RULES")
 UNITS = completer("questions.analyze:UNITS")
 PLOTS = completer("questions.plot:KINDS")
+TOTALS = completer("spaces.space:TOTALS")
 
 
 # Names within a spec

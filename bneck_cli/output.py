@@ -19,6 +19,7 @@ SUFFIXES = {
     ".csv": "csv",
     ".tsv": "tsv",
     ".json": "json",
+    ".jsonl": "jsonl",
     ".md": "markdown",
     ".tex": "latex",
     ".py": "python",

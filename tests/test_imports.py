@@ -24,6 +24,7 @@ FLOORS = (
     ("data",),
     ("engine",),
     ("flow",),
+    ("spaces",),
     ("pictures",),
     ("questions",),
     ("bridges",),

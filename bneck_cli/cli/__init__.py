@@ -16,7 +16,7 @@ from bneck_cli.shown import bounded, shown
 from bneck_cli.sizes.numerals import is_number
 
 COMMANDS = os.path.join(os.path.dirname(__file__), "commands")
-GROUPS = ("Figures", "Understanding", "Bridges", "Reference")
+GROUPS = ("Figures", "Understanding", "Design", "Bridges", "Reference")
 """The headings of the help, in their order."""
 LONGEST_WORD = 4096
 """Characters of a word of the command line: as many as a path may have."""

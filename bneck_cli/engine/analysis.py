@@ -80,19 +80,24 @@ def analyze_program(program: Program, settings: Settings = Settings()) -> Analys
 
     Raises BneckError for whatever does not fit; an input that is too small is told with the smallest that is not.
     """
+    try:
+        return analyze_plainly(program, settings)
+    except TooSmallError as error:
+        least = smallest_input(*with_words(program, settings))
+        hint = f"the smallest legal input is {least}" if least else ""
+        raise BneckError(error.message, error.location, hint) from None
+
+
+def analyze_plainly(program: Program, settings: Settings) -> Analysis:
+    """Analyse as ``analyze_program`` does, but search for no smaller input where one is too small."""
     program, settings = with_words(program, settings)
     require_own_names(program)
     net, values = _settled(program, settings)
     shapes = _inputs(program, net, settings)
     _require_apart(program, settings, shapes)
     known = _assumptions(program, settings, shapes)
-    try:
-        with collector_paused():
-            root, wires, dropped, apart = propagate(net, program.scopes, _sized(shapes, known))
-    except TooSmallError as error:
-        least = smallest_input(program, settings)
-        hint = f"the smallest legal input is {least}" if least else ""
-        raise BneckError(error.message, error.location, hint) from None
+    with collector_paused():
+        root, wires, dropped, apart = propagate(net, program.scopes, _sized(shapes, known))
     require_known_names(program)
     require_used_parameters(program)
     if program.block is not None and isinstance(root.runs[0].node, Series):
@@ -155,14 +160,14 @@ def _require_apart(program: Program, settings: Settings, inputs: tuple[Input, ..
     The channels that enter may be the same symbol as those that leave: a block's are, unless told otherwise.
     """
     sides = {size for one in inputs for size in one.sizes[1:] if isinstance(size, str)}
-    entering = {one.sizes[0] for one in inputs}
+    entering = {one.sizes[0] for one in inputs if isinstance(one.sizes[0], str)}
     for name, option in _given_symbols(program, settings).items():
         shown = "x".join(str(size) for size in inputs[0].sizes)
         if name in sides or (name in settings.symbols and name in entering):
             hint = "call one of them otherwise, as in --input CxAxB"
             raise BneckError(f"{option}: '{name}' is a symbol of the input already ({shown})", hint=hint)
     for one in inputs:
-        if settings.symbolic and settings.input is None and one.sizes[0] in sides:
+        if settings.symbolic and settings.input is None and isinstance(one.sizes[0], str) and one.sizes[0] in sides:
             hint = "write the sides' symbols: --input CxAxB"
             raise BneckError(f"--symbolic: the input's channels are called '{one.sizes[0]}', as a side is", hint=hint)
 

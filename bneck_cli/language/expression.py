@@ -204,7 +204,7 @@ def _power(base: Any, exponent: Any) -> Any:
 
 def _bounded(value: Any, place: Place) -> Any:
     """Return a value whose digits can be counted on. Raises BneckError for one out of all proportion."""
-    if type(value) is int:
+    if is_whole(value):
         if -LARGEST < value < LARGEST:
             return value
         raise exceeded(DIGITS, place)

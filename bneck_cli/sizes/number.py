@@ -6,6 +6,7 @@ size that is a symbol keeps its quotient, one that is a number must give a numbe
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,9 +15,13 @@ if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
 
+WHOLE: set[type] = {int}
+"""The types of whole numbers: Python's, and those that stand for one (of many designs at once)."""
+
+
 def is_whole(value: object) -> TypeIs[int]:
     """Tell whether a value is a whole number, which a symbolic size is not, nor is a truth value."""
-    return type(value) is int
+    return type(value) in WHOLE
 
 
 def are_whole(*values: object) -> bool:
@@ -100,6 +105,8 @@ class Ratio:
 
     def __str__(self) -> str:
         """Write the decimal where it is exact in six digits, else the fraction."""
+        if type(self.above) is not int:
+            return f"{self.above}/{self.below}"
         decimal = f"{self.above / self.below:.6g}"
         return decimal if float(decimal) * self.below == self.above else f"{self.above}/{self.below}"
 
@@ -127,6 +134,8 @@ def divided(left: Any, right: Any) -> Any:
     quotient, rest = divmod(left, right)
     if rest == 0:
         return quotient
+    if type(left) is not int or type(right) is not int:  # they stand for many, each pair with a divisor of its own
+        return Ratio(left, right) if right > 0 else Ratio(-left, -right)
     from math import gcd
 
     common = gcd(left, right) if right > 0 else -gcd(left, right)
@@ -173,6 +182,8 @@ def largest(*values: Any) -> Any:
 def _extreme(name: str, function: Callable[..., Any], values: tuple[Any, ...]) -> Any:
     if len(values) == 1 and isinstance(values[0], tuple):
         values = values[0]
+    if all(map(is_whole, values)):
+        return reduce(lambda one, other: _applied(name, one, other), values)
     if not any(map(is_symbolic, values)):
         return function(values)
     from bneck_cli.sizes.functions import applied
@@ -186,5 +197,14 @@ def round8(value: Any, divisor: int = 8) -> Any:
         from bneck_cli.sizes.functions import applied
 
         return applied("round8", value, divisor)
-    rounded = max(divisor, (2 * value + divisor) // (2 * divisor) * divisor)
-    return rounded + divisor if 10 * rounded < 9 * value else rounded
+    rounded = largest(divisor, (2 * value + divisor) // (2 * divisor) * divisor)
+    above, below = parts(value)
+    return rounded + divisor * _applied("<", 10 * below * rounded, 9 * above)
+
+
+def _applied(operator: str, one: Any, other: Any) -> Any:
+    """Apply ``min``, ``max`` or ``<`` (which is 1 or 0) to whole numbers; those that stand for many know how."""
+    for each in (one, other):
+        if type(each) is not int:
+            return each.applied(operator, one, other)
+    return int(one < other) if operator == "<" else min(one, other) if operator == "min" else max(one, other)

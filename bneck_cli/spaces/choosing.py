@@ -1,0 +1,185 @@
+"""Which of many designs are wanted: those that meet a condition, the best, and those that no other beats."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from bneck_cli.errors import BneckError, listed, nearest
+from bneck_cli.language.document import Scalar, Source
+from bneck_cli.language.expression import Name, Negation, Number, Operation, parse_expression
+from bneck_cli.sizes.amounts import read_figure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from bneck_cli.language.expression import Expression
+
+FIGURE = re.compile(r"(?<![\w.])(?:[0-9][0-9.,]*[kKmMgGbBtT]\b|[0-9]{1,3}(?:,[0-9]{3})+(?![\w.]))")
+"""A figure in a condition that is no number of the language: ``600M``, ``4,100,000``."""
+
+
+def condition(text: str, names: Iterable[str]) -> Expression:
+    """Read a condition on columns: ``macs < 600M and params < 5M``.
+
+    Raises BneckError at what is not one.
+    """
+    plain = FIGURE.sub(lambda match: str(_figure(match[0])), text)
+    scalar = Scalar(Source("--keep", plain), 0, 0, plain)
+    expression = parse_expression(scalar)
+    _require(expression, tuple(names))
+    if not (isinstance(expression, Negation) or (isinstance(expression, Operation) and expression.operator in TRUTHS)):
+        raise expression.place.error("a condition compares: `macs < 600M`")
+    return expression
+
+
+def _figure(text: str) -> int:
+    figure = read_figure(text)
+    if figure is None:
+        raise BneckError(f"--keep: '{text}' is not a figure", hint="write 600M, 4.1G or the whole number")
+    return figure.value
+
+
+def _require(expression: Expression, names: tuple[str, ...]) -> None:
+    """Require that a condition is made of columns, numbers and operators."""
+    match expression:
+        case Name(name, place):
+            if name not in names:
+                raise place.error(
+                    f"no column is named '{name}'", nearest(name, names) or f"there are {listed(names, 'and')}"
+                )
+        case Number(value):
+            if isinstance(value, tuple):
+                raise expression.place.error("a condition compares numbers")
+        case Operation(_, left, right):
+            _require(left, names)
+            _require(right, names)
+        case Negation(operand):
+            _require(operand, names)
+        case _:
+            raise expression.place.error("a condition has columns, numbers, + - * / // % ** and comparisons")
+
+
+def holds(expression: Expression, columns: Mapping[str, Any]) -> Any:
+    """Work a condition out for every design: an array of truth values."""
+    return _evaluated(expression, columns) != 0
+
+
+def _evaluated(expression: Expression, columns: Mapping[str, Any]) -> Any:
+    import numpy
+
+    match expression:
+        case Number(value):
+            return value.above / value.below if hasattr(value, "above") else value
+        case Name(name):
+            return columns[name]
+        case Negation(operand):
+            return ~holds(operand, columns)
+        case Operation("and" | "or" as operator, left, right):
+            one, other = holds(left, columns), holds(right, columns)
+            return one & other if operator == "and" else one | other
+        case Operation(operator, left, right):
+            with numpy.errstate(divide="ignore", invalid="ignore"):
+                return ARITHMETIC[operator](_evaluated(left, columns), _evaluated(right, columns))
+    raise TypeError(expression)
+
+
+ARITHMETIC: dict[str, Any] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b: a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "//": lambda a, b: a // b,
+    "%": lambda a, b: a % b,
+    "**": lambda a, b: a**b,
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "<": lambda a, b: a < b,
+    ">": lambda a, b: a > b,
+    "<=": lambda a, b: a <= b,
+    ">=": lambda a, b: a >= b,
+}
+
+
+TRUTHS = ("and", "or", "==", "!=", "<", ">", "<=", ">=")
+"""Operators whose result is true or false."""
+
+
+class Kept:
+    """Rows of designs, as arrays of one column each, of which only some stay as more come."""
+
+    def __init__(self) -> None:
+        self.columns: dict[str, Any] = {}
+
+    def add(self, columns: Mapping[str, Any]) -> None:
+        """Put more rows behind those that there are."""
+        import numpy
+
+        if self.columns:
+            columns = {name: numpy.concatenate([self.columns[name], more]) for name, more in columns.items()}
+        self.columns = dict(columns)
+
+    def keep(self, numbers: Any) -> None:
+        """Keep these rows, in this order."""
+        self.columns = {name: column[numbers] for name, column in self.columns.items()}
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(next(iter(self.columns.values()))) if self.columns else 0
+
+
+class Best(Kept):
+    """The designs with the least of a column, or the most; of equal ones the first."""
+
+    def __init__(self, most: int, column: str, maximize: bool) -> None:
+        super().__init__()
+        self.most, self.column, self.maximize = most, column, maximize
+
+    def add(self, columns: Mapping[str, Any]) -> None:
+        """Put more rows behind those that there are, and keep the best of all."""
+        import numpy
+
+        super().add(columns)
+        values = self.columns[self.column]
+        self.keep(numpy.argsort(-values if self.maximize else values, kind="stable")[: self.most])
+
+
+class Front(Kept):
+    """The designs that no other beats: none is at least as good in every column, and better in one.
+
+    Less is better, but in the columns of ``maximize``.
+    """
+
+    def __init__(self, columns: Sequence[str], maximize: Iterable[str] = ()) -> None:
+        super().__init__()
+        self.names, self.maximize = tuple(columns), frozenset(maximize)
+
+    def add(self, columns: Mapping[str, Any]) -> None:
+        """Put more rows behind those that there are, and keep the front of all."""
+        super().add(columns)
+        self.keep(front([-self.columns[n] if n in self.maximize else self.columns[n] for n in self.names]))
+
+
+def front(columns: Sequence[Any]) -> Any:
+    """Return the numbers of the rows that no other beats, the least of the first column first.
+
+    Of equal rows the first stays.
+    """
+    import numpy
+
+    order = numpy.lexsort(columns[::-1])
+    if len(columns) == 1:
+        return order[:1]
+    if len(columns) == 2:
+        second = columns[1][order]
+        best = numpy.minimum.accumulate(second)
+        new = numpy.ones(len(order), dtype=bool)
+        new[1:] = second[1:] < best[:-1]
+        return order[new]
+    rows = numpy.stack([column[order] for column in columns], axis=1)
+    kept: list[int] = []
+    for number, row in enumerate(rows):
+        if not kept or not (rows[kept] <= row).all(axis=1).any():
+            kept.append(number)
+    return order[numpy.array(kept, dtype=int)]
