@@ -348,8 +348,8 @@ WHOLE = ("1", "2", "3", "8", "64", "0", "-1", "9223372036854775808", "x")
 SMALL_NETWORKS = ("alexnet", "resnet18", "squeezenet1_1", "mobilenet_v2", "vgg11")
 
 
-SLOW_COMMANDS = {"list": 0.005, "rules": 0.2, "layers": 0.1}
-"""How often a command is run, where it is not as often as others: it reads the whole library, or no spec."""
+SLOW_COMMANDS = {"list": 0.005, "rules": 0.2, "layers": 0.1, "verify": 0}
+"""How often a command is run, where it is not as often as others: it reads the whole library, no spec, or PyTorch."""
 
 
 def command_line(random: Random, files: dict[str, str]) -> list[str]:
