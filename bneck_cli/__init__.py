@@ -73,6 +73,7 @@ def analyze(
     in_channels: int | str | None = None,
     assume: str | None = None,
     batch: int = 1,
+    past: int | str | None = None,
     **parameters: object,
 ) -> Network:
     """Work out every layer's shapes, parameters and multiply-adds.
@@ -83,6 +84,7 @@ def analyze(
         channels: a block's channels, a number or a symbol's name.
         in_channels: the channels that enter a block, where they are others.
         assume: what is known of symbols, ``H%32==0,C>=16``.
+        past: positions that causal attention has seen before, a number or a symbol's name.
         batch: inputs at once, which multiply ``macs``, ``activations`` and the rows; ``cost`` is that of one input.
         parameters: parameters of the net or the block, such as ``width=0.5``.
 
@@ -92,7 +94,8 @@ def analyze(
     from bneck_cli.answers import Network
     from bneck_cli.questions.analyze import report
 
-    return Network(_analyzed(spec, _settings(input, channels, in_channels, assume, batch, parameters)), report)
+    settings = _settings(input, channels, in_channels, assume, batch, parameters, past)
+    return Network(_analyzed(spec, settings), report)
 
 
 def compare(
@@ -212,6 +215,7 @@ def footprint(
     device: str | None = None,
     optimizer: str = "adam",
     batch: int = 1,
+    past: int | str | None = None,
     input: str | None = None,
     channels: int | str | None = None,
     **parameters: object,
@@ -224,7 +228,7 @@ def footprint(
     from bneck_cli.questions.footprint import footprint as measured
     from bneck_cli.questions.footprint_report import report
 
-    analysis = _analyzed(spec, _settings(input, channels, None, None, batch, parameters))
+    analysis = _analyzed(spec, _settings(input, channels, None, None, batch, parameters, past))
     return Answer(measured(analysis, dtype, device, optimizer), report)
 
 
@@ -309,6 +313,7 @@ def _settings(
     assume: str | None,
     batch: int,
     parameters: dict[str, Any],
+    past: int | str | None = None,
 ) -> Settings:
     from bneck_cli.engine.settings import read_settings
     from bneck_cli.language.expression import show
@@ -322,4 +327,4 @@ def _settings(
 
     values = [(name, written(value)) for name, value in parameters.items()]
     texts = [None if size is None else str(size) for size in (channels, in_channels)]
-    return read_settings(input, texts[0], texts[1], values, assume, batch)
+    return read_settings(input, texts[0], texts[1], values, assume, batch, past=None if past is None else str(past))

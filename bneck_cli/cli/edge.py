@@ -30,6 +30,7 @@ def settings(
     batch: int = 1,
     symbolic: bool = False,
     symbols: list[str] | None = None,
+    past: str | None = None,
 ) -> "Settings":
     """Gather what is asked of the analysis."""
     from bneck_cli.engine.settings import read_settings
@@ -40,7 +41,7 @@ def settings(
         if not equals or not is_name(name.strip()):
             raise typer.BadParameter(f"--set reads NAME=VALUE (got '{quoted(text)}')")
         pairs.append((name.strip(), value.strip()))
-    return read_settings(input, channels, in_channels, pairs, assume, batch, symbolic, symbols or ())
+    return read_settings(input, channels, in_channels, pairs, assume, batch, symbolic, symbols or (), past)
 
 
 def analysed(spec: str, asked: "Settings") -> "Analysis":

@@ -49,6 +49,9 @@ Symbols = Annotated[
     ),
 ]
 Batch = Annotated[int, typer.Option(min=1, help="Inputs at once: multiplies MACs, not parameters.")]
+Past = Annotated[
+    str | None, typer.Option(metavar="P", help="Positions that causal attention has seen before: a number or a symbol.")
+]
 At = Annotated[
     str | None,
     typer.Option(metavar="PATH", help="A stage or a block of a network: layer2.", autocompletion=completion.paths),

@@ -97,7 +97,7 @@ def analyze_plainly(program: Program, settings: Settings) -> Analysis:
     _require_apart(program, settings, shapes)
     known = _assumptions(program, settings, shapes)
     with collector_paused():
-        root, wires, dropped, apart = propagate(net, program.scopes, _sized(shapes, known))
+        root, wires, dropped, apart = propagate(net, program.scopes, _sized(shapes, known), _past(settings))
     require_known_names(program)
     require_used_parameters(program)
     if program.block is not None and isinstance(root.runs[0].node, Series):
@@ -131,6 +131,15 @@ def analyze_plainly(program: Program, settings: Settings) -> Analysis:
     )
 
 
+def _past(settings: Settings) -> Size:
+    """Return how many positions causal attention has seen before."""
+    if isinstance(settings.past, int):
+        return settings.past
+    from bneck_cli.sizes.dim import symbol
+
+    return symbol(settings.past)
+
+
 def _batch(settings: Settings, taken: set[str]) -> Size:
     """Return the batch; as a symbol it is N, or B where N is the user's; the last resort cannot be spelled."""
     if not settings.symbolic or settings.batch != 1:
@@ -148,7 +157,11 @@ def _symbols(inputs: tuple[Input, ...]) -> set[str]:
 def _given_symbols(program: Program, settings: Settings) -> dict[str, str]:
     """Name the symbols that parameters become, each with the option that says so."""
     given = {name: f"--symbol {name}" for name in settings.symbols}
-    for option, size in (("--channels", _channels(settings, program)), ("--in-channels", settings.in_channels)):
+    for option, size in (
+        ("--channels", _channels(settings, program)),
+        ("--in-channels", settings.in_channels),
+        ("--past", settings.past),
+    ):
         if isinstance(size, str):
             given[size] = f"{option} {size}"
     return given
@@ -352,7 +365,7 @@ def smallest_input(program: Program, settings: Settings = Settings(), limit: int
         if side * unit < least:
             return "too small"
         try:
-            propagate(net, program.scopes, sized(side * unit))
+            propagate(net, program.scopes, sized(side * unit), _past(settings))
         except TooSmallError:
             return "too small"
         except BneckError:
@@ -395,12 +408,12 @@ class Comparison(NamedTuple):
 
 def compare_expectations(program: Program) -> Iterator[Comparison]:
     """Compare every published figure of a spec, each at the input that it is published for."""
-    known: dict[tuple[int | str, ...] | None, Analysis] = {}
+    known: dict[Any, Analysis] = {}
     for expect in program.spec.expect:
-        sizes = expect.input.sizes if expect.input else None
-        if sizes not in known:
-            known[sizes] = analyze_program(program, Settings(input=expect.input))
-        analysis = known[sizes]
+        asked = expect.input.sizes if expect.input else None, expect.past
+        if asked not in known:
+            known[asked] = analyze_program(program, Settings(input=expect.input, past=expect.past))
+        analysis = known[asked]
         for figure, published in expect.figures.items():
             found = getattr(analysis.cost, figure)
             if not is_whole(found):

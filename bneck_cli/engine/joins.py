@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from bneck_cli.sizes.shape import Shape, Size
 
 
+VERBS = {
+    "add": "add",
+    "concat": "concatenate",
+    "attend": "pair keys and values,",
+    "pair": "pair queries and keys,",
+}
+"""What a join that is no product does, in messages."""
+
+
 class Joins:
     """The joins of one walk: what numbers refuse is told at once, what depends on symbols at the end, all together."""
 
@@ -158,5 +167,5 @@ def _whole(op: str, flows: tuple[Flow, ...]) -> Flow:
 
 def _apart(op: str, one: Flow, other: Flow, place: Place, hint: str = "") -> BneckError:
     """Make the error for two tensors that do not join; where they come from is looked up only for it."""
-    verb = {"add": "add", "concat": "concatenate"}.get(op, "multiply")
+    verb = VERBS.get(op, "multiply")
     return place.error(f"cannot {verb} {one.shape}{came_from(one)} and {other.shape}{came_from(other)}", hint)

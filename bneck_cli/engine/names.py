@@ -8,7 +8,7 @@ from bneck_cli.engine.layers import LAYERS
 from bneck_cli.errors import listed, nearest
 from bneck_cli.language.document import Place
 from bneck_cli.language.expression import Name
-from bneck_cli.language.syntax import Aside, Branch, Chain, Join, Repeat, Residual, Resume, Scale, Step
+from bneck_cli.language.syntax import Aside, Attend, Branch, Chain, Join, Repeat, Residual, Resume, Scale, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -137,6 +137,8 @@ def _inside(body: Any) -> tuple[Any, ...]:
         return body.steps
     if isinstance(body, Join):
         return body.branches
+    if isinstance(body, Attend):
+        return (body.queries, body.keys, body.values, *([] if body.scores is None else [body.scores]))
     if isinstance(body, Residual):
         return (body.body,) if isinstance(body.shortcut, str) else (body.body, body.shortcut)
     if isinstance(body, Branch):

@@ -114,7 +114,8 @@ class Fork(NamedTuple):
     """Branches from one tensor and the layer that joins them.
 
     ``kind`` is ``residual`` (the body, then the shortcut), ``add``, ``mul``, ``concat``, ``matmul``, ``split``,
-    ``scale`` (the gate) or ``aside`` (a head that does not run; nothing joins).
+    ``scores`` (queries, keys), ``attend`` (scores, values), ``scale`` (the gate) or ``aside`` (a head that does not
+    run; nothing joins).
     """
 
     kind: str
@@ -357,6 +358,10 @@ def branch_name(fork: Fork, index: int) -> str:
             return "shortcut" if index else "repeat" if repeats else ""
         case "scale":
             return "gate"
+        case "scores":
+            return "keys" if index else "queries"
+        case "attend":
+            return "values" if index else ""
         case "aside":
             return "aside"
     return "branch"

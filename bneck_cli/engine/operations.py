@@ -10,19 +10,22 @@ holds the results and then the inputs backwards is therefore indexed by any of t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
+from bneck_cli.engine.layers.products import Sums
 from bneck_cli.engine.network import Fork, Layer, Series, Wire
+from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bneck_cli.engine.analysis import Analysis
     from bneck_cli.engine.network import Node
-    from bneck_cli.sizes.shape import Shape
 
 ARRIVES = -1
 """The tensor that arrives at a part."""
+FUSED = ("·queries", "·keys")
+"""The names under which scores that are not written hand on what they would be made of."""
 OUTER = "../"
 """What a block puts before the name of a tensor of its caller."""
 
@@ -70,9 +73,13 @@ class Part(NamedTuple):
         return isinstance(self.node, Fork) and self.node.kind == "aside"
 
 
-def operations(analysis: Analysis) -> Part:
-    """List what a network does; its first input arrives, and others are taken by name."""
-    scope = _Scope(_Listing(), analysis.root)
+def operations(analysis: Analysis, attention: str = "plain") -> Part:
+    """List what a network does; its first input arrives, and others are taken by name.
+
+    Where ``attention`` is ``fused``, or ``usual`` and fused by PyTorch, scores are not written: what is, is a sum for
+    each row, and the weighted sum takes queries and keys as well.
+    """
+    scope = _Scope(_Listing(attention), analysis.root)
     first, *others = analysis.inputs
     scope.names[first] = ARRIVES
     for name in others:
@@ -94,7 +101,8 @@ def network_outputs(analysis: Analysis, part: Part) -> tuple[int, ...]:
 class _Listing:
     """The parts listed so far, each by the identity of its node."""
 
-    def __init__(self) -> None:
+    def __init__(self, attention: str) -> None:
+        self.attention = attention
         self.known: dict[int, Part] = {}
 
     def part(self, node: Series | Fork) -> Part:
@@ -139,7 +147,19 @@ class _Scope:
             return tensor
         ends = [ARRIVES] if node.kind == "scale" else []
         ends += [self.node(branch, 1, ARRIVES) for branch in node.branches]
-        return ARRIVES if node.join is None else self.operation(node.join, None, 1, ends)
+        if node.join is None:
+            return ARRIVES
+        join = node.join
+        if node.kind == "scores" and join.rule.fuses(self.listing.attention):
+            join = join._replace(rule=Sums(), out=Shape(join.out.channels, join.out.spatial[:-1]))
+            self.given |= zip(FUSED, ends, strict=True)
+        elif node.kind == "attend" and FUSED[0] in self.given:
+            ends += [self.given.pop(name) for name in FUSED]
+            scores = cast("Fork", node.branches[0])
+            queries, keys = cast("Layer", scores.join).inputs
+            sums = Shape(scores.out.channels, scores.out.spatial[:-1])
+            join = join._replace(rule=join.rule.fused_one(), inputs=(sums, *join.inputs[1:], queries, keys))
+        return self.operation(join, None, 1, ends)
 
     def node(self, node: Node, copies: int, tensor: int) -> int:
         """List copies of a node to which a tensor arrives; return what leaves the last copy."""

@@ -39,6 +39,8 @@ class Settings(NamedTuple):
     """Keep the batch, the map's sides and a block's channels as symbols: N, H, W (or L), C."""
     symbols: tuple[str, ...] = ()
     """Parameters to keep as symbols of their own names."""
+    past: int | str = 0
+    """Positions that causal attention has seen before, a number or the name of a symbol."""
 
     def given(self, name: str) -> Given | None:
         """Find the value given to a parameter."""
@@ -63,6 +65,7 @@ def read_settings(
     batch: int = 1,
     symbolic: bool = False,
     symbols: Iterable[str] = (),
+    past: str | None = None,
 ) -> Settings:
     """Read the texts of options: ``3xHxW``, ``256``, pairs of a name and a value, ``H%32==0,C>=16``.
 
@@ -79,6 +82,7 @@ def read_settings(
         batch,
         symbolic,
         tuple(symbols),
+        0 if past in (None, "0") else parse_channels("--past", past),
     )
 
 

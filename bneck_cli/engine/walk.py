@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bneck_cli.budget import Meter
 from bneck_cli.engine.joins import Joins
 from bneck_cli.engine.network import Run, Series
+from bneck_cli.engine.structures.attend import walk_attend
 from bneck_cli.engine.structures.blocks import Use, bind
 from bneck_cli.engine.structures.forks import (
     Dropped,
@@ -25,11 +26,12 @@ from bneck_cli.engine.structures.names import walk_label, walk_resume
 from bneck_cli.engine.structures.repeats import walk_chain, walk_repeat
 from bneck_cli.engine.structures.steps import walk_step
 from bneck_cli.engine.tensor import Flow, Frame, Names, Result, Tap, fresh
-from bneck_cli.errors import listed
+from bneck_cli.errors import BneckError, listed
 from bneck_cli.language.expression import Expression, Name, Number
 from bneck_cli.language.spec import Parameter
 from bneck_cli.language.syntax import (
     Aside,
+    Attend,
     Body,
     Branch,
     Chain,
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
     from bneck_cli.language.document import Place
     from bneck_cli.language.library import Scope
     from bneck_cli.language.spec import Definition, Formula
-    from bneck_cli.sizes.shape import Shape
+    from bneck_cli.sizes.shape import Shape, Size
 
 WALKS: dict[type, Callable[[Walk, Any, Flow, Frame], Result]] = {
     Step: walk_step,
@@ -61,6 +63,7 @@ WALKS: dict[type, Callable[[Walk, Any, Flow, Frame], Result]] = {
     Scale: walk_scale,
     Aside: walk_aside,
     Branch: walk_branch,
+    Attend: walk_attend,
     Nothing: walk_nothing,
     Label: walk_label,
     Resume: walk_resume,
@@ -77,20 +80,22 @@ class Propagated(NamedTuple):
     apart: tuple[str, ...]
 
 
-def propagate(net: Definition, scopes: Mapping[str, Scope], inputs: dict[str, Shape]) -> Propagated:
+def propagate(net: Definition, scopes: Mapping[str, Scope], inputs: dict[str, Shape], past: Size = 0) -> Propagated:
     """Walk the net from its inputs.
 
-    ``scopes`` says by file which definitions it sees. Raises BneckError, at the word in the spec, for whatever does
-    not fit.
+    ``scopes`` says by file which definitions it sees; causal attention has seen ``past`` positions.
+    Raises BneckError, at the word in the spec, for whatever does not fit.
     """
-    return Walk(scopes).net(net, inputs)
+    return Walk(scopes, past).net(net, inputs)
 
 
 class Walk:
     """The state of one walk: blocks met so far, and how deep and how long it has become."""
 
-    def __init__(self, scopes: Mapping[str, Scope]) -> None:
+    def __init__(self, scopes: Mapping[str, Scope], past: Size = 0) -> None:
         self.scopes = scopes
+        self.past = past
+        self.remembers = False
         self.known: dict[str, Result] = {}
         self.calls: list[tuple[str, str]] = []
         self.frames: list[Frame] = []
@@ -119,6 +124,8 @@ class Walk:
             raise net.place.error("the spec nests too deeply to be worked out") from None
         runs = node.runs if isinstance(node, Series) and node.kind == "chain" else (Run(node, 1),)
         self.joins.require_conditions()
+        if self.past != 0 and not self.remembers:
+            raise BneckError("--past: no attention here is causal", hint="it is what causal attention has seen before")
         whole = Series("net", net.name, net.name, runs, flow.shape, out.shape, node.cost, net.place)
         named = {name: wire.shape for name, wire in frame.wires.items()}
         return Propagated(whole, named, tuple(self.dropped), tuple(self.joins.apart))
@@ -127,6 +134,11 @@ class Walk:
         """Count a body that is walked, or a definition whose parameters are bound. Raises BneckError beyond."""
         meter = self.meter
         meter.step(meter.weights.get(id(written)) or meter.met(written, 1 + nodes(written) // NODES), place)
+
+    def take_past(self) -> Size:
+        """Return how many positions causal attention has seen before."""
+        self.remembers = True
+        return self.past
 
     def scope_at(self, place: Place) -> Scope:
         """Return what the file of a place sees."""
@@ -169,5 +181,6 @@ def _begins_with_resume(body: Body) -> bool:
     while isinstance(body, Chain):
         body = body.steps[0]
     return isinstance(body, Resume) or (
-        isinstance(body, Join) and all(_begins_with_resume(branch) for branch in body.branches)
+        (isinstance(body, Join) and all(_begins_with_resume(branch) for branch in body.branches))
+        or (isinstance(body, Attend) and all(map(_begins_with_resume, (body.queries, body.keys, body.values))))
     )

@@ -48,7 +48,7 @@ class _Call(NamedTuple):
 
 def eager_elements(analysis: Analysis, attention: str = "usual", inplace: bool = False) -> int:
     """Count the elements alive at the peak on one input of sizes that are numbers; the input is held throughout."""
-    part = operations(analysis)
+    part = operations(analysis, attention)
     run = _Run(attention, overwriting(part) if inplace else set())
     found = run.call(part, network_outputs(analysis, part))
     inputs = sum(run.number(shape.elements) for shape in analysis.inputs.values())

@@ -15,6 +15,7 @@ from bneck_cli.engine.network import Child, Layer, Series, Wire, children
 from bneck_cli.engine.operations import network_outputs, operations
 from bneck_cli.errors import BneckError
 from bneck_cli.flow.saved import overwriting
+from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from bneck_cli.engine.analysis import Analysis
     from bneck_cli.engine.network import Node
     from bneck_cli.engine.operations import Operation, Part
-    from bneck_cli.sizes.shape import Shape
 
 NEEDS_NUMBERS = "give --input 3x224x224"
 
@@ -83,14 +83,16 @@ class Moment(NamedTuple):
     alive: tuple[tuple[int, int], ...]
 
 
-def peak(analysis: Analysis, dtype: str = "fp32", inplace: bool = False) -> Peak:
+def peak(analysis: Analysis, dtype: str = "fp32", inplace: bool = False, attention: str = "usual") -> Peak:
     """Find the largest sum of tensors alive at inference, and where it is; ``inplace`` activations write no new one.
+
+    ``attention`` is fused, plain or usual: whether scores are written.
 
     Raises BneckError where sizes are symbolic.
     """
     if not isinstance(analysis.batch, int):
         raise BneckError("the peak of memory needs numbers", hint="give --batch 1")
-    walk = _Walk(overwriting(operations(analysis)) if inplace else set())
+    walk = _Walk(overwriting(operations(analysis)) if inplace else set(), attention)
     moment = _largest(analysis, walk)
     width = analysis.batch * DTYPES[dtype]
     names = list(analysis.inputs)
@@ -107,11 +109,11 @@ def peak_elements(analysis: Analysis) -> int:
 
     Raises BneckError where sizes are symbolic.
     """
-    return _largest(analysis, _Walk(set())).size
+    return _largest(analysis, _Walk(set(), "usual")).size
 
 
 def _largest(analysis: Analysis, walk: _Walk) -> Moment:
-    plan, part = Plan([], [], [], set()), operations(analysis)
+    plan, part = Plan([], [], [], set()), operations(analysis, walk.attention)
     count = len(analysis.inputs)
     given = {name: _tensor(plan, shape, at - count) for at, (name, shape) in enumerate(analysis.inputs.items())}
     tensors = walk.inside(part, [0, *(given[name] for name in part.taken)], plan, 0)
@@ -134,8 +136,9 @@ def _tensor(plan: Plan, shape: Shape, born: int) -> int:
 class _Walk:
     """What is known of the nodes met so far, each by its identity: nodes are shared, and may be large to compare."""
 
-    def __init__(self, over: set[int]) -> None:
+    def __init__(self, over: set[int], attention: str) -> None:
         self.over = over
+        self.attention = attention
         self.plans: dict[tuple[int, int], Plan] = {}
         self.moments: dict[tuple[int, bool], Moment] = {}
         self.counts: dict[int, int] = {}
@@ -199,7 +202,7 @@ class _Walk:
                 return [len(plan.sizes) - 1]
             if is_view(node) or id(node) in self.over:
                 return reads[:1]
-            return [self.write(plan, node.out, tuple(dict.fromkeys(reads)), at)]
+            return [self.layer(plan, node, tuple(dict.fromkeys(reads)), at)]
         return [self.alone(part, reads[0], plan, at)]
 
     def alone(self, part: Part, flow: int, plan: Plan, at: int) -> int:
@@ -220,10 +223,17 @@ class _Walk:
         plan.ops.append(Op(at, (flow,), len(plan.sizes) - 1, planned))
         return len(plan.sizes) - 1
 
-    def write(self, plan: Plan, shape: Shape, reads: tuple[int, ...], at: int) -> int:
-        """Add a layer that reads tensors and writes one."""
+    def layer(self, plan: Plan, layer: Layer, reads: tuple[int, ...], at: int) -> int:
+        """Add a layer that reads tensors and writes one, and before it those that it writes for itself."""
+        inside = list(reads[:1])
+        for taken, size in layer.rule.inside(layer.shape, layer.out, self.attention) if layer.rule is not None else ():
+            inside.append(self.write(plan, Shape(size), [inside[one] for one in taken], at))
+        return self.write(plan, layer.out, inside[-1:] if inside[1:] else reads, at)
+
+    def write(self, plan: Plan, shape: Shape, reads: Iterable[int], at: int) -> int:
+        """Add a step that reads tensors and writes one."""
         out = _tensor(plan, shape, at)
-        plan.ops.append(Op(at, reads, out, None))
+        plan.ops.append(Op(at, tuple(reads), out, None))
         return out
 
     def moment(self, plan: Plan, kept: set[int]) -> Moment:

@@ -103,11 +103,11 @@ def backward_macs(analysis: Analysis) -> Size:
     None is worked out for what no parameter precedes; heads that run in training alone are part of it. Attention counts
     what its rule says: a fused kernel's second look at the scores is not in it.
     """
-    return _trained(analysis, "usual", inplace=False).backward
+    return _trained(analysis, "plain", inplace=False).backward
 
 
 def _trained(analysis: Analysis, attention: str, inplace: bool) -> _Own:
-    part = operations(analysis)
+    part = operations(analysis, attention)
     walk = _Walk(attention, overwriting(part) if inplace else set())
     found = walk.part(part, (False,) * len(part.inputs))
     total = found.own

@@ -71,6 +71,7 @@ class Expect(NamedTuple):
     figures: dict[str, int]
     origin: str
     input: Input | None
+    past: int | str
     top1: str
     place: Place
 
@@ -231,12 +232,13 @@ def _expectations(node: Node) -> Iterator[Expect]:
                 if len(text) > DIGITS.most:
                     raise exceeded(DIGITS, place)
                 figures[name] = int(text)
-            elif name not in ("origin", "input", "top1"):
-                raise unknown_key(key, (*FIGURES, "origin", "input", "top1"), "`expect`")
+            elif name not in ("origin", "input", "past", "top1"):
+                raise unknown_key(key, (*FIGURES, "origin", "input", "past", "top1"), "`expect`")
         origin = _text(found["origin"][1], "origin") if "origin" in found else ""
         top1 = _text(found["top1"][1], "top1") if "top1" in found else ""
         shape = parse_input(_scalar(found["input"][1], "input")) if "input" in found else None
-        yield Expect(figures, origin, shape, top1, Place(item))
+        past = parse_channels("--past", _text(found["past"][1], "past")) if "past" in found else 0
+        yield Expect(figures, origin, shape, past, top1, Place(item))
 
 
 # Definitions
@@ -356,7 +358,8 @@ def parse_channels(option: str, text: str) -> int | str:
     if is_name(text):
         return text
     scalar = Scalar(Source(option, text), 0, 0, text)
-    raise Place(scalar, 0, len(text)).error(f"channels are a positive number or a symbol (got '{text}')")
+    what = "the past is" if option == "--past" else "channels are"
+    raise Place(scalar, 0, len(text)).error(f"{what} a positive number or a symbol (got '{text}')")
 
 
 def constant(value: Any, source: str) -> tuple[Place, Expression]:

@@ -113,6 +113,21 @@ class Branch(NamedTuple):
     place: Place
 
 
+class Attend(NamedTuple):
+    """Attention: ``values`` weighted by the ``scores`` of ``queries`` and ``keys``, to which more may be done.
+
+    ``over`` is ``positions``, or ``channels``.
+    """
+
+    queries: Body
+    keys: Body
+    values: Body
+    scores: Body | None
+    options: tuple[Option, ...]
+    over: str
+    place: Place
+
+
 class Nothing(NamedTuple):
     """``nothing``: a branch that is left out of its join."""
 
@@ -140,6 +155,7 @@ STRUCTURES = {
     "concat": ("along",),
     "split": ("sizes", "join"),
     "matmul": (),
+    "attend": ("heads", "kv", "over", "causal", "window", "position", "cache"),
     "scale": (),
     "aside": (),
     "if": ("then", "else"),
@@ -148,7 +164,7 @@ STRUCTURES = {
     "from": (),
 }
 SHORTCUTS = ("auto", "identity", "if_same")
-CHOICES = {"along": ("channels", "positions"), "join": ("concat", "add", "mul")}
+CHOICES = {"along": ("channels", "positions"), "join": ("concat", "add", "mul"), "over": ("positions", "channels")}
 """Words beside a join, the first where none is written."""
 
 
@@ -458,6 +474,8 @@ def _structure(name: str, value: Node, beside: dict[str, Node], place: Place) ->
             return Residual(parse_body(value), _shortcut(beside.get("shortcut")), place)
         case "scale":
             return Scale(parse_body(value), place)
+        case "attend":
+            return _attend(value, beside, place)
         case "aside":
             return Aside(parse_body(value), place)
         case "if":
@@ -494,6 +512,24 @@ def _join(name: str, value: Node, beside: dict[str, Node], place: Place) -> Join
             )
         sizes = tuple(value_of(item) for item in node.items)
     return Join(name, branches, place, sizes, _choice("join", beside), _choice("along", beside))
+
+
+def _attend(value: Node, beside: dict[str, Node], place: Place) -> Attend:
+    """Read the branches of attention, and the words beside them."""
+    branches = entries(value, "`attend`")
+    known = ("queries", "keys", "values", "scores")
+    for name, (key, _) in branches.items():
+        if name not in known:
+            raise unknown_key(key, known, "`attend`")
+    missing = [name for name in known[:3] if name not in branches]
+    if missing:
+        raise place.error(f"`attend` needs {listed(missing, 'and')}")
+    queries, keys, values = (parse_body(branches[name][1]) for name in known[:3])
+    scores = parse_body(branches["scores"][1]) if "scores" in branches else None
+    options = tuple(
+        Option(name, value_of(node), Place(node, 0, _width(node))) for name, node in beside.items() if name != "over"
+    )
+    return Attend(queries, keys, values, scores, options, _choice("over", beside), place)
 
 
 def _choice(word: str, beside: dict[str, Node]) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bneck_cli.engine.network import Node
     from bneck_cli.pictures.marks import Mark, Measures
 
-SIGNS = {"add": "+", "mul": "×", "scale": "×", "matmul": "@"}
+SIGNS = {"add": "+", "mul": "×", "scale": "×", "matmul": "@", "scores": "@", "weighted_sum": "@"}
 
 
 class Item(NamedTuple):

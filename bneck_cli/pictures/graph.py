@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from bneck_cli.engine.network import Node, Series
     from bneck_cli.pictures.stages import Stage
 
-JOINTS = {"add": "+", "mul": "×", "scale": "×", "matmul": "@", "concat": "concatenate"}
+JOINTS = {
+    "add": "+",
+    "mul": "×",
+    "scale": "×",
+    "matmul": "@",
+    "concat": "concatenate",
+    "scores": "scores",
+    "weighted_sum": "weighted sum",
+}
 
 
 class Vertex(NamedTuple):

@@ -322,6 +322,8 @@ def describe_input(analysis: Analysis) -> str:
         described += f", {name}={value}"
     for name, known in analysis.assume.items():
         described += "".join(f", {said.replace(' is ', ' ')}" for said in known.said(name))
+    if analysis.settings.past:
+        described += f", {analysis.settings.past} past"
     return described + (f", batch {analysis.batch}" if analysis.batch != 1 else "")
 
 

@@ -234,7 +234,7 @@ def footprint(
         device,
         items,
         total,
-        peak(analysis, dtype, inplace) if numbers else None,
+        peak(analysis, dtype, inplace, attention) if numbers else None,
         _training(analysis, width, OPTIMIZERS[optimizer], attention, inplace) if trains else None,
         idle,
         attention,

@@ -27,6 +27,7 @@ def command(
     symbolic: opt.Symbolic = False,
     symbol: opt.Symbols = None,
     batch: opt.Batch = 1,
+    past: opt.Past = None,
     depth: Annotated[int | None, typer.Option(min=1, help="Levels to show: 1 for stages, 2 for blocks.")] = None,
     expand: Annotated[bool, typer.Option("--expand", help="Open identical blocks, which are folded.")] = False,
     fold: Annotated[
@@ -69,7 +70,7 @@ def command(
     from bneck_cli.questions.analyze import View, report
 
     chosen = check_format(format, output, FORMATS)
-    analysis = analysed(spec, settings(input, channels, in_channels, set, assume, batch, symbolic, symbol))
+    analysis = analysed(spec, settings(input, channels, in_channels, set, assume, batch, symbolic, symbol, past))
     if count_like:
         from bneck_cli.data.rules import load_rule
         from bneck_cli.flow.counting import recount

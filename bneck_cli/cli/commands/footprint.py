@@ -22,6 +22,7 @@ def command(
     channels: opt.Channels = None,
     set: opt.Set = None,
     batch: opt.Batch = 1,
+    past: opt.Past = None,
     dtype: Annotated[
         str, typer.Option(help="fp64, fp32, fp16, bf16, fp8 or int8.", autocompletion=completion.DTYPES)
     ] = "fp32",
@@ -48,5 +49,5 @@ def command(
     from bneck_cli.questions.footprint_report import report
 
     chosen = check_format(format, output)
-    analysis = analysed(spec, settings(input, channels, values=set, batch=batch))
+    analysis = analysed(spec, settings(input, channels, values=set, batch=batch, past=past))
     put(report(footprint(analysis, dtype, device, optimizer, attention, inplace), layers), chosen, output)

@@ -20,12 +20,16 @@ from bneck_cli.engine.layers.kinds import (
     option,
     per_axis,
     share,
+    show,
     size,
 )
-from bneck_cli.sizes.number import is_whole, largest
+from bneck_cli.sizes.number import is_whole, largest, least
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bneck_cli.engine.network import Layer
     from bneck_cli.sizes.shape import Size
 
 CONTINUOUS_WIDTH = 512
@@ -118,6 +122,19 @@ class Slice(Kind):
         return Keeps()
 
 
+PARTS = "qkvo"
+"""Queries, keys, values, and the projection of what leaves ("output")."""
+
+
+def parts(value: Any) -> str:
+    """Take the linear layers of attention that have a bias: ``qkv``, ``qvo``, or the word ``none``."""
+    if value == "none":
+        return ""
+    if not isinstance(value, str) or not value or set(value) - set(PARTS) or len(set(value)) < len(value):
+        raise LayerError(f"none, or some of the letters q, k, v and o (got {show(value)})")
+    return value
+
+
 @kind("attention")
 class Attention(Kind):
     """Multi-head self-attention over all positions, or within windows (or across a grid of them) of a map.
@@ -126,29 +143,46 @@ class Attention(Kind):
     padded to whole windows, as torchvision's Swin does, and the linear layers run on the padded map.
     """
 
-    heads: Any = option(size, None, "heads, which divide the channels; or give head_dim")
+    heads: Any = option(size, None, "heads, which divide the channels where head_dim is not given")
     head_dim: Any = option(size, None, "channels of each head")
+    kv: Any = option(size, None, "heads of keys and values, which groups of heads share")
+    causal: bool = flag("each position attends to those before it; with a window, to the last so many")
     window: Any = option(extent, None, "side of the windows; all positions attend to each other without it")
     shift: Any = option(natural, 0, "how far the windows are shifted; costs nothing")
     grid: bool = flag("attend across the map: the window's positions along each axis, spread evenly (MaxViT)")
     position: str = option(
-        one_of("none", "relative", "continuous"), "none", "bias for relative positions: a table, or Swin V2's network"
+        one_of("none", "relative", "continuous", "rotary"),
+        "none",
+        "a bias for relative positions, a table or Swin V2's network; or rotary, which has no weights",
     )
-    nobias: bool = flag("leave the biases of the linear layers out")
+    qk_norm: str = option(one_of("none", "ln", "rmsnorm"), "none", "a norm of each head's queries and keys")
+    bias: Any = option(parts, PARTS, "which linear layers have a bias: qkv, qvo, none; o is the projection")
+    nobias: bool = flag("leave all biases out")
     part = "attention"
     forms = ("module", "function", "multihead", "einsum")
+    past: Size = 0
+    """Positions that causal attention has seen before."""
 
     def out_shape(self, x: Shape) -> Shape:
         """The shape as it came."""
         if not x.spatial:
             raise LayerError(f"needs a sequence or a map (got a vector of {x})")
-        self._heads(x)
-        if self.position != "none" and self.window is None:
+        heads = self._heads(x)
+        share(heads, self._kv(x), "heads", "kv")
+        if self.position in ("relative", "continuous") and self.window is None:
             raise LayerError("a position bias needs a window", "position", hint="give the window's side: window=7")
         if self.window is None and (self.grid or self.shift):
             raise LayerError("grid and shift need a window", "grid" if self.grid else "shift")
         if self.position == "continuous" and len(x.spatial) != 2:
             raise LayerError("position=continuous needs a map", "position")
+        if self.position == "continuous" and (self._inner(x) != x.channels or self._kv(x) != heads):
+            raise LayerError("position=continuous needs heads that divide the channels", "position")
+        if self.causal and len(x.spatial) != 1:
+            raise LayerError(f"causal needs a sequence (got {x})", "causal")
+        if self.causal and self.position in ("relative", "continuous"):
+            raise LayerError("causal and a position bias do not go together", "position")
+        if self.nobias and self.bias != PARTS:
+            raise LayerError("bias and nobias do not go together", "bias")
         self._side(x)
         return x
 
@@ -157,17 +191,44 @@ class Attention(Kind):
         return (share(x.channels, self._heads(x), "channels", "heads"),)
 
     def _heads(self, x: Shape) -> Size:
-        if (self.heads is None) == (self.head_dim is None):
-            raise LayerError("needs either heads= or head_dim=")
+        if self.heads is None and self.head_dim is None:
+            raise LayerError("needs heads= or head_dim=")
         if self.heads is None:
             return share(x.channels, self.head_dim, "channels", "head_dim")
-        share(x.channels, self.heads, "channels", "heads")
+        if self.head_dim is None:
+            share(x.channels, self.heads, "channels", "heads")
         return self.heads  # type: ignore[no-any-return]
 
+    def _kv(self, x: Shape) -> Size:
+        return self._heads(x) if self.kv is None else self.kv
+
+    def dim(self, x: Shape) -> Size:
+        """Give the channels of a head."""
+        return share(x.channels, self.heads, "channels", "heads") if self.head_dim is None else self.head_dim
+
+    def _inner(self, x: Shape) -> Size:
+        """Give the channels of queries, and of what the projection takes."""
+        return self._heads(x) * self.dim(x)
+
+    def _held(self, x: Shape) -> Size:
+        """Give the channels of keys, as many as of values."""
+        return self._kv(x) * self.dim(x)
+
+    @property
+    def biased(self) -> str:
+        """The linear layers that have a bias."""
+        return "" if self.nobias else self.bias
+
+    def _biases(self, x: Shape) -> Size:
+        """Give the biases of one position."""
+        sizes = {"q": self._inner(x), "k": self._held(x), "v": self._held(x), "o": x.channels}
+        return _added(sizes[part] for part in self.biased)
+
     def _side(self, x: Shape) -> tuple[int, ...] | None:
-        """Give the window's side per axis."""
+        """Give the window's side per axis; one that slides over a sequence is no tile."""
         window = self.window
-        return None if window is None else per_axis(window, len(x.spatial), "window")
+        sides = None if window is None else per_axis(window, len(x.spatial), "window")
+        return None if self.causal else sides
 
     def _windows(self, x: Shape) -> tuple[Size, Size]:
         """Count the windows, and the positions in each."""
@@ -179,10 +240,29 @@ class Attention(Kind):
             count = count * ((n + w - 1) // w)
         return count, prod(side)
 
+    def _seen(self, x: Shape) -> Size:
+        """Count the keys that a query meets."""
+        _, length = self._windows(x)
+        if not self.causal:
+            return length
+        seen = length + self.past
+        return seen if self.window is None else least(per_axis(self.window, 1, "window")[0], seen)
+
+    @property
+    def _fused(self) -> bool:
+        """Whether PyTorch's kernel never writes the scores: it does within windows."""
+        return self.window is None or self.causal
+
+    def _weights(self, x: Shape) -> Size:
+        return 2 * x.channels * (self._inner(x) + self._held(x))
+
     def params(self, x: Shape) -> Size:
-        """4·C·C of queries, keys, values and projection, their biases, and those of the position bias."""
-        c, heads = x.channels, self._heads(x)
-        total = 4 * c * c + (0 if self.nobias else 4 * c)
+        """C·(2·heads + 2·kv)·head_dim of queries, keys, values and projection, their biases, norms, positions."""
+        total = self._weights(x) + self._biases(x)
+        total = total + {"none": 0, "ln": 4, "rmsnorm": 2}[self.qk_norm] * (
+            self.dim(x) if self.qk_norm != "none" else 0
+        )
+        heads = self._heads(x)
         if self.position == "relative":
             total = total + self._offsets(x) * heads
         if self.position == "continuous":  # two inputs, bias, a factor per head, and no bias at the end
@@ -196,7 +276,7 @@ class Attention(Kind):
     def macs(self, x: Shape, y: Shape) -> Size:
         """The linear layers and both products."""
         count, length = self._windows(x)
-        total = 4 * count * length * x.channels * x.channels + self.attention_macs(x, y)
+        total = count * length * self._weights(x) + self.attention_macs(x, y)
         if self.position == "continuous":
             total = total + self._offsets(x) * CONTINUOUS_WIDTH * (2 + self._heads(x))
         return total
@@ -207,31 +287,32 @@ class Attention(Kind):
         The table that position=continuous is computed from is no weight, so its first layer passes nothing on.
         """
         count, length = self._windows(x)
-        linear = count * length * x.channels * x.channels
-        total: Size = 2 * self.attention_macs(x, y) + linear * (4 + 1 + 3 * sum(flows))
+        rows = count * length * x.channels
+        total: Size = 2 * self.attention_macs(x, y) + count * length * self._weights(x) + rows * self._inner(x)
+        total = total + rows * (self._inner(x) + 2 * self._held(x)) * sum(flows)
         if self.position == "continuous":
             total = total + self._offsets(x) * CONTINUOUS_WIDTH * (2 + 2 * self._heads(x))
         return total
 
     def attention_macs(self, x: Shape, y: Shape) -> Size:
-        """Scores and weighted sum: 2 · windows · L² · C."""
+        """Scores and weighted sum: 2 · windows · queries · keys · heads·head_dim."""
         count, length = self._windows(x)
-        return 2 * count * length * length * x.channels
+        return 2 * count * length * self._seen(x) * self._inner(x)
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
         """The four linear layers; then what joins queries, keys and values: products, softmax, scaled queries."""
         count, length = self._windows(x)
-        c, rows = x.channels, count * length
-        scores = rows * length * self._heads(x)
-        biases = {} if self.nobias else {"linear_bias": 4 * rows * c, "linear_biases": 4 * c}
+        rows = count * length
+        scores = rows * self._seen(x) * self._heads(x)
+        biases = {"linear_bias": rows * self._biases(x), "linear_biases": self._biases(x)} if self.biased else {}
         return {
-            "linear": 4 * rows * c * c,
-            "linear_weights": 4 * c * c,
+            "linear": rows * self._weights(x),
+            "linear_weights": self._weights(x),
             **biases,
             "attention": self.attention_macs(x, y),
             "softmax": scores,
             "softmax_additions": scores - rows * self._heads(x),
-            "scaled_queries": rows * c,
+            "scaled_queries": rows * self._inner(x),
         }
 
     def counted(self, x: Shape, y: Shape, form: str) -> dict[tuple[str, str], Size]:
@@ -269,47 +350,82 @@ class Attention(Kind):
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """Biases of the linear layers, and the softmax over the scores."""
         count, length = self._windows(x)
-        scores = ("softmax", count * length * length * self._heads(x))
-        return (scores,) if self.nobias else (("bias additions", 4 * count * length * x.channels), scores)
+        scores = ("softmax", count * length * self._seen(x) * self._heads(x))
+        return (("bias additions", count * length * self._biases(x)), scores) if self.biased else (scores,)
 
     def keeps(self, x: Shape, y: Shape, fused: bool | None = None) -> Keeps:
         """Queries, keys, values and their weighted sum; the scores, or where they are never written a sum per row.
 
-        Scores are written within windows, unless ``fused`` says otherwise.
+        Scores are written within windows that tile, unless ``fused`` says otherwise. A norm of queries and keys keeps
+        them as they came, with its statistics.
 
         Positions in windows are a copy of those that arrive, and that is kept instead.
         """
         count, length = self._windows(x)
         if fused is None:
-            fused = self.window is None
-        whole = self.window is None or (count == 1 and length == x.positions)
-        rows = count * length * self._heads(x)
-        held = 4 * count * length * x.channels + (rows if fused else rows * length)
+            fused = self._fused
+        whole = self._side(x) is None or (count == 1 and length == x.positions)
+        positions = count * length
+        rows = positions * self._heads(x)
+        held = 2 * positions * (self._inner(x) + self._held(x)) + (rows if fused else rows * self._seen(x))
+        if self.qk_norm != "none":
+            each = {"ln": 2, "rmsnorm": 1}[self.qk_norm]
+            held = held + positions * (self._inner(x) + self._held(x) + each * (self._heads(x) + self._kv(x)))
         if self.position == "continuous":  # queries and keys as they come, their norms, scores before their scale
-            held = held + 3 * count * length * x.channels + 4 * rows + rows * length
+            held = held + 3 * positions * x.channels + 4 * rows + rows * length
             shared = self._offsets(x) * CONTINUOUS_WIDTH + length * length * self._heads(x) + self._heads(x)
-            return Keeps(values=held + count * length * x.channels, statistics=shared)
-        return Keeps(input=True, values=held) if whole else Keeps(values=held + count * length * x.channels)
+            return Keeps(values=held + positions * x.channels, statistics=shared)
+        return Keeps(input=True, values=held) if whole else Keeps(values=held + positions * x.channels)
 
     def working(self, x: Shape, y: Shape, fused: bool | None = None) -> Size:
         """Count the elements alive inside at the worst moment, of those that the code of torchvision passes through.
 
-        Over all positions: the linear layer's queries, keys and values and a copy of them (6·L·C); or keys, values and
-        scaled queries and keys with the scores (5·L·C + S), then scores and their softmax (4·L·C + 2·S). Within
-        windows, beside the position bias and the mask of shifted ones: input, queries, keys, values, scaled queries and
-        two copies for the product with the scores (7·L·C + S), then scores and their softmax (5·L·C + 2·S).
+        Over all positions, where queries, keys and values are as wide as what arrives: the linear layer's queries, keys
+        and values and a copy of them (6·L·C); or keys, values and scaled queries and keys with the scores (5·L·C + S),
+        then scores and their softmax (4·L·C + 2·S). Within windows, beside the position bias and the mask of shifted
+        ones: input, queries, keys, values, scaled queries and two copies for the product with the scores (7·L·C + S),
+        then scores and their softmax (5·L·C + 2·S).
         """
         count, length = self._windows(x)
         if fused is None:
-            fused = self.window is None
+            fused = self._fused
         whole = count * length * x.channels
+        wide = count * length * self._inner(x)
+        own = wide + 2 * count * length * self._held(x)
         rows = count * length * self._heads(x)
-        scores = rows * length
-        if self.window is None:
-            inner: Size = 4 * whole + rows if fused else largest(5 * whole + scores, 4 * whole + 2 * scores)
-            return largest(6 * whole, inner)  # type: ignore[no-any-return]
-        bias = 0 if self.position == "none" else length * length * self._heads(x)
+        scores = rows * self._seen(x)
+        if self._side(x) is None:
+            if fused:
+                return largest(2 * own, own + wide + rows)  # type: ignore[no-any-return]
+            return largest(2 * own, own + 2 * wide + scores, own + wide + 2 * scores)  # type: ignore[no-any-return]
+        bias = 0 if self.position in ("none", "rotary") else length * length * self._heads(x)
         mask = count * length * length if self.shift and count != 1 else 0
-        inner = largest(6 * whole, 5 * whole + rows) if fused else largest(7 * whole + scores, 5 * whole + 2 * scores)
-        total: Size = inner + bias + mask
-        return total
+        inner: Size = (
+            largest(2 * own, own + wide + whole + rows)
+            if fused
+            else largest(own + 3 * wide + whole + scores, own + wide + whole + 2 * scores)
+        )
+        return inner + bias + mask
+
+    def inside(self, x: Shape, y: Shape, attention: str) -> tuple[tuple[tuple[int, ...], Size], ...]:
+        """Queries, keys and values of what arrives; the scores, or a sum per row; and the weighted sum."""
+        count, length = self._windows(x)
+        positions, rows = count * length, count * length * self._heads(x)
+        queries, keys = positions * self._inner(x), positions * self._held(x)
+        if attention == "fused" or (attention == "usual" and self._fused):
+            scores: tuple[tuple[int, ...], Size] = ((1, 2), rows)
+            weighted: tuple[int, ...] = (3, 4, 1, 2)
+        else:
+            scores, weighted = ((1, 2), rows * self._seen(x)), (3, 4)
+        return ((0,), queries), ((0,), keys), scores, ((0,), keys), (weighted, queries)
+
+    def cache(self, layer: Layer) -> Size:
+        """2·kv·head_dim elements of keys and values for each position."""
+        return 2 * self._held(layer.shape) * self.past
+
+
+def _added(sizes: Iterable[Size]) -> Size:
+    total: Size = 0
+    for one in sizes:
+        total = total + one
+    return total

@@ -13,6 +13,7 @@ from bneck_cli.sizes.number import Ratio, divided, is_symbolic, is_whole
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from bneck_cli.engine.network import Layer
     from bneck_cli.sizes.shape import Shape, Size
 
     Convert = Callable[[Any], Any]
@@ -170,6 +171,18 @@ class Kind:
     def working(self, x: Shape, y: Shape) -> Size:
         """Count the elements alive while PyTorch runs the layer at inference, beside what arrives."""
         return y.elements
+
+    def inside(self, x: Shape, y: Shape, attention: str) -> tuple[tuple[tuple[int, ...], Size], ...]:
+        """Say what the layer writes for itself before what leaves: the tensors that each reads, and its elements.
+
+        Number 0 is what arrives, and those written here follow in order; what leaves reads the last. ``attention`` is
+        fused, plain or usual.
+        """
+        return ()
+
+    def cache(self, layer: Layer) -> Size:
+        """Count the elements that are kept of the positions which causal attention has seen before."""
+        return 0
 
     def held(self, x: Shape, y: Shape) -> Size:
         """Count the elements that stay alive until the network ends, held by a variable of its code."""

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from math import prod
+from typing import TYPE_CHECKING, Any
 
-from bneck_cli.engine.layers.kinds import Keeps, Kind
+from bneck_cli.engine.layers.kinds import Keeps, Kind, LayerError, per_axis, share
+from bneck_cli.sizes.number import least
+from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
-    from bneck_cli.sizes.shape import Shape, Size
+    from bneck_cli.engine.network import Layer
+    from bneck_cli.sizes.shape import Size
 
 
-class MatMul(Kind):
-    """The product of C×L and C×M over their channels, at every pair of positions: M×L."""
+class _Product(Kind):
+    """What products of two tensors have in common: nothing but multiply-adds, which are all attention's."""
 
-    name = "matmul"
     part = "attention"
     product = True
-
-    def macs(self, x: Shape, y: Shape) -> Size:
-        """C · L · M."""
-        return x.channels * y.elements
 
     def attention_macs(self, x: Shape, y: Shape) -> Size:
         """All of them are products of two tensors."""
         return self.macs(x, y)
 
-    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
-        """A product written with ``@``."""
-        return {"attention_operator": self.macs(x, y)}
+    def backward_macs(self, x: Shape, y: Shape, flows: tuple[bool, ...]) -> Size:
+        """As many for each operand; learned positions are added, not multiplied."""
+        return self.macs(x, y) * sum(flows)
 
     def keeps(self, x: Shape, y: Shape, fused: bool | None = None) -> Keeps:
         """Nothing beside its operands, each of which the other's gradient needs."""
@@ -36,3 +35,142 @@ class MatMul(Kind):
     def working(self, x: Shape, y: Shape, fused: bool | None = None) -> Size:
         """What leaves."""
         return y.elements
+
+
+class MatMul(_Product):
+    """The product of C×L and C×M over their channels, at every pair of positions: M×L."""
+
+    name = "matmul"
+
+    def macs(self, x: Shape, y: Shape) -> Size:
+        """C · L · M."""
+        return x.channels * y.elements
+
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """A product written with ``@``."""
+        return {"attention_operator": self.macs(x, y)}
+
+
+class Scores(_Product):
+    """The scores of attention, heads×queries×keys, and their softmax (arXiv 1706.03762, section 3.2).
+
+    ``past`` positions that were seen before are keys too. Within windows of a map there are as many sets of scores as
+    windows; a window that slides over a sequence has so many keys for each query. Over channels (XCiT, 2106.09681)
+    every channel of a head meets every other.
+    """
+
+    name = "scores"
+    heads: Any
+    kv: Any
+    channels: bool
+    causal: bool
+    window: Any
+    position: Size
+    past: Size
+    cached: Size | None
+    tiled: bool = False
+    """Whether the window tiles a map."""
+    alone: bool = True
+    """Whether nothing is done to the scores before they weigh the values, so that a fused kernel never writes them."""
+
+    def out_shape(self, x: Shape, keys: Shape | None = None) -> Shape:
+        """Heads × queries × keys; heads × windows × positions × positions; heads × channels × channels."""
+        keys = keys or x
+        each = share(x.channels, self.heads, "the queries' channels", "heads")
+        if share(keys.channels, self.kv, "the keys' channels", "kv") != each:
+            own = share(keys.channels, self.kv, "the keys' channels", "kv")
+            raise LayerError(f"a query has {each} channels in each head, a key {own}", "heads")
+        if self.channels:
+            return Shape(self.heads, (each, each))
+        seen = keys.positions + self.past
+        if self.window is None:
+            return Shape(self.heads, (x.positions, seen))
+        if not self.tiled:
+            (side,) = per_axis(self.window, len(x.spatial), "window")
+            return Shape(self.heads, (x.positions, least(side, seen)))
+        count, positions = tiles(x, self.window)
+        return Shape(self.heads, (count, positions, positions))
+
+    def params(self, x: Shape) -> Size:
+        """The values that are learned for positions, and added to the scores."""
+        return self.position
+
+    def macs(self, x: Shape, y: Shape) -> Size:
+        """Each score is a sum over the channels of a head; over channels, a sum over positions."""
+        return y.elements * x.positions if self.channels else x.channels * y.positions
+
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """The product, the softmax, and queries scaled by the root of a head's channels."""
+        rows = y.elements if not y.spatial else prod(y.spatial[:-1]) * y.channels
+        return {
+            "attention": self.macs(x, y),
+            "softmax": y.elements,
+            "softmax_additions": y.elements - rows,
+            "scaled_queries": x.elements,
+        }
+
+    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
+        """The softmax."""
+        return (("softmax", y.elements),)
+
+    def keeps(self, x: Shape, y: Shape, fused: bool | None = None) -> Keeps:
+        """The softmax of the scores, beside queries and keys."""
+        return Keeps(output=True)
+
+    def working(self, x: Shape, y: Shape, fused: bool | None = None) -> Size:
+        """Scores, and their softmax."""
+        return 2 * y.elements
+
+    def fuses(self, attention: str) -> bool:
+        """Whether the scores are never written: they are, within windows of a map, unless told otherwise."""
+        asked = attention == "fused" or (attention == "usual" and not self.tiled)
+        return asked and self.alone and not self.channels
+
+    def cache(self, layer: Layer) -> Size:
+        """Elements of keys that are kept of the positions seen before, or of what stands for keys and values."""
+        each = layer.inputs[1].channels if self.cached is None else self.cached
+        return each * self.past
+
+
+class Sums(_Product):
+    """What a fused kernel writes of the scores: the logarithm of each row's sum (arXiv 2205.14135)."""
+
+    name = "scores"
+    product = False
+
+
+class WeightedSum(_Product):
+    """The values, weighted by the softmax of the scores, in every head."""
+
+    name = "weighted_sum"
+    fused: bool = False
+    past: Size
+    cached: bool = False
+
+    def fused_one(self) -> WeightedSum:
+        """Return the same, as one kernel with the scores."""
+        return WeightedSum(fused=True, past=self.past, cached=self.cached)
+
+    def macs(self, x: Shape, y: Shape) -> Size:
+        """Each value that leaves is a sum over the keys; over channels, over a head's channels."""
+        keys: Size = x.spatial[-1]
+        return y.elements * keys
+
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """The product."""
+        return {"attention": self.macs(x, y)}
+
+    def keeps(self, x: Shape, y: Shape, fused: bool | None = None) -> Keeps:
+        """Scores and values; a fused kernel keeps queries and keys in the scores' place, and what leaves."""
+        return Keeps(output=self.fused)
+
+    def cache(self, layer: Layer) -> Size:
+        """Elements of values that are kept of the positions seen before, unless something stands for them."""
+        return 0 if self.cached else layer.inputs[1].channels * self.past
+
+
+def tiles(x: Shape, window: Any) -> tuple[Size, int]:
+    """Count the windows that tile a map, and the positions in each; the map must divide."""
+    sides = per_axis(window, len(x.spatial), "window")
+    counts = [share(size, side, "the map's side", "window") for size, side in zip(x.spatial, sides, strict=True)]
+    return prod(counts), prod(sides)

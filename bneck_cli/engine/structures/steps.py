@@ -51,6 +51,8 @@ def call(walk: Walk, step: Step, options: tuple[Option, ...], flow: Flow, frame:
         raise unknown_step(name, step.place, [*LAYERS, *seen.blocks, *seen.formulas])
     try:
         rule = make(name, arguments, named)
+        if getattr(rule, "causal", False):
+            rule.__dict__["past"] = walk.take_past()
         require_kernel_first(rule, arguments, flow.shape)
     except LayerError as error:
         raise layer_error(walk, error, name, step, options, frame, usage(name)) from None
