@@ -42,6 +42,7 @@ WALKS = 3
 PRODUCTS = Limit("products of terms in one formula", 20_000)
 TERMS = Limit("terms of all formulas together", 250_000)
 DIGITS = Limit("digits of a number", 78)
+ITEMS = Limit("items of a list", 10_000)
 FILES = Limit("files that include each other", 200)
 ROWS = Limit("rows", 50_000, 1, "equal layers stand in one row with --fold, and in tables without --expand")
 """A layer that is worked out anew brings a row more."""

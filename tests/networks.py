@@ -32,6 +32,8 @@ class Flat:
         self.steps: list[Step] = []
         names = {name: index for index, name in enumerate(analysis.inputs)}
         self.tensors = len(names)
+        self.several: list[int] = []
+        """What the last block gave that gives several."""
         self.last = self.expand(analysis.root, 0, names, runs=True)
         self.outputs = [names[name] for name in analysis.outputs] if analysis.program.spec.outputs else [self.last]
 
@@ -48,7 +50,8 @@ class Flat:
         if isinstance(node, Wire):
             if node.kind == "from":
                 return names[node.name]
-            names[node.name] = flow
+            for name in filter(None, (node.name, node.copy)):
+                names[name] = flow if node.result is None else self.several[node.result]
             return flow
         if isinstance(node, Series):
             if node.kind == "block":
@@ -56,6 +59,9 @@ class Flat:
             for run in node.runs:
                 for _ in range(run.copies):
                     flow = self.expand(run.node, flow, names, runs)
+            if node.outputs:
+                self.several = [names[wire.name] for wire in node.outputs]
+                return self.several[0]
             return flow
         results = [self.expand(branch, flow, names, runs and node.kind != "aside") for branch in node.branches]
         if node.join is None:
@@ -97,6 +103,8 @@ class Writer:
         self.random, self.layers = random, layers
         self.blocks: dict[str, Any] = {}
         self.count = 0
+        self.handed: set[str] = set()
+        """Names that copies of some repeat hand on, each of one."""
 
     def spec(self, size: int, first: str = "") -> str:
         """Write a whole spec, with one input or two; with one where a ``first`` layer changes the map."""
@@ -129,6 +137,10 @@ class Writer:
             if names and self.random.random() < 0.2:
                 steps.append(f"from {self.random.choice(names)}")
             steps.append(self.step(depth, names))
+            if len(names) > 1 and depth and self.random.random() < 0.15:
+                fresh = [self.name(), self.name()]
+                steps += [self.several(depth, names), f"as {' '.join(fresh)}"]
+                names += fresh
             if self.random.random() < 0.3:
                 names.append(self.name())
                 steps.append(f"as {names[-1]}")
@@ -138,7 +150,11 @@ class Writer:
         """Write a layer or a structure."""
         random = self.random
         match random.choice(
-            ["layer", *["layer", "residual", "add", "mul", "split", "scale", "repeat", "block", "aside"] * (depth > 0)]
+            [
+                "layer",
+                *["layer", "residual", "add", "mul", "split", "scale", "repeat", "loop", "handed", "block", "aside"]
+                * (depth > 0),
+            ]
         ):
             case "residual":
                 return {"residual": self.body(depth - 1, names), "shortcut": self.branch(depth, names)}
@@ -157,12 +173,57 @@ class Writer:
             case "scale":
                 return {"scale": [*self.body(depth - 1, names)]}
             case "repeat":
-                return {"repeat": random.choice([1, 2, 3, 6]), "body": self.body(depth - 1, names)}
+                return self.repeat(depth, names)
+            case "loop":
+                self.count += 1
+                k = f"k{self.count}"
+                return {"for": f"{k} in [1, 3, 1]", "do": [*self.body(depth - 1, names), f"conv {k} 4"]}
+            case "handed":
+                return self.handing(depth, names)
             case "block":
                 return self.block(depth, names)
             case "aside":
+                self.handed.update(names)  # a head that does not run gives no name anew
                 return {"aside": self.body(depth - 1, list(names))}
         return random.choice(self.layers)
+
+    def repeat(self, depth: int, names: list[str]) -> Any:
+        """Write a repeat, whose copies may differ, and perhaps a join of all the tensors that they name so."""
+        before = len(names)
+        body = self.body(depth - 1, names)
+        if self.random.random() < 0.3:
+            body.append("conv (1 + 2*i) 4")
+        copies = self.random.choice([1, 2, 3, 6])
+        repeat = {"repeat": copies, "body": body} if self.random.random() < 0.5 else {f"{copies}x": body}
+        if len(names) > before and self.random.random() < 0.5:
+            return [repeat, {"add": ["identity", f"from all {self.random.choice(names[before:])}"]}]
+        return repeat
+
+    def handing(self, depth: int, names: list[str]) -> Any:
+        """Write a repeat whose copies hand on one tensor or two beside what leaves them."""
+        free = [name for name in names if name not in self.handed and not name.startswith("tap")]
+        chosen = self.random.sample(free, min(len(free), self.random.randint(1, 2)))
+        if not chosen:
+            return self.repeat(depth, names)
+        self.handed.update(chosen)
+        body = self.body(depth - 1, [*names])
+        if len(chosen) == 1:
+            body += [f"from {chosen[0]}", self.random.choice(self.layers), f"as {chosen[0]}"]
+        else:
+            body += [self.several(depth, chosen), f"as {' '.join(chosen)}"]
+        return {f"{self.random.choice([1, 2, 3, 4, 7, 12])}x": body}
+
+    def several(self, depth: int, names: list[str]) -> str:
+        """Use a block that takes two tensors and gives two: some of its own, some that it took."""
+        taps = self.random.sample(names, 2)
+        name, own = f"block{self.count}", ["tap0", "tap1"]
+        self.count += 1
+        body = ["from tap0", *self.body(depth - 1, own), {"add": ["identity", "from tap1"]}]
+        body += [f"as {self.name()}"]
+        own.append(body[-1][3:])
+        body.append({"outputs": self.random.choices(own, k=2)})
+        self.blocks[f"{name}(tap0, tap1)"] = body
+        return f"{name} {' '.join(taps)}"
 
     def branch(self, depth: int, names: list[str]) -> Any:
         """Write a branch: the tensor as it is, another by name, or steps."""

@@ -53,6 +53,8 @@ class Expansion:
         self.elements: list[int] = []
         self.places: list[int] = []
         self.layer = 0
+        self.several: list[int] = []
+        """What the last block gave that gives several."""
         names = {name: self.tensor(shape.elements, -1 - index) for index, (name, shape) in enumerate(inputs(analysis))}
         out = self.expand(analysis.root, 0, names, running=True)
         self.wanted = {names[name] for name in analysis.outputs} if analysis.program.spec.outputs else {out}
@@ -82,7 +84,8 @@ class Expansion:
         if isinstance(node, Wire):
             if node.kind == "from":
                 return names[node.name]
-            names[node.name] = flow
+            for name in filter(None, (node.name, node.copy)):
+                names[name] = flow if node.result is None else self.several[node.result]
             return flow
         if isinstance(node, Series):
             if node.kind == "block":
@@ -90,6 +93,9 @@ class Expansion:
             for run in node.runs:
                 for _ in range(run.copies):
                     flow = self.expand(run.node, flow, names, running)
+            if node.outputs:
+                self.several = [names[wire.name] for wire in node.outputs]
+                return self.several[0]
             return flow
         results = [self.expand(branch, flow, names, running and node.kind != "aside") for branch in node.branches]
         if node.kind == "aside":

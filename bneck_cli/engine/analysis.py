@@ -14,7 +14,7 @@ from bneck_cli.engine.tensor import DIVISIBLE, TooSmallError
 from bneck_cli.engine.walk import propagate
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.language.collector import collector_paused
-from bneck_cli.language.document import Place
+from bneck_cli.language.document import Place, Scalar
 from bneck_cli.language.library import Program, as_network
 from bneck_cli.language.spec import Definition, Expect, Input, constant, parse_channels, with_settings
 from bneck_cli.sizes.assumed import Assumed, assumed
@@ -96,21 +96,16 @@ def analyze_plainly(program: Program, settings: Settings) -> Analysis:
     shapes = _inputs(program, net, settings)
     _require_apart(program, settings, shapes)
     known = _assumptions(program, settings, shapes)
+    together = [word.text[4:].strip() for word in program.spec.outputs if word.text.startswith("all ")]
     with collector_paused():
-        root, wires, dropped, apart = propagate(net, program.scopes, _sized(shapes, known), _past(settings))
+        root, wires, dropped, apart = propagate(net, program.scopes, _sized(shapes, known), _past(settings), together)
     require_known_names(program)
     require_used_parameters(program)
     if program.block is not None and isinstance(root.runs[0].node, Series):
         root = root.runs[0].node
-    outputs = {"output": root.out}
+    outputs = {wire.name.removeprefix("../"): wire.out for wire in root.outputs} or {"output": root.out}
     if program.spec.outputs and program.block is None:
-        outputs = {}
-        for word in program.spec.outputs:
-            if word.text not in wires:
-                place = Place(word, 0, len(word.text))
-                hint = nearest(word.text, wires) or f"named are {listed(wires, 'and')}"
-                raise place.error(f"no tensor is named '{word.text}'", hint)
-            outputs[word.text] = wires[word.text]
+        outputs = {name: wires[name] for word in program.spec.outputs for name in _output(word, wires)}
     if known:
         from bneck_cli.sizes.assumed import restored
 
@@ -138,6 +133,18 @@ def _past(settings: Settings) -> Size:
     from bneck_cli.sizes.dim import symbol
 
     return symbol(settings.past)
+
+
+def _output(word: Scalar, wires: dict[str, Shape]) -> list[str]:
+    """Name the tensors that a word of ``outputs`` stands for: one, or those of a list (``all p``, ``streams``)."""
+    name = word.text
+    whole = name[4:].strip() if name.startswith("all ") else "" if name in wires else name
+    found = [wire for wire in wires if wire.startswith(f"{whole}[")] if whole else [name]
+    if not found:
+        named = [wire for wire in wires if "[" not in wire]
+        hint = nearest(whole, named) or f"named are {listed(named, 'and')}"
+        raise Place(word, 0, len(name)).error(f"no tensor is named '{whole}'", hint)
+    return found
 
 
 def _batch(settings: Settings, taken: set[str]) -> Size:

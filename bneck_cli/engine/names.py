@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from bneck_cli.engine.layers import LAYERS
 from bneck_cli.errors import listed, nearest
 from bneck_cli.language.document import Place
-from bneck_cli.language.expression import Name
-from bneck_cli.language.syntax import Aside, Attend, Branch, Chain, Join, Repeat, Residual, Resume, Scale, Step
+from bneck_cli.language.expression import All, Name
+from bneck_cli.language.syntax import Loop, Option, Repeat, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from bneck_cli.language.document import Scalar
     from bneck_cli.language.library import Program
     from bneck_cli.language.spec import Definition
-    from bneck_cli.language.syntax import Option
 
 
 def require_known_names(program: Program) -> None:
@@ -25,11 +24,10 @@ def require_known_names(program: Program) -> None:
 
     Raises BneckError at the first word that does not.
     """
-    own = [*program.spec.blocks.values(), *([program.spec.net] if program.spec.net else [])]
-    for definition in own:
-        parameters = {parameter.name for parameter in definition.parameters}
+    for definition in (*program.spec.blocks.values(), *([program.spec.net] if program.spec.net else [])):
+        own = {parameter.name for parameter in definition.parameters} | _looped(definition.body)
         for step, first in _steps(definition.body):
-            if step.name not in parameters:
+            if step.name not in own:
                 _require_known(step, (*step.options, *first), program)
     for key, value in (program.spec.written or {}).values():
         _require_written(key, value, program)
@@ -55,7 +53,8 @@ def require_used_parameters(program: Program) -> None:
     """
     blocks = {id(block): block for scope in program.scopes.values() for block in scope.blocks.values()}
     for definition in (*blocks.values(), *([program.net] if program.net else [])):
-        used = set(_words((definition.body, [parameter.default for parameter in definition.parameters])))
+        defaults = [parameter.default for parameter in definition.parameters]
+        used = set(_words((definition.body, definition.outputs, defaults)))
         for parameter in definition.parameters:
             if parameter.name not in used:
                 name, what = parameter.name, definition.name
@@ -67,7 +66,7 @@ def _words(body: Any) -> Iterator[str]:
     stack = [body]
     while stack:
         node = stack.pop()
-        if isinstance(node, (Name, Resume, Step)):
+        if isinstance(node, (Name, All, Step)):
             yield node.name
         if isinstance(node, (tuple, list)) and not isinstance(node, Place):
             stack.extend(node)
@@ -121,28 +120,24 @@ def _require_known(step: Step, options: tuple[Option, ...], program: Program) ->
 
 
 def _steps(body: Any, first: tuple[Option, ...] = ()) -> Iterator[tuple[Step, tuple[Option, ...]]]:
-    """Yield every step of a body, with the options that ``first(...)`` adds to it."""
+    """Yield every step of a body, whatever structures it stands in, with the options that ``first(...)`` adds to it."""
     if isinstance(body, Step):
         yield body, first
     elif isinstance(body, Repeat):
         yield from _steps(body.body, body.first)
-    else:
-        for inside in _inside(body):
+    elif isinstance(body, tuple) and not isinstance(body, (Place, Option)):
+        for inside in body:
             yield from _steps(inside)
 
 
-def _inside(body: Any) -> tuple[Any, ...]:
-    """Give the bodies that a structure holds."""
-    if isinstance(body, Chain):
-        return body.steps
-    if isinstance(body, Join):
-        return body.branches
-    if isinstance(body, Attend):
-        return (body.queries, body.keys, body.values, *([] if body.scores is None else [body.scores]))
-    if isinstance(body, Residual):
-        return (body.body,) if isinstance(body.shortcut, str) else (body.body, body.shortcut)
-    if isinstance(body, Branch):
-        return (body.then,) if body.otherwise is None else (body.then, body.otherwise)
-    if isinstance(body, Aside):
-        return (body.body,)
-    return (body.gate,) if isinstance(body, Scale) else ()
+def _looped(body: Any) -> set[str]:
+    """Name the items of a body's loops."""
+    names: set[str] = set()
+    waiting = [body]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Loop):
+            names.update(part.names)
+        if isinstance(part, tuple) and not isinstance(part, Place):
+            waiting.extend(part)
+    return names

@@ -96,7 +96,8 @@ class Run(NamedTuple):
 class Series(NamedTuple):
     """Nodes one after the other: a block, the copies of a repeat, a pipeline or the whole net.
 
-    ``kind`` is ``block``, ``repeat`` or ``chain``; ``name`` is the block's; ``label`` is given by ``as``.
+    ``kind`` is ``block``, ``repeat`` or ``chain``; ``name`` is the block's; ``label`` is given by ``as``. A block that
+    gives several tensors has their names in ``outputs``, the first being what leaves.
     """
 
     kind: str
@@ -108,6 +109,7 @@ class Series(NamedTuple):
     cost: Cost
     place: Place
     label: str = ""
+    outputs: tuple[Wire, ...] = ()
 
 
 class Fork(NamedTuple):
@@ -138,6 +140,10 @@ class Wire(NamedTuple):
     shape: Shape
     out: Shape
     place: Place
+    result: int | None = None
+    """Which result of the block before it is named, where it gives several."""
+    copy: str = ""
+    """A further name, of this copy alone, where those of all copies of a repeat are read together."""
 
     @property
     def cost(self) -> Cost:

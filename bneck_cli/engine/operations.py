@@ -10,18 +10,19 @@ holds the results and then the inputs backwards is therefore indexed by any of t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from bneck_cli.engine.layers.products import Sums
 from bneck_cli.engine.network import Fork, Layer, Series, Wire
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from bneck_cli.engine.analysis import Analysis
     from bneck_cli.engine.network import Node
 
+T = TypeVar("T")
 ARRIVES = -1
 """The tensor that arrives at a part."""
 FUSED = ("·queries", "·keys")
@@ -34,8 +35,8 @@ class Operation(NamedTuple):
     """A layer (``part`` is None) or a part, in so many copies one after the other.
 
     ``inputs`` are the tensors that it takes: what arrives, then others. A later copy takes what the one before it gave
-    for what arrives, and the same others. Results are numbered from ``first``: what leaves, then the tensors that a
-    part names, of the last copy.
+    for what arrives and for the tensors whose names it gives again, and the same others. Results are numbered from
+    ``first``: what leaves, then the tensors that a part names, of the last copy.
     """
 
     node: Layer | Series | Fork
@@ -48,6 +49,16 @@ class Operation(NamedTuple):
     def results(self) -> range:
         """The numbers of the tensors that it gives."""
         return range(self.first, self.first + 1 + (len(self.part.given) if self.part else 0))
+
+    @property
+    def carried(self) -> dict[int, int]:
+        """Which inputs of a later copy are which results of the one before it, by position."""
+        return self.part.carried if self.part else {0: 0}
+
+    def onward(self, inputs: Sequence[T], results: Sequence[T]) -> list[T]:
+        """Return what the next copy takes, from what this one took and gave."""
+        carried = self.carried
+        return [results[carried[at]] if at in carried else one for at, one in enumerate(inputs)]
 
 
 class Part(NamedTuple):
@@ -72,6 +83,12 @@ class Part(NamedTuple):
         """Whether it does not run at inference."""
         return isinstance(self.node, Fork) and self.node.kind == "aside"
 
+    @property
+    def carried(self) -> dict[int, int]:
+        """What a copy hands to the next: what leaves it, and the tensors whose names it takes and gives again."""
+        given = {name: at for at, name in enumerate(self.given, 1)}
+        return {0: 0} | {at: given[name] for at, name in enumerate(self.taken, 1) if name in given}
+
 
 def operations(analysis: Analysis, attention: str = "plain") -> Part:
     """List what a network does; its first input arrives, and others are taken by name.
@@ -91,11 +108,15 @@ def network_outputs(analysis: Analysis, part: Part) -> tuple[int, ...]:
     """Return the tensors that leave a network: those that its spec names, else what leaves its last layer."""
     program = analysis.program
     if not program.spec.outputs or program.block is not None:
-        return part.outs[:1]
+        return part.outs if _gives_several(part.node) else part.outs[:1]
     numbers = {next(iter(analysis.inputs)): ARRIVES}
     numbers |= {name: ~index for index, name in enumerate(part.taken, 1)}
     numbers |= zip(part.given, part.outs[1:], strict=True)
-    return tuple(numbers[word.text] for word in program.spec.outputs)
+    return tuple(numbers[name] for name in analysis.outputs)
+
+
+def _gives_several(node: Series | Fork) -> bool:
+    return isinstance(node, Series) and bool(node.outputs)
 
 
 class _Listing:
@@ -126,8 +147,11 @@ class _Scope:
         self.count = 0
 
     def closed(self, node: Series | Fork, out: int) -> Part:
-        """Return the part when all is listed; the names that a block gives are its own."""
-        given = {} if isinstance(node, Series) and node.kind == "block" else self.given
+        """Return the part when all is listed; the names in a block are its own, and it gives its outputs."""
+        given = self.given
+        if isinstance(node, Series) and node.kind == "block":
+            out, *others = [self.named(wire.name, wire.out) for wire in node.outputs] or [out]
+            given = {str(index): number for index, number in enumerate(others, 1)}
         return Part(
             node=node,
             inputs=tuple(self.inputs),
@@ -166,7 +190,8 @@ class _Scope:
         if isinstance(node, Wire):
             if node.kind == "from":
                 return self.named(node.name, node.out)
-            self.names[node.name] = self.given[node.name] = tensor
+            for name in (node.name, node.copy) if node.copy else (node.name,):
+                self.names[name] = self.given[name] = tensor + (node.result or 0)
             return tensor
         if isinstance(node, Layer):
             return self.operation(node, None, copies, (tensor,))
@@ -175,7 +200,7 @@ class _Scope:
         taken = [name.removeprefix(OUTER) if block else name for name in part.taken]
         inputs = [tensor, *map(self.named, taken, part.inputs[1:])]
         out = self.operation(node, part, copies, inputs)
-        for number, name in enumerate(part.given, out + 1):
+        for number, name in enumerate(() if block else part.given, out + 1):
             self.names[name] = self.given[name] = number
         return out
 

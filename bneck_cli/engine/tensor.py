@@ -10,9 +10,12 @@ from bneck_cli.sizes.number import Ratio, divided, is_whole
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bneck_cli.engine.layers import Kind
     from bneck_cli.engine.network import Size
     from bneck_cli.language.document import Place
+    from bneck_cli.language.syntax import Body
 
 
 DIVISIBLE = 2**10 * 3**2 * 5 * 7 * 11 * 13
@@ -30,6 +33,8 @@ class Flow(NamedTuple):
     stride: tuple[int, ...] | None
     origin: Place | None = None
     """The layer it comes from, for messages; two flows that differ in it alone are the same to a block."""
+    others: tuple[Flow, ...] = ()
+    """What a block that gives several gives beside it, until they are named."""
 
 
 class Tap(NamedTuple):
@@ -41,13 +46,84 @@ class Tap(NamedTuple):
     origin: Place | None
 
 
+class Names(dict[str, Any]):
+    """What expressions see: a definition's own names and, behind them, tensors as taps, and the sizes that arrive.
+
+    The sizes are ``c``, ``n`` (positions) and, by axis, ``l`` of a sequence, ``h`` and ``w`` of a map, ``t`` of a video
+    before them. They are no items, so a parameter may be called ``n``. ``lists`` are the tensors, by name, that a name
+    stands for together: those of a block that gives several, and those of all copies of a repeat.
+    """
+
+    shape: Shape | None = None
+
+    def __init__(self, wires: dict[str, Flow]) -> None:
+        super().__init__()
+        self.wires = wires
+        self.lists: dict[str, tuple[str, ...]] = {}
+
+    def __missing__(self, name: str) -> Any:
+        """Find a tensor, a list of them (``all NAME`` are those of all copies), or a size of what arrives."""
+        wire = self.wires.get(name)
+        if wire is not None:
+            return Tap(name, *wire[:3])
+        found = self.lists.get(name.removeprefix("all "))
+        if found is not None:
+            return tuple([Tap(one, *self.wires[one][:3]) for one in found])
+        return self.arriving()[name]
+
+    def arriving(self) -> dict[str, Size]:
+        """Return the sizes that arrive, by name."""
+        if self.shape is None:
+            return {}
+        sizes = {"c": self.shape.channels, "n": self.shape.positions}
+        return sizes | dict(zip(self.shape.letters, self.shape.spatial, strict=True))
+
+    def copy(self) -> Names:
+        """Copy the names, and what arrives."""
+        other = Names(self.wires)
+        other.update(self)
+        other.shape, other.lists = self.shape, dict(self.lists)
+        return other
+
+
+class Copies:
+    """A loop while it is walked: the body that it repeats, and what its copies name."""
+
+    def __init__(self, body: Body) -> None:
+        self.body = body
+        self.given: dict[str, Flow | None] = {}
+        """What this copy has named, and the tensor that bore the name before it."""
+        self.first: dict[str, Flow | None] = {}
+        """The same, since the loop began."""
+        self.lists: dict[str, tuple[str, ...]] = {}
+        """The tensors of all copies so far that are read together."""
+        self.others: dict[str, tuple[str, ...]] = {}
+        """Lists that were there before the loop."""
+
+
 class Frame(NamedTuple):
     """One use of a definition: its parameters' values, the tensors named inside it, and where its arguments stand."""
 
     name: str
     scope: Names
     wires: dict[str, Flow]
-    given: dict[str, Place] = {}  # noqa: RUF012  (never changed in place)
+    given: dict[str, Place]
+    every: frozenset[str]
+    """Names that are read in all copies of a repeat."""
+    loops: list[Copies]
+    """The loops that are being walked, the innermost last."""
+    counts: dict[str, int]
+    """How many tensors have borne such a name."""
+
+
+def frame(
+    name: str,
+    wires: dict[str, Flow],
+    given: dict[str, Place] | None = None,
+    every: frozenset[str] = frozenset(),
+) -> Frame:
+    """Begin a use of a definition."""
+    return Frame(name, Names(wires), wires, given or {}, every, [], {})
 
 
 class Result(NamedTuple):
@@ -60,33 +136,6 @@ class Result(NamedTuple):
 def fresh(shape: Shape) -> Flow:
     """Begin a flow: strides count from here."""
     return Flow(shape, (1,) * len(shape.spatial))
-
-
-class Names(dict[str, Any]):
-    """What expressions see: a definition's own names and, behind them, the sizes of the tensor that arrives.
-
-    The sizes are ``c``, ``n`` (positions) and, by axis, ``l`` of a sequence, ``h`` and ``w`` of a map, ``t`` of a video
-    before them. They are no items, so a parameter may be called ``n``.
-    """
-
-    shape: Shape | None = None
-
-    def __missing__(self, name: str) -> Any:
-        """Return a size of the tensor that arrives."""
-        return self.arriving()[name]
-
-    def arriving(self) -> dict[str, Size]:
-        """Return the sizes that arrive, by name."""
-        if self.shape is None:
-            return {}
-        sizes = {"c": self.shape.channels, "n": self.shape.positions}
-        return sizes | dict(zip(self.shape.letters, self.shape.spatial, strict=True))
-
-    def copy(self) -> Names:
-        """Copy the names, and what arrives."""
-        other = Names(self)
-        other.shape = self.shape
-        return other
 
 
 def arrive(scope: Names, shape: Shape) -> None:
@@ -105,7 +154,8 @@ def series(kind: str, name: str, nodes: list[Node], shape: Shape, out: Shape, pl
             runs[-1] = Run(node, runs[-1].copies + 1)
         else:
             runs.append(Run(node, 1))
-    label = nodes[-1].name if nodes and isinstance(nodes[-1], Wire) and nodes[-1].kind == "as" else ""
+    last = nodes[-1] if nodes else None
+    label = last.name if isinstance(last, Wire) and last.kind == "as" and not last.result else ""
     return Series(kind, name, place.text(), tuple(runs), shape, out, cost, place, label)
 
 
@@ -140,6 +190,8 @@ def times(left: tuple[int, ...] | None, right: tuple[int, ...] | None) -> tuple[
 
 def rebased(value: Any, flow: Flow) -> Any:
     """Count a passed tensor's stride from where the block begins; inside, it bears its caller's name as ``../name``."""
+    if type(value) is tuple:
+        return tuple([rebased(item, flow) for item in value])
     if not isinstance(value, Tap):
         return value
     stride = None
@@ -147,6 +199,15 @@ def rebased(value: Any, flow: Flow) -> Any:
         pairs = list(zip(value.stride, flow.stride, strict=True))
         stride = tuple(one // two for one, two in pairs) if all(one % two == 0 for one, two in pairs) else None
     return value._replace(name=f"../{value.name}", stride=stride)
+
+
+def taps_in(value: Any) -> Iterator[Tap]:
+    """Yield the tensors in an argument: one, or those of a list."""
+    if isinstance(value, Tap):
+        yield value
+    elif type(value) is tuple:
+        for item in value:
+            yield from taps_in(item)
 
 
 def fingerprint(value: Any) -> str:

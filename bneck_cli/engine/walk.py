@@ -23,9 +23,9 @@ from bneck_cli.engine.structures.forks import (
     walk_scale,
 )
 from bneck_cli.engine.structures.names import walk_label, walk_resume
-from bneck_cli.engine.structures.repeats import walk_chain, walk_repeat
+from bneck_cli.engine.structures.repeats import walk_chain, walk_loop, walk_repeat
 from bneck_cli.engine.structures.steps import walk_step
-from bneck_cli.engine.tensor import Flow, Frame, Names, Result, Tap, fresh
+from bneck_cli.engine.tensor import Flow, Frame, Result, frame, fresh
 from bneck_cli.errors import BneckError, listed
 from bneck_cli.language.expression import Expression, Name, Number
 from bneck_cli.language.spec import Parameter
@@ -37,6 +37,7 @@ from bneck_cli.language.syntax import (
     Chain,
     Join,
     Label,
+    Loop,
     Nothing,
     Option,
     Repeat,
@@ -44,10 +45,12 @@ from bneck_cli.language.syntax import (
     Resume,
     Scale,
     Step,
+    every,
+    reads,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from bneck_cli.language.document import Place
     from bneck_cli.language.library import Scope
@@ -58,6 +61,7 @@ WALKS: dict[type, Callable[[Walk, Any, Flow, Frame], Result]] = {
     Step: walk_step,
     Chain: walk_chain,
     Repeat: walk_repeat,
+    Loop: walk_loop,
     Residual: walk_residual,
     Join: walk_join,
     Scale: walk_scale,
@@ -80,13 +84,19 @@ class Propagated(NamedTuple):
     apart: tuple[str, ...]
 
 
-def propagate(net: Definition, scopes: Mapping[str, Scope], inputs: dict[str, Shape], past: Size = 0) -> Propagated:
-    """Walk the net from its inputs.
+def propagate(
+    net: Definition,
+    scopes: Mapping[str, Scope],
+    inputs: dict[str, Shape],
+    past: Size = 0,
+    together: Iterable[str] = (),
+) -> Propagated:
+    """Walk the net from its inputs; ``together`` are names that are wanted in all copies of a repeat.
 
     ``scopes`` says by file which definitions it sees; causal attention has seen ``past`` positions.
     Raises BneckError, at the word in the spec, for whatever does not fit.
     """
-    return Walk(scopes, past).net(net, inputs)
+    return Walk(scopes, past).net(net, inputs, together)
 
 
 class Walk:
@@ -97,29 +107,56 @@ class Walk:
         self.past = past
         self.remembers = False
         self.known: dict[str, Result] = {}
-        self.calls: list[tuple[str, str]] = []
+        self.calls: dict[str, str] = {}
         self.frames: list[Frame] = []
         self.meter = Meter()
         self.idle = False
         self.joins = Joins()
         self.dropped: list[Dropped] = []
+        self.read: dict[tuple[int, str], bool] = {}
+        self.whole: dict[int, frozenset[str]] = {}
 
     def body(self, body: Body, flow: Flow, frame: Frame) -> Result:
-        """Walk any body."""
+        """Walk any body that gives one tensor."""
+        return self.one(self.several(body, flow, frame), body)
+
+    def one(self, found: Result, body: Body) -> Result:
+        """Require that a body gave one tensor."""
+        if found.flow.others:
+            count = 1 + len(found.flow.others)
+            hint = "name them behind it, as in `-> as low high`, or all as one list: `-> as streams`"
+            raise body.place.error(f"{count} tensors leave this, and one goes on from here", hint)
+        return found
+
+    def several(self, body: Body, flow: Flow, frame: Frame) -> Result:
+        """Walk any body; what it gives may be several tensors, which are then to be named."""
         self.spend(body, body.place)
         return WALKS[type(body)](self, body, flow, frame)
 
-    def net(self, net: Definition, inputs: dict[str, Shape]) -> Propagated:
+    def reads(self, body: Body, name: str) -> bool:
+        """Tell whether a body reads a name."""
+        key = id(body), name
+        if key not in self.read:
+            self.read[key] = reads(body, name)
+        return self.read[key]
+
+    def every(self, definition: Definition) -> frozenset[str]:
+        """Name the tensors that a definition reads in all copies of a repeat."""
+        if id(definition) not in self.whole:
+            self.whole[id(definition)] = every(definition)
+        return self.whole[id(definition)]
+
+    def net(self, net: Definition, inputs: dict[str, Shape], together: Iterable[str]) -> Propagated:
         """Walk the net; with one input it flows from the start, with several each is taken by ``from``."""
         wires = {name: fresh(shape) for name, shape in inputs.items()}
         flow = next(iter(wires.values()))
         if len(inputs) > 1 and not _begins_with_resume(net.body):
             raise net.place.error(f"the net has {len(inputs)} inputs and begins with `from` ({listed(inputs)})")
-        frame = Frame(net.name, Names(), wires)
-        self.frames.append(frame)
-        bind(self, net, Use((), {}, (), (), net.place), flow, frame)
+        own = frame(net.name, wires, every=self.every(net) | {*together})
+        self.frames.append(own)
+        bind(self, net, Use((), {}, (), (), net.place), flow, own)
         try:
-            node, out = self.body(net.body, flow, frame)
+            node, out = (self.body if net.name == "net" else self.several)(net.body, flow, own)
         except RecursionError:
             raise net.place.error("the spec nests too deeply to be worked out") from None
         runs = node.runs if isinstance(node, Series) and node.kind == "chain" else (Run(node, 1),)
@@ -127,7 +164,7 @@ class Walk:
         if self.past != 0 and not self.remembers:
             raise BneckError("--past: no attention here is causal", hint="it is what causal attention has seen before")
         whole = Series("net", net.name, net.name, runs, flow.shape, out.shape, node.cost, net.place)
-        named = {name: wire.shape for name, wire in frame.wires.items()}
+        named = {name: wire.shape for name, wire in own.wires.items()}
         return Propagated(whole, named, tuple(self.dropped), tuple(self.joins.apart))
 
     def spend(self, written: Body | Definition | Formula, place: Place) -> None:
@@ -147,13 +184,10 @@ class Walk:
     def value(self, expression: Expression, frame: Frame) -> Any:
         """Evaluate an argument; a bare word is a parameter, a named tensor, a size, or a word for the layer."""
         if isinstance(expression, Name):
-            name = expression.name
-            if name in frame.scope:
-                return frame.scope[name]
-            if name in frame.wires:
-                wire = frame.wires[name]
-                return Tap(name, wire.shape, wire.stride, wire.origin)
-            return frame.scope.arriving().get(name, name)
+            try:
+                return frame.scope[expression.name]
+            except KeyError:
+                return expression.name
         return expression.evaluate(frame.scope)
 
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from bneck_cli.engine.analysis import Analysis
     from bneck_cli.engine.operations import Operation, Part
 
-FOLLOWED = 4
-"""Copies that are followed: the first, and enough of the others, which are alike."""
+FOLLOWED = 3
+"""Copies that are followed, and one more for each tensor that they hand on: enough of them, which are alike."""
 
 
 class _Step(NamedTuple):
@@ -132,9 +132,9 @@ class _Frame:
         for operation in part.operations:
             given = [tensors[number] for number in operation.inputs]
             results: list[int] = []
-            for _ in range(min(operation.copies, FOLLOWED)):
+            for _ in range(min(operation.copies, FOLLOWED + len(operation.carried))):
                 results = self.operation(operation, given)
-                given = [results[0], *given[1:]]
+                given = operation.onward(given, results)
             tensors[operation.first : operation.results.stop] = results
         return tensors
 

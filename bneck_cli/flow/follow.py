@@ -108,24 +108,30 @@ class Follow(Generic[V]):
         before = operation.copies - 1
         if not before:
             return inputs
-        square, done = self.ways(operation)[0], None
+        ways = self.ways(operation)
+        square = {at: ways[result] for at, result in operation.carried.items()}
+        done: dict[int, Way[V]] | None = None
         while before:
             if before & 1:
                 done = square if done is None else self.chained(done, square)
             before >>= 1
             square = self.chained(square, square) if before else square
-        return [self.after(inputs, done or {}), *inputs[1:]]
+        return [self.after(inputs, done[at]) if done and at in done else one for at, one in enumerate(inputs)]
 
-    def chained(self, first: Way[V], second: Way[V]) -> Way[V]:
-        """Make one of two copies: the second takes what the first gave, and the same others."""
-        others: Way[V] = {index: step for index, step in second.items() if index}
-        if 0 not in second:
-            return others
-        chained = {index: self.meaning.then(step, second[0]) for index, step in first.items()}
-        return {
-            index: self.meaning.join([way[index] for way in (chained, others) if index in way])
-            for index in chained | others
-        }
+    def chained(self, first: dict[int, Way[V]], second: dict[int, Way[V]]) -> dict[int, Way[V]]:
+        """Make one of two copies, each as the ways to what it hands on: the second takes that for its own inputs."""
+        both: dict[int, Way[V]] = {}
+        for at, way in second.items():
+            gathered: dict[int, list[V]] = {}
+            for index, step in way.items():
+                for source, before in first[index].items() if index in first else ():
+                    gathered.setdefault(source, []).append(self.meaning.then(before, step))
+                if index not in first:
+                    gathered.setdefault(index, []).append(step)
+            both[at] = {
+                source: steps[0] if len(steps) == 1 else self.meaning.join(steps) for source, steps in gathered.items()
+            }
+        return both
 
     def after(self, inputs: list[Way[V]], way: Way[V]) -> Way[V]:
         """Return what a tensor has to which such steps lead from these inputs."""
@@ -158,12 +164,13 @@ class Follow(Generic[V]):
             values = self.last(operation, entering) if last else entering
             for child in (held,) if folded else held.opened():
                 name = f"{path}.{child.label}" if path else child.label
-                out = self.given(operation, values)[0]
+                results = self.given(operation, values)
+                out = results[0]
                 away = idle or child.idle
                 yield Visit(name, child, [self.value(way) for way in values], self.value(out), away)
                 if operation.part is not None:
                     yield from self.within(operation.part, values, name, form, away)
-                values = [out, *values[1:]]
+                values = operation.onward(values, results)
 
     def inner(self, part: Part, inputs: list[Way[V]]) -> tuple[Part, list[Way[V]]]:
         """Look through a stage that holds one repeat or one block and no more, as ``network.inner`` does."""

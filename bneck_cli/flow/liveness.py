@@ -176,9 +176,9 @@ class _Walk:
         tensors = inputs[:1] * part.results + inputs[::-1]
         for operation in part.operations:
             count, reads, results = self.layers(operation.node), [tensors[number] for number in operation.inputs], [0]
-            for copy in _telling(operation.copies):
+            for copy in _telling(operation.copies, len(operation.carried)):
                 results = self.step(operation, reads, plan, at + copy * count)
-                reads = [results[0], *reads[1:]]
+                reads = operation.onward(reads, results)
             tensors[operation.first : operation.results.stop] = results
             at += operation.copies * count
         return tensors
@@ -287,9 +287,13 @@ def _described(plan: Plan, last: dict[int, int], index: int, size: int, inner: M
     return Moment(size, op.at + inner.at, tuple(sorted(listing)))
 
 
-def _telling(copies: int) -> Iterable[int]:
-    """Give the copies that tell of all: those in the middle are alike, and the last needs the one before it."""
-    return range(copies) if copies < 5 else (0, 1, copies - 2, copies - 1)
+def _telling(copies: int, carried: int) -> Iterable[int]:
+    """Give the copies that tell of all: those in the middle are alike, and the last needs the one before it.
+
+    Of ``carried`` tensors each may be what a copy gave as many copies before.
+    """
+    edge = carried + 1
+    return range(copies) if copies <= 2 * edge else (*range(edge), *range(copies - edge, copies))
 
 
 def _path(root: Node, index: int, walk: _Walk) -> str:

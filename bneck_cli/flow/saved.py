@@ -141,11 +141,11 @@ class _Walk:
         for operation in part.operations:
             given = [tensors[number] for number in operation.inputs]
             results = given
-            for times in _weights(operation.copies):
+            for times in _weights(operation.copies, len(operation.carried)):
                 here, storages, results = self.copy(operation, given, times)
                 own = own.plus(here)
                 made += storages
-                given = [results[0], *given[1:]]
+                given = operation.onward(given, results)
             tensors[operation.first : operation.results.stop] = results
         outs = [tensors[number] for number in part.outs]
         leaving = list({id(one): one for one in outs if not any(one is other for other in inputs)}.values())
@@ -214,12 +214,14 @@ def _backward(layer: Layer, given: list[_Storage]) -> Size:
     return layer.cost.macs * (any(flows) + (layer.cost.params != 0))
 
 
-def _weights(copies: int) -> tuple[int, ...]:
+def _weights(copies: int, carried: int) -> tuple[int, ...]:
     """Say for how many copies each one that is followed stands: those in the middle are alike.
 
-    A name that the last copy gives may be what the one before it gave, so both stand for themselves.
+    A name that the last copy gives may be what the one before it gave, so both stand for themselves; of ``carried``
+    tensors each may be what a copy gave as many copies before.
     """
-    return (1,) * copies if copies < 4 else (1, copies - 3, 1, 1)
+    edges = 2 * carried + 1
+    return (1,) * copies if copies <= edges else (*(1,) * carried, copies - edges, *(1,) * (carried + 1))
 
 
 def overwriting(part: Part) -> set[int]:

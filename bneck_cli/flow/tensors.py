@@ -184,11 +184,12 @@ class _Walk:
         """Walk copies in a row as the first, whose input is also what the copy before it gives."""
         if operation.copies == 1:
             return self.once(operation, reads, around)
-        entering = reads[0].again()
+        entering = {at: reads[at].again() for at in operation.carried}
         around = around._replace(copies=around.copies * operation.copies)
-        results = self.once(operation, [entering, *reads[1:]], around)
-        results[0].onward.append(entering)
-        entering.sources.append(results[0])
+        results = self.once(operation, [entering.get(at, tensor) for at, tensor in enumerate(reads)], around)
+        for at, result in operation.carried.items():
+            results[result].onward.append(entering[at])
+            entering[at].sources.append(results[result])
         return results
 
     def once(self, operation: Operation, reads: list[Tensor], around: Around) -> list[Tensor]:

@@ -68,11 +68,14 @@ class _Backwards:
                 tensors[number] = max(tensors[number], use)
             for operation in reversed(part.operations):
                 inputs: Uses = ()
+                carried = operation.carried
                 for given, _ in self.copies(operation, tensors, head):
                     inputs = self.inputs(operation, given, head)
-                    for number, use in zip(operation.inputs[1:], inputs[1:], strict=True):
-                        tensors[number] = max(tensors[number], use)
-                tensors[operation.inputs[0]] = max(tensors[operation.inputs[0]], inputs[0])  # that of the first copy
+                    for at, number in enumerate(operation.inputs):
+                        if at not in carried:
+                            tensors[number] = max(tensors[number], inputs[at])
+                for at in carried:  # which the first copy takes from outside
+                    tensors[operation.inputs[at]] = max(tensors[operation.inputs[at]], inputs[at])
             self.known[key] = tensors
         return self.known[key]
 
@@ -88,14 +91,28 @@ class _Backwards:
     def copies(self, operation: Operation, tensors: list[int], head: bool = False) -> Iterator[tuple[Uses, int]]:
         """Yield what becomes of the results of a copy, and of how many copies; the last comes first.
 
-        What is wanted of one copy decides what is wanted of the one before; this settles after a few.
+        What is wanted of one copy decides what is wanted of the one before; after a few, this comes round.
         """
         given, left = tuple(tensors[operation.first : operation.results.stop]), operation.copies
+        met: dict[Uses, int] = {}
         while left:
-            before = (self.inputs(operation, given, head)[0], *[UNREAD] * (len(given) - 1))
-            alike = left if before == given or left == 1 else 1
-            yield given, alike
-            given, left = before, left - alike
+            if given in met:  # so many copies make a round: as many rounds are passed over as there are
+                rounds, left = divmod(left, len(met) - met[given])
+                for again in list(met)[met[given] :] if rounds else ():
+                    yield again, rounds
+                met = {}
+                continue
+            met[given] = len(met)
+            yield given, 1
+            given, left = self.before(operation, given, head), left - 1
+
+    def before(self, operation: Operation, given: Uses, head: bool) -> Uses:
+        """Return what becomes of the results of the copy before one of whose results this becomes."""
+        inputs = self.inputs(operation, given, head)
+        uses = [UNREAD] * len(given)
+        for at, result in operation.carried.items():
+            uses[result] = max(uses[result], inputs[at])
+        return tuple(uses)
 
     def counts(self, part: Part, contexts: dict[Uses, int]) -> Iterator[tuple[int, int]]:
         """Yield, for each layer, how many copies lead to no output and how many are unread, in so many of each case."""

@@ -10,7 +10,7 @@ import re
 from operator import add, eq, floordiv, ge, gt, le, lt, mod, mul, ne, sub
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bneck_cli.budget import DIGITS, LARGEST, exceeded
+from bneck_cli.budget import DIGITS, ITEMS, LARGEST, exceeded
 from bneck_cli.errors import BneckError, nearest
 from bneck_cli.language.document import Place, Scalar
 from bneck_cli.sizes import number
@@ -65,15 +65,32 @@ class Name(NamedTuple):
         return self.place.error(f"unknown name '{self.name}'", nearest(self.name, names) or known)
 
 
+class All(NamedTuple):
+    """``all NAME``: a tensor that each copy of a repeat names so, of all copies, as a list."""
+
+    name: str
+    place: Place
+
+    def evaluate(self, scope: Scope) -> Any:
+        """Look the list up."""
+        try:
+            return scope[f"all {self.name}"]
+        except KeyError:
+            raise self.place.error(f"no copies of a repeat name a tensor '{self.name}' here") from None
+
+
 class Items(NamedTuple):
-    """A list ``[3, 4, 6, 3]``, a tuple ``(0, 1, 0, 1)``, or sizes of several axes, ``c x n``."""
+    """A list ``[3, 4, 6, 3]``, a tuple ``(0, 1, 0, 1)``, or sizes of several axes, ``c x n``.
+
+    A bare word in it that is no name is a word.
+    """
 
     items: tuple[Expression, ...]
     place: Place
 
     def evaluate(self, scope: Scope) -> Any:
         """Evaluate every item."""
-        return tuple(item.evaluate(scope) for item in self.items)
+        return tuple([word_or_value(item, scope) for item in self.items])
 
 
 class Index(NamedTuple):
@@ -95,7 +112,7 @@ class Index(NamedTuple):
 
 
 class Call(NamedTuple):
-    """One of the functions ``min max ceil floor round round8 len``."""
+    """One of the functions ``min max ceil floor round round8 len sum log2``."""
 
     name: str
     arguments: tuple[Expression, ...]
@@ -121,6 +138,8 @@ class Operation(NamedTuple):
 
     def evaluate(self, scope: Scope) -> Any:
         """Combine the operands exactly."""
+        if self.operator in EQUALITIES:
+            return self.equal(scope)
         left = self.left.evaluate(scope)
         if self.operator in ("and", "or"):
             return self.right.evaluate(scope) if truth(left, self.place) == (self.operator == "and") else left
@@ -129,7 +148,7 @@ class Operation(NamedTuple):
             if self.operator in COMPARISONS:
                 return _compare(self.operator, left, right, self.place)
             if isinstance(left, (str, tuple)) or isinstance(right, (str, tuple)):
-                raise TypeError("needs numbers")
+                return self.longer(left, right)
             value = OPERATIONS[self.operator](left, right)
         except ZeroDivisionError:
             raise self.place.error("division by zero") from None
@@ -140,6 +159,36 @@ class Operation(NamedTuple):
             error.location = error.location or self.place.location()
             raise
         return _bounded(value, self.place)
+
+    def longer(self, left: Any, right: Any) -> Any:
+        """Put one list behind another, or so many of a list in a row."""
+        lists = type(left) is tuple, type(right) is tuple
+        if self.operator == "+" and all(lists):
+            size = len(left) + len(right)
+        elif self.operator == "*" and lists == (True, False) and type(right) is int and right >= 0:
+            size = len(left) * right
+        else:
+            raise TypeError("needs numbers")
+        if size > ITEMS.most:
+            raise exceeded(ITEMS, self.place)
+        return left + right if self.operator == "+" else left * right
+
+    def equal(self, scope: Scope) -> bool:
+        """Compare with ``==``, ``!=`` or ``in``; beside a word, a name that nothing bears is a word too."""
+        left, right = word_or_value(self.left, scope), word_or_value(self.right, scope)
+        if self.operator == "in" and type(right) is not tuple:
+            raise self.right.place.error(f"`in` looks into a list (got {show(right)})")
+        words = isinstance(left, str), isinstance(right, str)
+        if words == (True, False) and self.operator != "in" and is_unknown(self.left, scope):
+            return bool(self.left.evaluate(scope))
+        if words == (False, True) and is_unknown(self.right, scope):
+            return bool(self.right.evaluate(scope))
+        try:
+            if self.operator == "in":
+                return any(_compare("==", left, item, self.place) for item in right)
+            return _compare(self.operator, left, right, self.place)
+        except (TypeError, ValueError, ArithmeticError) as error:
+            raise self.place.error(f"cannot work out {show(left)} {self.operator} {show(right)}: {error}") from None
 
 
 class Negation(NamedTuple):
@@ -167,7 +216,27 @@ class Choice(NamedTuple):
         return (self.chosen if taken else self.otherwise).evaluate(scope)
 
 
-Expression = Number | Name | Items | Index | Call | Operation | Negation | Choice
+Expression = Number | Name | All | Items | Index | Call | Operation | Negation | Choice
+
+
+def is_unknown(expression: Expression, scope: Scope) -> bool:
+    """Tell whether an expression is a bare word that is no name in a scope."""
+    if not isinstance(expression, Name):
+        return False
+    try:
+        scope[expression.name]
+    except KeyError:
+        return True
+    return False
+
+
+def word_or_value(expression: Expression, scope: Scope) -> Any:
+    """Evaluate an expression, or take it as a word where it is one that is no name in the scope."""
+    return (
+        expression.name
+        if isinstance(expression, Name) and is_unknown(expression, scope)
+        else expression.evaluate(scope)
+    )
 
 
 def truth(value: Any, place: Place) -> bool:
@@ -220,6 +289,13 @@ def _round(value: Any, digits: int = 0) -> Any:
     return number.nearest(value, digits)
 
 
+def _log2(value: Any) -> int:
+    """Return the exponent of a power of two."""
+    if not is_whole(value) or value < 1 or value & (value - 1):
+        raise ValueError("not a power of two")
+    return int(value).bit_length() - 1
+
+
 def _compare(operator: str, left: Any, right: Any, place: Place) -> bool:
     """Compare two values; sizes that are still symbolic compare only where the answer is the same for every value."""
     if isinstance(left, str) or isinstance(right, str) or isinstance(left, tuple) or isinstance(right, tuple):
@@ -251,9 +327,13 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "round": _round,
     "round8": number.round8,
     "len": len,
+    "sum": sum,
+    "log2": _log2,
 }
 TRUTHS = ("true", "false")
-LEVELS = (("or",), ("and",), tuple(COMPARISONS), ("+", "-"), ("*", "/", "//", "%"))
+EQUALITIES = ("==", "!=", "in")
+COMPARING = (*COMPARISONS, "in")
+LEVELS = (("or",), ("and",), COMPARING, ("+", "-"), ("*", "/", "//", "%"))
 
 
 def parse_expression(scalar: Scalar, start: int = 0, end: int | None = None) -> Expression:
@@ -373,7 +453,7 @@ class _Parser:
         """Operators of one level, from left to right."""
         if level == len(LEVELS):
             return self.unary()
-        compares = LEVELS[level] == tuple(COMPARISONS)
+        compares = LEVELS[level] == COMPARING
         if compares and self.kind == "name" and self.token == "not":
             return self.negation(level)
         left, compared = self.binary(level + 1), False
@@ -435,6 +515,8 @@ class _Parser:
             return Number(_decimal(token) if "." in token else _integer(token, place), place)
         if kind == "name" and token not in ("and", "or", "not", "if", "else"):
             self.advance()
+            if token == "all" and self.kind == "name" and self.token not in ("and", "or", "not", "if", "else", "in"):
+                return self.all_copies(place)
             if not self.take("("):
                 return Number(token == "true", place) if token in TRUTHS else Name(token, place)
             if token not in FUNCTIONS:
@@ -446,6 +528,12 @@ class _Parser:
         if kind == "operator" and self.take("["):
             return Items(self.items("]"), place)
         raise self.error(f"expected a number or a name ({self.got()})")
+
+    def all_copies(self, place: Place) -> All:
+        """``all NAME``, the name being the token here."""
+        name, end = self.token, self.at + len(self.token)
+        self.advance()
+        return All(name, self.place(place.offset, end - place.offset))
 
     def items(self, closing: str) -> tuple[Expression, ...]:
         """Expressions between commas, up to the closing bracket."""

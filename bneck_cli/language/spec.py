@@ -25,12 +25,16 @@ class Parameter(NamedTuple):
 
 
 class Definition(NamedTuple):
-    """``bottleneck(channels, stride=1, width=channels/4)`` and its body; the net is one too."""
+    """``bottleneck(channels, stride=1, width=channels/4)`` and its body; the net is one too.
+
+    ``outputs`` are the tensors that it gives, where they are several.
+    """
 
     name: str
     parameters: tuple[Parameter, ...]
     body: Body
     place: Place
+    outputs: Expression | None = None
 
     def parameter(self, name: str) -> Parameter | None:
         """Find a parameter by name."""
@@ -250,8 +254,20 @@ def _definitions(node: Node) -> dict[str, Definition]:
         name, parameters = _signature(key)
         if name in blocks:
             raise Place(key, 0, len(name)).error(f"the block '{name}' is defined twice")
-        blocks[name] = Definition(name, parameters, parse_body(value), Place(key, 0, len(name)))
+        body, outputs = _several(value)
+        blocks[name] = Definition(name, parameters, parse_body(body), Place(key, 0, len(name)), outputs)
     return blocks
+
+
+def _several(body: Node) -> tuple[Node, Expression | None]:
+    """Take ``outputs: [low, high]`` from the end of a block's body."""
+    last = body.items[-1] if isinstance(body, Sequence) and len(body.items) > 1 else None
+    if not isinstance(body, Sequence) or not isinstance(last, Mapping):
+        return body, None
+    (key, value), *others = last.entries or ((None, None),)
+    if key is None or value is None or key.text != "outputs" or others:
+        return body, None
+    return body._replace(items=body.items[:-1]), value_of(value)
 
 
 def _net(key: Scalar, value: Node) -> Definition:

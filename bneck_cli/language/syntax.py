@@ -10,20 +10,25 @@ from typing import NamedTuple, Protocol
 
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.language.document import Mapping, Node, Place, Scalar, Sequence
-from bneck_cli.language.expression import Expression, Items, parse_expression
+from bneck_cli.language.expression import All, Expression, Items, Name, parse_expression
 from bneck_cli.sizes.numerals import is_number
 
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 PLAIN = re.compile(r"->|(?:(?!->)\S)+")
 REPEAT = re.compile(r"([0-9]+)x")
+COPIES = re.compile(r"\s*(?:[0-9]+|\(.*\))x\s*")
+"""A key of the mapping form that repeats its value: ``3x: BODY``, ``(depth)x: BODY``."""
+LOOP = re.compile(r"\s*(?:([A-Za-z_]\w*)|\(([^()]*)\))\s+in\s(.*)", re.DOTALL | re.ASCII)
 ARROWS = frozenset({"→", "⟶", "⇒", "=>", "-->", ">", "|"})
 """What other notations join steps with."""
 RESERVED = frozenset(
     {
-        *("as", "from", "first", "if", "then", "else", "and", "or", "not", "true", "false", "nothing"),
-        *("x", "c", "h", "w", "cin"),
+        *("as", "from", "first", "if", "then", "else", "for", "do", "in", "all", "nothing"),
+        *("and", "or", "not", "true", "false", "x", "c", "h", "w", "i", "cin"),
     }
 )
+INDEX = "i"
+"""Which copy of a repeat it is, from 0."""
 
 
 class Body(Protocol):
@@ -60,6 +65,19 @@ class Repeat(NamedTuple):
     place: Place
 
 
+class Loop(NamedTuple):
+    """A body for each item of a list, or for each number below a number; ``names`` are those of the item, or its parts.
+
+    ``branches`` says that each is a branch of the join in which it stands; else they follow one another.
+    """
+
+    names: tuple[str, ...]
+    items: Expression
+    body: Body
+    branches: bool
+    place: Place
+
+
 class Chain(NamedTuple):
     """Bodies one after the other."""
 
@@ -85,7 +103,7 @@ class Join(NamedTuple):
     kind: str
     branches: tuple[Body, ...]
     place: Place
-    sizes: tuple[Expression, ...] = ()
+    sizes: Expression | None = None
     how: str = "concat"
     along: str = "channels"
 
@@ -135,16 +153,16 @@ class Nothing(NamedTuple):
 
 
 class Label(NamedTuple):
-    """``as NAME``: name this tensor."""
+    """``as NAME``: name this tensor; ``as low high`` names those of a block that gives several, each by itself."""
 
-    name: str
+    names: tuple[str, ...]
     place: Place
 
 
 class Resume(NamedTuple):
-    """``from NAME``: go on from a named tensor."""
+    """``from NAME``: go on from a named tensor; ``from all NAME``, or from a list of them, is several branches."""
 
-    name: str
+    tensor: Expression
     place: Place
 
 
@@ -159,6 +177,7 @@ STRUCTURES = {
     "scale": (),
     "aside": (),
     "if": ("then", "else"),
+    "for": ("do",),
     "repeat": ("body", "first"),
     "as": (),
     "from": (),
@@ -263,12 +282,30 @@ def _step(scalar: Scalar, words: list[Word]) -> Body:
 
 
 def _wire(scalar: Scalar, words: list[Word], place: Place) -> Label | Resume:
-    """Read ``as NAME`` or ``from NAME``."""
-    kind = words[0].text
-    if len(words) != 2 or not WORD.fullmatch(words[1].text):
-        raise place.error(f"`{kind}` takes one name (got '{scalar.text[place.offset :][: place.width]}')")
-    name = words[1].text
-    return (Label if kind == "as" else Resume)(name, Place(scalar, words[1].start, len(name)))
+    """Read ``as NAME ...``, ``from NAME``, ``from all NAME`` or ``from streams[0]``."""
+    kind, *names = words
+    got = f"(got '{scalar.text[place.offset :][: place.width]}')"
+    if kind.text == "as":
+        return _label(tuple(word.text for word in names), _stretch(scalar, names) if names else place, got)
+    if len(names) == 2 and names[0].text == "all" and WORD.fullmatch(names[1].text):
+        at = _stretch(scalar, names)
+        return Resume(All(names[1].text, at), at)
+    if len(names) != 1 or is_number(names[0].text):
+        raise place.error(f"`from` takes one name {got}")
+    at = _stretch(scalar, names)
+    return Resume(parse_expression(scalar, at.offset, at.offset + at.width), at)
+
+
+def _label(names: tuple[str, ...], place: Place, got: str) -> Label:
+    """Make a label of one name, or of several, each another."""
+    if not names or not all(map(WORD.fullmatch, names)) or len(set(names)) < len(names):
+        raise place.error(f"`as` takes one name{', or one for each tensor of several' if names else ''} {got}")
+    return Label(names, place)
+
+
+def _stretch(scalar: Scalar, words: list[Word]) -> Place:
+    """Point at words in a row."""
+    return Place(scalar, words[0].start, words[-1].start + len(words[-1].text) - words[0].start)
 
 
 def _repeat(scalar: Scalar, words: list[Word], count: Expression, place: Place) -> Repeat:
@@ -440,6 +477,13 @@ def _mapping(node: Mapping) -> Body:
         raise Place(node).error("an empty mapping has no step")
     keys = {key.text: (key, value) for key, value in node.entries}
     name = next((word for word in STRUCTURES if word in keys), None)
+    if name is None and (copies := next((key for key in keys if COPIES.fullmatch(key)), None)):
+        return _copies(copies, keys)
+    if "outputs" in keys:
+        place = Place(keys["outputs"][0], 0, len("outputs"))
+        raise place.error(
+            "`outputs` ends a block's body, or stands beside `net:`", "it is the last item of the block's list"
+        )
     if name is None:
         if len(keys) > 1:
             known = [*STRUCTURES, *(word for words in STRUCTURES.values() for word in words)]
@@ -467,6 +511,18 @@ def _mapping(node: Mapping) -> Body:
     return _structure(name, value, beside, place)
 
 
+def _copies(word: str, keys: dict[str, tuple[Scalar, Node]]) -> Repeat:
+    """Read ``3x: BODY``, with ``first: {...}`` beside it where it changes the first copy."""
+    key, value = keys.pop(word)
+    place = Place(key, 0, len(key.text))
+    for stranger, _ in (found for other, found in keys.items() if other != "first"):
+        raise unknown_key(stranger, ("first",), f"`{word}`")
+    first = _long_options(keys["first"][1], "`first`") if "first" in keys else ()
+    end = len(key.text.rstrip()) - 1
+    count = parse_expression(key, len(key.text) - len(key.text.lstrip()), end)
+    return Repeat(count, parse_body(value), first, place)
+
+
 def _structure(name: str, value: Node, beside: dict[str, Node], place: Place) -> Body:
     """Build the structure called ``name`` from its value and the keys beside it."""
     match name:
@@ -483,34 +539,35 @@ def _structure(name: str, value: Node, beside: dict[str, Node], place: Place) ->
                 raise place.error("`if` needs a `then`")
             otherwise = parse_body(beside["else"]) if "else" in beside else None
             return Branch(value_of(value), parse_body(beside["then"]), otherwise, place)
+        case "for":
+            if "do" not in beside:
+                raise place.error("`for` needs a `do`")
+            return _loop(value, parse_body(beside["do"]), place)
         case "repeat":
             if "body" not in beside:
                 raise place.error("`repeat` needs a `body`")
             first = _long_options(beside["first"], "`first`") if "first" in beside else ()
             return Repeat(value_of(value), parse_body(beside["body"]), first, place)
         case "as" | "from":
-            if not isinstance(value, Scalar) or not WORD.fullmatch(value.text):
+            if not isinstance(value, Scalar) or not value.text.strip():
                 raise Place(value, 0, _width(value)).error(f"`{name}` takes one name")
-            return (Label if name == "as" else Resume)(value.text, Place(value, 0, len(value.text)))
+            return _wire(value, [Word(name, 0), *_words(value)], Place(value, 0, len(value.text)))
     return _join(name, value, beside, place)
 
 
 def _join(name: str, value: Node, beside: dict[str, Node], place: Place) -> Join:
     """Read branches, and beside them the sizes of slices and how they are joined."""
-    if not isinstance(value, Sequence) or len(value.items) < 2:
-        raise Place(value, 0, _width(value)).error(f"`{name}` takes a list of two or more branches")
-    branches = tuple(parse_body(item) for item in value.items)
-    if name == "matmul" and len(branches) > 2:
+    branches = _branches(name, value)
+    if name == "matmul" and len(branches) > 2 and isinstance(value, Sequence):
         raise Place(value.items[2]).error(f"`matmul` takes two branches (got {len(branches)})")
-    sizes: tuple[Expression, ...] = ()
+    sizes = None
     if "sizes" in beside:
         node = beside["sizes"]
-        if not isinstance(node, Sequence) or len(node.items) != len(branches):
-            got = f"{len(node.items)} sizes" if isinstance(node, Sequence) else "no list"
-            raise Place(node, 0, _width(node)).error(
-                f"`sizes` is a list with the channels of each of the {len(branches)} branches (got {got})"
-            )
-        sizes = tuple(value_of(item) for item in node.items)
+        counted = not any(map(_is_several, branches))
+        if isinstance(node, Sequence) and counted and len(node.items) != len(branches):
+            what = f"`sizes` is a list with the channels of each of the {len(branches)} branches"
+            raise Place(node, 0, _width(node)).error(f"{what} (got {len(node.items)} sizes)")
+        sizes = value_of(node)
     return Join(name, branches, place, sizes, _choice("join", beside), _choice("along", beside))
 
 
@@ -532,6 +589,26 @@ def _attend(value: Node, beside: dict[str, Node], place: Place) -> Attend:
     return Attend(queries, keys, values, scores, options, _choice("over", beside), place)
 
 
+def _branches(name: str, value: Node) -> tuple[Body, ...]:
+    """Read the branches of a join: a list, in which a loop stands for as many as it has, or one loop."""
+    items = value.items if isinstance(value, Sequence) else (value,)
+    branches = tuple(map(_branch, items))
+    if len(branches) > 1 or any(map(_is_several, branches)):
+        return branches
+    raise Place(value, 0, _width(value)).error(f"`{name}` takes a list of two or more branches")
+
+
+def _branch(item: Node) -> Body:
+    """Read a branch; a loop that stands as one is as many branches as it has items."""
+    body = parse_body(item)
+    return body._replace(branches=True) if isinstance(body, Loop) and isinstance(item, Mapping) else body
+
+
+def _is_several(body: Body) -> bool:
+    """Tell whether a body may stand for several branches."""
+    return isinstance(body, Resume) or (isinstance(body, Loop) and body.branches)
+
+
 def _choice(word: str, beside: dict[str, Node]) -> str:
     """Read one of a few words beside a structure."""
     known = CHOICES[word]
@@ -543,6 +620,51 @@ def _choice(word: str, beside: dict[str, Node]) -> str:
         hint = nearest(node.text, known) if isinstance(node, Scalar) else ""
         raise Place(node, 0, _width(node)).error(f"`{word}` is {listed(known)} (got {got})", hint)
     return node.text
+
+
+def _loop(value: Node, body: Body, place: Place) -> Loop:
+    """Read what stands behind ``for``: ``NAME in LIST`` or ``(NAME, NAME) in LIST``."""
+    match = LOOP.fullmatch(value.text) if isinstance(value, Scalar) else None
+    if match is None or not isinstance(value, Scalar):
+        hint = "quote it where it stands inside {...}" if isinstance(value, Mapping) else ""
+        raise Place(value, 0, _width(value)).error(
+            "a loop reads `for: k in [3, 5]` or `for: (n, width) in stages`", hint
+        )
+    written = [match[1]] if match[1] else match[2].split(",")
+    names = tuple(map(str.strip, written))
+    for name in names:
+        if not WORD.fullmatch(name) or name in RESERVED or names.count(name) > 1:
+            why = "is here twice" if names.count(name) > 1 else "cannot be a name"
+            raise Place(value, 0, len(match[1] or match[2])).error(f"a loop names each item ('{name}' {why})")
+    return Loop(names, parse_expression(value, match.start(3), len(value.text)), body, False, place)
+
+
+def reads(node: object, name: str) -> bool:
+    """Tell whether a body, or whatever it is made of, reads a name that is not its own: a loop's, a copy's index."""
+    if isinstance(node, (Name, All)):
+        return node.name == name
+    if not isinstance(node, tuple) or isinstance(node, Place):
+        return False
+    if isinstance(node, Step) and node.name == name:
+        return True
+    if isinstance(node, Repeat) and name == INDEX:
+        return reads(node.times, name)
+    if isinstance(node, Loop) and name in node.names:
+        return reads(node.items, name)
+    return any(reads(part, name) for part in node)
+
+
+def every(node: object) -> frozenset[str]:
+    """Name the tensors that a body reads in all their copies (``from all NAME``)."""
+    found: set[str] = set()
+    waiting = [node]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, All):
+            found.add(part.name)
+        elif isinstance(part, tuple) and not isinstance(part, Place):
+            waiting.extend(part)
+    return frozenset(found)
 
 
 def _shortcut(node: Node | None) -> str | Body:

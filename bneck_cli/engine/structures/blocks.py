@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bneck_cli.engine.network import Run, Series
-from bneck_cli.engine.tensor import Flow, Frame, Names, Result, Tap, enters, fingerprint, fresh, rebased, times
+from bneck_cli.engine.network import Run, Series, Wire
+from bneck_cli.engine.tensor import (
+    Flow,
+    Frame,
+    Result,
+    Tap,
+    enters,
+    fingerprint,
+    frame,
+    fresh,
+    rebased,
+    taps_in,
+    times,
+)
 from bneck_cli.engine.wording import signature, spelled
-from bneck_cli.errors import BneckError, nearest
-from bneck_cli.language.expression import Name
+from bneck_cli.errors import BneckError, listed, nearest
+from bneck_cli.language.expression import Name, Number, show
 
 if TYPE_CHECKING:
     from bneck_cli.engine.walk import Walk
@@ -43,7 +55,8 @@ class Use(NamedTuple):
 
 def use_block(walk: Walk, block: Definition, use: Use, flow: Flow) -> Result:
     """Walk a block, or take what an equal use of it gave before."""
-    if any(isinstance(value, Tap) for value in use.values):
+    use = _with_flags(block, use)
+    if any(True for value in use.values for _ in taps_in(value)):
         arguments = tuple([rebased(value, flow) for value in use.arguments])
         named = {name: rebased(value, flow) for name, value in use.named.items()}
         use = use._replace(arguments=arguments, named=named)
@@ -52,38 +65,87 @@ def use_block(walk: Walk, block: Definition, use: Use, flow: Flow) -> Result:
     key = fingerprint((*_identity(block), use.arguments, tuple(use.named.items()), flow.shape, walk.idle, files))
     walk.meter.step(len(key) // KEY, use.place)
     if key not in walk.known:
-        walk.known[key] = _fresh_block(walk, block, use, flow)
+        walk.known[key] = _fresh_block(walk, block, use, flow, key)
     node, out = walk.known[key]
-    return Result(node, out._replace(stride=times(flow.stride, out.stride)))
+    others = tuple([other._replace(stride=times(flow.stride, other.stride)) for other in out.others])
+    return Result(node, out._replace(stride=times(flow.stride, out.stride), others=others))
 
 
-def _fresh_block(walk: Walk, block: Definition, use: Use, flow: Flow) -> Result:
+def _with_flags(block: Definition, use: Use) -> Use:
+    """Take a bare word that is the name of a parameter of true or false for turning it on: ``unit 64 squeeze``."""
+    if not any(isinstance(value, str) for value in use.arguments):
+        return use
+    flags = {
+        parameter.name
+        for parameter in block.parameters
+        if isinstance(parameter.default, Number) and parameter.default.value is False
+    }
+    turned = [index for index, value in enumerate(use.arguments) if isinstance(value, str) and value in flags]
+    if not turned:
+        return use
+    named = dict(use.named)
+    for index in turned:
+        if use.arguments[index] in named:
+            raise use.written[index].place.error(f"{block.name}: '{use.arguments[index]}' is given twice")
+        named[use.arguments[index]] = True
+    kept = [index for index in range(len(use.arguments)) if index not in turned]
+    return use._replace(
+        arguments=tuple(use.arguments[index] for index in kept),
+        written=tuple(use.written[index] for index in kept),
+        named=named,
+    )
+
+
+def _fresh_block(walk: Walk, block: Definition, use: Use, flow: Flow, key: str) -> Result:
     """Walk a block's body for the first time."""
-    if _identity(block) in walk.calls:
-        outer = walk.calls[walk.calls.index(_identity(block)) :]
-        circle = " -> ".join([*(name for _, name in outer), block.name])
-        raise use.place.error(f"a block cannot contain itself ({circle})")
+    if key in walk.calls:
+        names = list(walk.calls.values())[list(walk.calls).index(key) :]
+        circle = " -> ".join([*names, block.name])
+        raise use.place.error(f"a block cannot contain itself with the same arguments ({circle})")
     if len(walk.calls) >= MAX_CALLS:
-        raise use.place.error(f"blocks nest at most {MAX_CALLS} deep")
+        again = block.name in walk.calls.values()
+        hint = f"'{block.name}' uses itself: an `if` on its arguments must end that" if again else ""
+        raise use.place.error(f"blocks nest at most {MAX_CALLS} deep", hint)
     inside = fresh(flow.shape)._replace(origin=flow.origin)
-    taps = [value for value in use.values if isinstance(value, Tap)]
-    frame = Frame(block.name, Names(), {tap.name: Flow(*tap[1:]) for tap in taps}, _given(walk, block, use))
-    walk.calls.append(_identity(block))
-    walk.frames.append(frame)
+    taps = {tap.name: Flow(*tap[1:]) for value in use.values for tap in taps_in(value)}
+    own = frame(block.name, taps, _given(walk, block, use), walk.every(block))
+    walk.calls[key] = block.name
+    walk.frames.append(own)
     try:
-        bind(walk, block, use, inside, frame)
-        node, out = walk.body(block.body, inside, frame)
+        bind(walk, block, use, inside, own)
+        node, out = walk.body(block.body, inside, own)
+        outputs, out = _outputs(walk, block, own, out)
     except BneckError as error:
         if error.location and error.location.file != use.place.node.source.file:
             error.trail.append(f"in `{use.text(block.name)}`, {use.place.location()}")
         raise
-    walk.calls.pop()
+    del walk.calls[key]
     walk.frames.pop()
     runs = node.runs if isinstance(node, Series) and node.kind == "chain" else (Run(node, 1),)
     text = use.text(block.name)
     shape = enters(node, flow.shape)
-    used = Series("block", block.name, text, runs, shape, out.shape, node.cost, use.place)
+    used = Series("block", block.name, text, runs, shape, out.shape, node.cost, use.place, outputs=outputs)
     return Result(used, out)
+
+
+def _outputs(walk: Walk, block: Definition, own: Frame, out: Flow) -> tuple[tuple[Wire, ...], Flow]:
+    """Find the tensors that a block gives, where it says so; else what leaves its last step."""
+    if block.outputs is None:
+        return (), out
+    value = walk.value(block.outputs, own)
+    given = list(taps_in(value))
+    if not given or len(given) != (len(value) if type(value) is tuple else 1):
+        strange = next(
+            (one for one in (value if type(value) is tuple else (value,)) if not isinstance(one, Tap)), value
+        )
+        known = listed(own.wires) if own.wires else "none"
+        raise block.outputs.place.error(
+            f"`outputs` are tensors (got {show(strange)})", f"named in {block.name}: {known}"
+        )
+    flows = [own.wires[tap.name] for tap in given]
+    place = block.outputs.place
+    wires = tuple(Wire("from", tap.name, one.shape, one.shape, place) for tap, one in zip(given, flows, strict=True))
+    return wires, flows[0]._replace(others=tuple(flows[1:]))
 
 
 def _given(walk: Walk, block: Definition, use: Use) -> dict[str, Place]:
@@ -119,7 +181,10 @@ def bind(walk: Walk, definition: Definition | Formula, use: Use, flow: Flow, fra
         raise at.error(f"{name} has no parameter '{option}'", hint)
     for parameter in parameters:
         if parameter.name in given:
-            scope[parameter.name] = given[parameter.name]
+            value, default = given[parameter.name], parameter.default
+            if type(value) is int and isinstance(default, Number) and type(default.value) is tuple:
+                value = (value,) * len(default.value)  # 5 where 5x5 is meant
+            scope[parameter.name] = value
         elif parameter.default is None:
             raise place.error(f"{name} needs '{parameter.name}'", f"it is {signature(definition)}")
         else:

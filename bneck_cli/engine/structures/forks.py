@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.engine.joins import is_gate
@@ -9,6 +10,8 @@ from bneck_cli.engine.layers import LAYERS, LayerError, make
 from bneck_cli.engine.layers.products import MatMul
 from bneck_cli.engine.names import unknown_step
 from bneck_cli.engine.network import NOTHING, Cost, Fork, Layer, Node
+from bneck_cli.engine.structures.names import several
+from bneck_cli.engine.structures.repeats import iterated
 from bneck_cli.engine.structures.steps import apply_layer
 from bneck_cli.engine.tensor import (
     Flow,
@@ -23,13 +26,16 @@ from bneck_cli.engine.tensor import (
     share_evenly,
 )
 from bneck_cli.engine.wording import spelled
+from bneck_cli.errors import nearest
 from bneck_cli.language.document import Place
-from bneck_cli.language.expression import Name, show, truth
-from bneck_cli.language.syntax import SHORTCUTS, Aside, Body, Branch, Join, Nothing, Residual, Scale, Step
+from bneck_cli.language.expression import Items, Name, show, truth
+from bneck_cli.language.syntax import SHORTCUTS, Aside, Body, Branch, Join, Loop, Nothing, Residual, Resume, Scale, Step
 from bneck_cli.sizes.number import is_size, is_whole
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from bneck_cli.engine.network import Size
     from bneck_cli.engine.walk import Walk
 
@@ -97,21 +103,40 @@ def _projection(walk: Walk, flow: Flow, out: Flow, place: Place) -> Result:
     return Result(series("chain", "", [first, second], flow.shape, last.shape, place), last)
 
 
+def branches(walk: Walk, join: Join, flow: Flow, frame: Frame) -> Iterator[Body]:
+    """Yield the branches of a join; a loop is as many as its list has items, and ``from`` a list so many tensors.
+
+    Each is to be walked before the next is taken: the names of a loop are then those of its branch.
+    """
+    for branch in join.branches:
+        if isinstance(branch, Loop) and branch.branches:
+            for _ in iterated(walk, branch, flow, frame):
+                yield branch.body
+        elif isinstance(branch, Resume) and join.kind != "split":
+            yield from several(walk, branch, frame)
+        else:
+            yield branch
+
+
 def walk_join(walk: Walk, join: Join, flow: Flow, frame: Frame) -> Result:
     """Walk branches from the same tensor (or from slices of it) and join them; one that is ``nothing`` is left out."""
-    starts = [flow] * len(join.branches)
-    if join.kind == "split":
-        starts = [flow._replace(shape=Shape(size, flow.shape.spatial)) for size in _slices(walk, join, flow, frame)]
-    taken = [
-        (taken_body(walk, branch, flow, frame), start) for branch, start in zip(join.branches, starts, strict=True)
-    ]
-    results = [walk.body(body, start, frame) for body, start in taken if not isinstance(body, Nothing)]
+    starts: Iterable[Flow] = repeat(flow)
+    if join.kind == "split" and (parts := sum(1 for _ in branches(walk, join, flow, frame))):
+        sizes = _slices(walk, join, parts, flow, frame)
+        starts = [flow._replace(shape=Shape(size, flow.shape.spatial)) for size in sizes]
+    results, count = [], 0
+    for branch, start in zip(branches(walk, join, flow, frame), starts, strict=False):
+        count += 1
+        body = taken_body(walk, branch, flow, frame)
+        if not isinstance(body, Nothing):
+            results.append(walk.body(body, start, frame))
     if not results:
-        raise join.place.error(f"every branch of `{join.kind}` is `nothing`")
+        what = f"every branch of `{join.kind}` is `nothing`" if count else f"`{join.kind}` has no branches here"
+        raise join.place.error(what)
     nodes, flows = tuple(result.node for result in results), tuple(result.flow for result in results)
     if join.kind == "matmul":
         return _matmul(walk, join, results, flow)
-    if len(results) == 1 and join.kind != "split":
+    if len(results) == 1 and (count == 1 or join.kind != "split"):
         return results[0]
     op = join.how if join.kind == "split" else join.kind
     return joined(walk, join.kind, op, nodes, flows, flow, join.place, along=join.along)
@@ -135,25 +160,27 @@ def walk_nothing(_walk: Walk, nothing: Nothing, _flow: Flow, _frame: Frame) -> R
     raise nothing.place.error("`nothing` is left out of a join, and here is none", hint)
 
 
-def _slices(walk: Walk, join: Join, flow: Flow, frame: Frame) -> list[Size]:
+def _slices(walk: Walk, join: Join, count: int, flow: Flow, frame: Frame) -> list[Size]:
     """Return the channels of each slice: equal ones, or those that are written, of which one may be the ``rest``."""
     whole = flow.shape.channels
-    if not join.sizes:
-        return [share_evenly(whole, len(join.branches), join.place)] * len(join.branches)
+    if join.sizes is None:
+        return [share_evenly(whole, count, join.place)] * count
     arrive(frame.scope, flow.shape)
+    written = walk.value(join.sizes, frame)
+    places = [item.place for item in join.sizes.items] if isinstance(join.sizes, Items) else [join.sizes.place] * count
+    if type(written) is not tuple or len(written) != count:
+        got = f"{len(written)} sizes" if type(written) is tuple else "no list"
+        raise join.sizes.place.error(f"`sizes` is a list with the channels of each of the {count} branches (got {got})")
     sizes: list[Size] = []
     total: Size = 0
     rest = -1
-    for index, expression in enumerate(join.sizes):
-        value = walk.value(expression, frame)
+    for index, value in enumerate(written):
         if value == "rest":
             if rest >= 0:
-                raise expression.place.error("only one slice is the `rest`")
-            rest, value = index, 0
+                raise places[index].error("only one slice is the `rest`")
+            rest, value = index, 0  # noqa: PLW2901
         elif not is_size(value) or (is_whole(value) and value < 1):
-            raise expression.place.error(
-                f"a slice has a positive number of channels, or the `rest` (got {show(value)})"
-            )
+            raise places[index].error(f"a slice has a positive number of channels, or the `rest` (got {show(value)})")
         sizes.append(value)
         total = total + value
     left = whole - total
@@ -163,7 +190,7 @@ def _slices(walk: Walk, join: Join, flow: Flow, frame: Frame) -> list[Size]:
     if short or (rest < 0 and left != 0):
         said = " + ".join(str(size) for index, size in enumerate(sizes) if index != rest)
         hint = "" if rest >= 0 else "write `rest` for one of them"
-        raise join.sizes[0].place.error(f"{whole} channels do not split into {said}{' and a rest' * (rest >= 0)}", hint)
+        raise places[0].error(f"{whole} channels do not split into {said}{' and a rest' * (rest >= 0)}", hint)
     return sizes
 
 
@@ -290,6 +317,6 @@ def _holds(walk: Walk, branch: Branch, flow: Flow, frame: Frame) -> bool:
     if isinstance(value, str):
         name = branch.condition.name if isinstance(branch.condition, Name) else ""
         place = frame.given.get(name, branch.condition.place)
-        hint = f"write `{value}=true`" if name in frame.given else ""
+        hint = nearest(value, [name]) or f"write `{name}`" if name in frame.given else ""
         raise place.error(f"a condition is true or false, or a number (got '{value}')", hint)
     return truth(value, branch.condition.place)

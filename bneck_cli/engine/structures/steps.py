@@ -10,7 +10,18 @@ from bneck_cli.engine.layers.convolution import require_kernel_first
 from bneck_cli.engine.names import unknown_step
 from bneck_cli.engine.network import Cost, Layer
 from bneck_cli.engine.structures.blocks import Use, bind, use_block
-from bneck_cli.engine.tensor import Flow, Frame, Names, Result, arrive, series, stride_after, too_small, too_small_for
+from bneck_cli.engine.tensor import (
+    Flow,
+    Frame,
+    Names,
+    Result,
+    arrive,
+    frame,
+    series,
+    stride_after,
+    too_small,
+    too_small_for,
+)
 from bneck_cli.engine.wording import field_at, usage
 from bneck_cli.errors import BneckError, nearest
 from bneck_cli.language.document import Place
@@ -32,17 +43,17 @@ def walk_step(walk: Walk, step: Step, flow: Flow, frame: Frame) -> Result:
     return call(walk, step, step.options, flow, frame)
 
 
-def call(walk: Walk, step: Step, options: tuple[Option, ...], flow: Flow, frame: Frame) -> Result:
+def call(walk: Walk, step: Step, options: tuple[Option, ...], flow: Flow, own: Frame) -> Result:
     """Evaluate a step's arguments and walk what its name stands for."""
-    scope = frame.scope
+    scope = own.scope
     arrive(scope, flow.shape)
-    arguments = tuple([walk.value(argument, frame) for argument in step.arguments])
-    named = {option.name: walk.value(option.value, frame) for option in options}
+    arguments = tuple([walk.value(argument, own) for argument in step.arguments])
+    named = {option.name: walk.value(option.value, own) for option in options}
     use = Use(arguments, named, step.arguments, options, step.place)
     name = scope.get(step.name, step.name)
     if not isinstance(name, str):
         raise step.place.error(f"'{step.name}' is {show(name)}, not the name of a layer or a block")
-    seen = walk.scope_at(frame.given.get(step.name, step.place) if step.name in scope else step.place)
+    seen = walk.scope_at(own.given.get(step.name, step.place) if step.name in scope else step.place)
     if name in seen.blocks:
         return use_block(walk, seen.blocks[name], use, flow)
     if name in seen.formulas:
@@ -55,13 +66,13 @@ def call(walk: Walk, step: Step, options: tuple[Option, ...], flow: Flow, frame:
             rule.__dict__["past"] = walk.take_past()
         require_kernel_first(rule, arguments, flow.shape)
     except LayerError as error:
-        raise layer_error(walk, error, name, step, options, frame, usage(name)) from None
+        raise layer_error(walk, error, name, step, options, own, usage(name)) from None
     try:
         if name == "identity":  # no operation: what it stands for is that there is none
             return Result(series("chain", "", [], flow.shape, flow.shape, step.place), flow)
         return apply_layer(walk, use.text(name), rule, flow, step.place)
     except LayerError as error:
-        raise layer_error(walk, error, name, step, options, frame) from None
+        raise layer_error(walk, error, name, step, options, own) from None
     except BneckError as error:
         error.location = error.location or step.place.location()  # a formula that grew too large knows no place
         raise
@@ -85,7 +96,7 @@ def apply_layer(walk: Walk, text: str, rule: Kind, flow: Flow, place: Place) -> 
 
 
 def layer_error(
-    walk: Walk, error: LayerError, name: str, step: Step, options: tuple[Option, ...], frame: Frame, usage: str = ""
+    walk: Walk, error: LayerError, name: str, step: Step, options: tuple[Option, ...], own: Frame, usage: str = ""
 ) -> BneckError:
     """Put a layer's complaint where its cause stands; ``usage`` is the hint where there is none nearer."""
     place, hint = Place(step.place.node, step.place.offset, len(step.name)), usage
@@ -104,16 +115,16 @@ def layer_error(
     if error.hint:
         return (place if expression is None else expression.place).error(f"{name}: {error}", error.hint)
     fields = LAYERS[name].fields
-    if isinstance(expression, Name) and expression.name not in frame.scope:
+    if isinstance(expression, Name) and expression.name not in own.scope:
         word = expression.name
         if error.word and (word in LAYERS or walk.scope_at(step.place).find(word)):
             return expression.place.error(f"{name} {error}", "is a `->` missing before it?")
-        words = [*frame.scope, *(field.name for field in fields if not field.positional)]
+        words = [*own.scope, *(field.name for field in fields if not field.positional)]
         field = field_at(name, culprit)
-        own = WORDS.get(field.convert, ()) if field else ()
-        if word in own:
+        known = WORDS.get(field.convert, ()) if field else ()
+        if word in known:
             return place.error(f"{name}: {error}", usage)
-        words += own
+        words += known
         return expression.place.error(f"{name}: unknown name '{word}' ({error})", nearest(word, words) or usage)
     if error.word:
         from bneck_cli.language.vocabulary import option_hint
@@ -136,9 +147,9 @@ def _position(name: str, field: str, step: Step) -> int | str:
 def apply_formula(walk: Walk, formula: Formula, use: Use, flow: Flow) -> Result:
     """Apply an op that the file defines by its formulas."""
     walk.meter.layer(use.place)
-    frame = Frame(formula.name, Names(), {})
-    bind(walk, formula, use, flow, frame)
-    shape, scope = flow.shape, frame.scope
+    own = frame(formula.name, {})
+    bind(walk, formula, use, flow, own)
+    shape, scope = flow.shape, own.scope
     arrive(scope, shape)
     sizes = [_whole(size, scope, 1, f"a size of '{formula.name}'") for size in formula.out]
     out = Shape(sizes[0], tuple(sizes[1:]))
