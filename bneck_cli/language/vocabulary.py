@@ -67,7 +67,7 @@ _STRUCTURES = {
     "split": "chunk",
     "as": "name label",
     "if": "when switch",
-    "repeat": "for loop times stack sequential",
+    "repeat": "loop times stack sequential",
 }
 """A structure of the mapping form, and what it is called elsewhere."""
 
