@@ -46,11 +46,11 @@ CASES: dict[str, Right | Refused] = {
     "A_dead": Right("4×32×32", 4_640, 4_751_360),
     "AF_global": Refused(5, 12, "no tensor is named 'stem' in b"),
     "AG_undefined": Refused(7, 9, "no tensor is named 'nothere' here"),
-    "AK_kernel5": Refused(6, 54, "only a list has items (got 5)"),
+    "AK_kernel5": Right("32×32×32", 5 * 5 * 8 * 32 + 2 * 32, 5 * 5 * 8 * 32 * 1024),
     "aside_out": Right("10×1×1", 5_258, 4_718_592),
     "attn_memory": Right("512×8192", 1_050_624, 77_309_411_328),
     "B_repeat_ignores": Right("8×32×32", 2_368, 2_424_832),
-    "bool_bare": Refused(7, 10, "a condition is true or false, or a number (got 'squeeze')"),
+    "bool_bare": Right("4×32×32", 8 * 4, 8 * 4 * 1024),
     "broadcast": Right("64×16×16", 0, 0),
     "cin_net": Right("20×32×32", 9 * (8 * 12 + 12 * 16 + 16 * 20), 9 * (8 * 12 + 12 * 16 + 16 * 20) * 1024),
     "concat_length": Refused(

@@ -10,7 +10,7 @@ import pytest
 
 import bneck_cli
 from bneck_cli import BneckError
-from bneck_cli.data.rules import PRODUCTS, QUANTITIES, load_rule, parse_rule, rule_names
+from bneck_cli.data.rules import CELLS, FLOPS, PRODUCTS, QUANTITIES, load_rule, parse_rule, rule_names
 from bneck_cli.engine.network import entries
 from bneck_cli.flow.counting import amounts_in, notes_on, recount
 from bneck_cli.formats import Style, as_text
@@ -77,13 +77,16 @@ def test_rules_meet_their_tools_on_other_networks(network: str) -> None:
 def test_every_quantity_has_a_name() -> None:
     """Whatever a layer of the library counts, in any form of its kind, a rule can weigh; its products are its MACs."""
     seen = set()
+    products_named = (*PRODUCTS, *CELLS, "attention_operator")
     for network in network_names():
-        for entry in entries(bneck_cli.analyze(network).root):
+        analysis = bneck_cli.analyze(network).found
+        assert recount(analysis, FLOPS).cost.macs == 2 * analysis.cost.macs, network
+        for entry in entries(analysis.root):
             layer = entry.layer
             for form in layer.rule.forms if layer.rule is not None else ("module",):
                 amounts = amounts_in(layer, form)
                 seen |= {key for key, _ in amounts}
-                products = [amount for (key, _), amount in amounts.items() if key in (*PRODUCTS, "attention_operator")]
+                products = [amount for (key, _), amount in amounts.items() if key in products_named]
                 assert sum(products) == layer.cost.macs, (network, entry.path, form)
     assert seen <= set(QUANTITIES)
     assert len(seen) > 30

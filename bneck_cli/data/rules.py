@@ -198,7 +198,7 @@ class CountingRule(NamedTuple):
         return f"as {self.name} counts {self.unit}: {text}"
 
 
-FLOPS = CountingRule("bneck", "FLOPs", "", "", dict.fromkeys(PRODUCTS, 2), {"params": 1}, {}, {}, {})
+FLOPS = CountingRule("bneck", "FLOPs", "", "", dict.fromkeys((*PRODUCTS, *CELLS), 2), {"params": 1}, {}, {}, {})
 """The plain count in the other unit: every multiply-add is two operations of floating-point numbers."""
 
 

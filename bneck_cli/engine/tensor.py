@@ -10,8 +10,6 @@ from bneck_cli.sizes.number import Ratio, divided, is_whole
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bneck_cli.engine.layers import Kind
     from bneck_cli.engine.network import Size
     from bneck_cli.language.document import Place
@@ -201,13 +199,13 @@ def rebased(value: Any, flow: Flow) -> Any:
     return value._replace(name=f"../{value.name}", stride=stride)
 
 
-def taps_in(value: Any) -> Iterator[Tap]:
-    """Yield the tensors in an argument: one, or those of a list."""
+def taps_in(value: Any) -> list[Tap]:
+    """Return the tensors in an argument: one, or those of a list."""
     if isinstance(value, Tap):
-        yield value
-    elif type(value) is tuple:
-        for item in value:
-            yield from taps_in(item)
+        return [value]
+    if type(value) is not tuple or set(map(type, value)) <= {int, str}:
+        return []
+    return [tap for item in value for tap in taps_in(item)]
 
 
 def fingerprint(value: Any) -> str:

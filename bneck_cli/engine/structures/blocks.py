@@ -56,7 +56,7 @@ class Use(NamedTuple):
 def use_block(walk: Walk, block: Definition, use: Use, flow: Flow) -> Result:
     """Walk a block, or take what an equal use of it gave before."""
     use = _with_flags(block, use)
-    if any(True for value in use.values for _ in taps_in(value)):
+    if any(map(taps_in, use.values)):
         arguments = tuple([rebased(value, flow) for value in use.arguments])
         named = {name: rebased(value, flow) for name, value in use.named.items()}
         use = use._replace(arguments=arguments, named=named)
@@ -133,7 +133,7 @@ def _outputs(walk: Walk, block: Definition, own: Frame, out: Flow) -> tuple[tupl
     if block.outputs is None:
         return (), out
     value = walk.value(block.outputs, own)
-    given = list(taps_in(value))
+    given = taps_in(value)
     if not given or len(given) != (len(value) if type(value) is tuple else 1):
         strange = next(
             (one for one in (value if type(value) is tuple else (value,)) if not isinstance(one, Tap)), value
