@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 from math import ceil, floor
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
+import bneck_cli
 from bneck_cli import BneckError
 from bneck_cli.language.document import Scalar, Source
 from bneck_cli.language.expression import parse_expression
@@ -200,3 +202,13 @@ def test_a_ratio_is_written_as_people_write_it() -> None:
     """A decimal where it is exact."""
     assert [str(divided(*pair)) for pair in ((127, 2), (1, 3), (-7, 5))] == ["63.5", "1/3", "-1.4"]
     assert {Ratio(1, 2), divided(2, 4)} == {Ratio(1, 2)}
+
+
+@pytest.mark.parametrize("room", ["engine", "language", "sizes"])
+def test_what_a_number_is_stands_in_one_room(room: str) -> None:
+    """Rules ask `is_whole`, `is_symbolic` and `divided`, so that a number of another kind can flow through them."""
+    apart = {"number.py", "functions.py", "evaluation.py"}  # where numbers are made, and arrays worked out
+    asked = re.compile(r"isinstance\([^()]*, int\)|\bFraction\b|__name__ == \"Dim\"")
+    files = [path for path in (Path(bneck_cli.__file__).parent / room).rglob("*.py") if path.name not in apart]
+    assert len(files) > 3
+    assert [f"{path.name}: {found}" for path in files for found in asked.findall(path.read_text("utf-8"))] == []

@@ -308,7 +308,7 @@ def size(value: Any) -> Any:
 
 def bound(value: Any) -> Any:
     """Take where something begins or ends: a whole number from 0, or a symbolic size."""
-    return value if type(value).__name__ == "Dim" else natural(value)
+    return value if is_symbolic(value) else natural(value)
 
 
 def end(value: Any) -> Any:
