@@ -128,7 +128,7 @@ def analyze_plainly(program: Program, settings: Settings) -> Analysis:
 
 def _past(settings: Settings) -> Size:
     """Return how many positions causal attention has seen before."""
-    if isinstance(settings.past, int):
+    if is_whole(settings.past):
         return settings.past
     from bneck_cli.sizes.dim import symbol
 

@@ -14,7 +14,7 @@ from bneck_cli.engine.structures.forks import fork
 from bneck_cli.engine.tensor import Flow, Result, arrive, came_from, series
 from bneck_cli.engine.wording import spelled
 from bneck_cli.language.expression import show
-from bneck_cli.sizes.number import is_size
+from bneck_cli.sizes.number import is_size, is_whole
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _options(walk: Walk, attend: Attend, flow: Flow, frame: Frame) -> dict[str, 
                 raise option.value.place.error(f"`{option.name}` is {error}", error.hint) from None
         elif value == "relative" and option.name == "position":
             found["position"] = value
-        elif isinstance(value, bool) or not is_size(value) or (isinstance(value, int) and value < 0):
+        elif not is_size(value) or (is_whole(value) and value < 0):
             what = "so many learned values, or relative" if option.name == "position" else "so many elements"
             raise option.value.place.error(f"`{option.name}` is {what} (got {show(value)})")
         else:
