@@ -148,7 +148,8 @@ COSTS = ("params", "macs", "conv_macs", "linear_macs", "attention_macs", "activa
 def test_designs_of_a_network_are_what_each_is_by_itself(name: str) -> None:
     """Of random inputs, refused ones and sizes near 2**32 included."""
     program = load(name)
-    designs = chosen([parse_axis("side=1:400")], 12, seed=len(name))
+    axis = "side=1:400" if len(program.spec.inputs) == 1 else "batch=1:400"
+    designs = chosen([parse_axis(axis)], 12, seed=len(name))
     assert wrong(Space(program, Settings(), designs, COSTS), Settings()) == []
 
 
