@@ -14,6 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from networks import Writer as Crossing
 
+import bneck_cli
 from bneck_cli import BneckError, analyze
 from bneck_cli.data.devices import DTYPES, load_device, load_devices, parse_devices
 from bneck_cli.engine.network import Layer, Node, Series, Wire, entries
@@ -672,3 +673,16 @@ def test_a_reader_is_told_the_rules(form: str) -> None:
     plain = rendered(form, footprint(analyze("resnet18")))
     assert "estimate" not in plain
     assert "inner tensors" not in plain
+
+
+def test_a_step_of_decoding_reads_the_cache() -> None:
+    """Llama 3 8B with 8,192 positions behind it, 32 texts at once: 2·8·128 values in each of 32 layers."""
+    found = bneck_cli.footprint("llama3_8b", input="1x1", past=8192, batch=32, dtype="bf16", device="h100")
+    cache = 2 * 8 * 128 * 32 * 8192 * 32 * 2
+    assert found.total.cache == cache == 34_359_738_368
+    alone = bneck_cli.footprint("llama3_8b", input="1x1", batch=32, dtype="bf16", device="h100")
+    assert found.total.moved == alone.total.moved + cache
+    assert found.inference == alone.inference + cache
+    assert round(found.total.moved / 1e9, 1) == 49.7
+    assert round(found.total.seconds * 1e3, 1) == 14.8
+    assert found.to_dict()["totals"]["cache_bytes"] == cache

@@ -101,9 +101,9 @@ def test_a_drawing_is_as_large_as_can_be_looked_at() -> None:
 def test_what_python_does_in_one_step_ends(name: str) -> None:
     """Spaces that a pattern would try again and again, and numbers of one hash, take the time of any others."""
     curve = next(curve for curve in (*PARSER, *WALK) if curve.name == name)
-    start = time.perf_counter()
+    start = time.process_time()
     answer(curve.text(10_000 if "collide" in name else 100_000))
-    assert time.perf_counter() - start < 2  # it was over 3 s, and grew as the square
+    assert time.process_time() - start < 10  # it grew as the square, to minutes
 
 
 def test_a_fingerprint_is_one_value() -> None:

@@ -29,7 +29,7 @@ INFERENCE = ("int8", "fp8")
 """Data types in which a network runs and is not trained."""
 TOO_LONG = "the estimate of time is more seconds than a number holds (1.8e308)"
 
-SUMMED = ("params", "buffers", "macs", "written", "weights", "moved")
+SUMMED = ("params", "buffers", "macs", "written", "weights", "moved", "cache")
 
 RULES = {
     "memory": (
@@ -90,6 +90,8 @@ class Item(NamedTuple):
     moved: Size
     seconds: float | None
     bound: str
+    cache: Size = 0
+    """Bytes that are kept of the positions which causal attention has seen before, and that it reads."""
 
     @property
     def intensity(self) -> float | None:
@@ -108,6 +110,7 @@ class Totals(NamedTuple):
     moved: Size = 0
     seconds: float | None = None
     compute_seconds: float = 0.0
+    cache: Size = 0
 
     @property
     def intensity(self) -> float | None:
@@ -168,8 +171,8 @@ class Footprint(NamedTuple):
 
     @property
     def inference(self) -> Size | None:
-        """Bytes at the peak of inference: weights, buffers and the tensors alive."""
-        return None if self.peak is None else self.total.weights + self.idle + self.peak.bytes
+        """Bytes at the peak of inference: weights, buffers, the cache and the tensors alive."""
+        return None if self.peak is None else self.total.weights + self.idle + self.total.cache + self.peak.bytes
 
 
 def intensity(macs: Size, moved: Size) -> float | None:
@@ -284,12 +287,13 @@ def _item(entry: Entry, batch: Size, dtype: str, device: Device | None) -> Item:
     macs = cost.macs * batch
     written: Size = 0 if view else layer.out.elements * batch
     weights = (cost.params + stored) * width
+    cache: Size = 0 if layer.rule is None else layer.rule.cache(layer) * batch * width
     moved: Size = 0
     if not view:
         read: Size = 0
         for tensor in layer.inputs:
             read = read + tensor.elements * batch
-        moved = (read + written + _params_read(layer, batch) + stored) * width
+        moved = (read + written + _params_read(layer, batch) + stored) * width + cache
     seconds, bound = None, ""
     if device is not None:
         try:
@@ -300,7 +304,20 @@ def _item(entry: Entry, batch: Size, dtype: str, device: Device | None) -> Item:
         bound = "" if not seconds else "compute" if computing > moving else "memory"
     path, copies, text = entry.path, entry.copies, layer.text
     return Item(
-        path, layer.op, text, copies, layer.out, cost.params, stored, macs, written, weights, moved, seconds, bound
+        path,
+        layer.op,
+        text,
+        copies,
+        layer.out,
+        cost.params,
+        stored,
+        macs,
+        written,
+        weights,
+        moved,
+        seconds,
+        bound,
+        cache,
     )
 
 

@@ -113,17 +113,21 @@ def _summary(footprint: Footprint) -> Iterator[tuple[str, str]]:
         values = course(footprint)
         said = f"{people(values)} values, {Bytes(values * width).exactly()}"
         yield "with the input, activations in place", said
+    if total.cache != 0:
+        past = footprint.analysis.settings.past
+        yield "cache", f"{Bytes(total.cache).exactly()} of the {past} positions before, read by each pass"
     if footprint.peak is None or footprint.inference is None:
         yield "peak memory at inference", "needs numbers: give --input 3x224x224"
     else:
         peak = footprint.peak
         tensors = ", ".join(f"{tensor.path} {Bytes(tensor.bytes)}" for tensor in peak.tensors)
         at = f" at {peak.path}" if peak.path else ""
-        resident = Bytes(total.weights + footprint.idle)
+        cache = f", cache {Bytes(total.cache)}" if total.cache != 0 else ""
+        resident = f"{Bytes(total.weights + footprint.idle)}{cache}"
         held = f"weights {resident} and tensors {Bytes(peak.bytes).exactly()}, which are {tensors}"
         yield "peak memory at inference", f"{Bytes(footprint.inference).exactly()}{at}: {held}"
     if footprint.eager is not None:
-        held_weights = total.weights + footprint.idle
+        held_weights = total.weights + footprint.idle + total.cache
         said = f"{Bytes(held_weights + footprint.eager).exactly()}: tensors {Bytes(footprint.eager).exactly()}"
         yield "as PyTorch runs it", said
     if footprint.training is None:
@@ -261,7 +265,7 @@ def _device(footprint: Footprint) -> dict[str, Any] | None:
 def _figures(total: Totals) -> dict[str, Any]:
     """Name the sums; times are there with a device."""
     names = {"params": "params", "buffers": "buffers", "macs": "macs", "written": "written"}
-    names |= {"weights": "weight_bytes", "moved": "moved_bytes"}
+    names |= {"weights": "weight_bytes", "moved": "moved_bytes", "cache": "cache_bytes"}
     figures: dict[str, Size | float | str | None] = {key: getattr(total, name) for name, key in names.items()}
     figures["operations_per_byte"] = total.intensity
     if total.seconds is not None:
