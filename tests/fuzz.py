@@ -36,8 +36,8 @@ from fuzz_cases import Case, make_case
 from bneck_cli import cli
 
 SECONDS = 1.0
-PAGES = 4
-"""A report answers the questions of as many commands."""
+LONGER = {"report": 4, "list": 4, "check": 4, "reconcile": 2}
+"""Commands that answer several questions, or analyse the whole library: by how much longer they may take."""
 MEGABYTES = 200
 GROWTH = 60
 """Megabytes that a worker may grow after its first thousand cases: caches are bounded, and leaks are not."""
@@ -109,7 +109,7 @@ def judge(case: Case, result: Result) -> tuple[str, str] | None:
     """Return the kind of a failure and what was seen; None where all is well."""
     if result.trace:
         return result.raised, result.trace
-    if result.seconds > SECONDS * (PAGES if case.words[0] == "report" else 1):
+    if result.seconds > SECONDS * LONGER.get(case.words[0], 1):
         return "slow", f"{result.seconds:.1f} s"
     if result.code not in (0, 1, 2):
         return f"exit {result.code}", result.err[-300:]
