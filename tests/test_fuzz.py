@@ -115,7 +115,7 @@ def test_the_harness_sees_what_goes_wrong(body: str, kind: str, monkeypatch: pyt
     exec(compile(f"def run():\n {body}\n return 0", "bneck_cli/cli/__init__.py", "exec"), names)
     monkeypatch.setattr(fuzz.cli, "run", names["run"])
     monkeypatch.setattr(fuzz, "SECONDS", 0.3)
-    assert fuzz.kind_of(fuzz.Case(("list",), {}), wall=3) == kind
+    assert fuzz.kind_of(fuzz.Case(("analyze",), {}), wall=3) == kind
 
 
 def test_a_case_is_made_small(monkeypatch: pytest.MonkeyPatch) -> None:
