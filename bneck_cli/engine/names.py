@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from bneck_cli.engine.layers import LAYERS
 from bneck_cli.errors import listed, nearest
 from bneck_cli.language.document import Place
-from bneck_cli.language.expression import All, Name
+from bneck_cli.language.expression import All, Name, parts_of
 from bneck_cli.language.syntax import Loop, Option, Repeat, Step
 
 if TYPE_CHECKING:
@@ -63,13 +63,7 @@ def require_used_parameters(program: Program) -> None:
 
 def _words(body: Any) -> Iterator[str]:
     """Yield every name that a body and its expressions read: of values, of steps, of tensors."""
-    stack = [body]
-    while stack:
-        node = stack.pop()
-        if isinstance(node, (Name, All, Step)):
-            yield node.name
-        if isinstance(node, (tuple, list)) and not isinstance(node, Place):
-            stack.extend(node)
+    return (part.name for part in parts_of(body) if isinstance(part, (Name, All, Step)))
 
 
 def _require_written(key: Scalar, value: Scalar, program: Program) -> None:
@@ -132,12 +126,4 @@ def _steps(body: Any, first: tuple[Option, ...] = ()) -> Iterator[tuple[Step, tu
 
 def _looped(body: Any) -> set[str]:
     """Name the items of a body's loops."""
-    names: set[str] = set()
-    waiting = [body]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, Loop):
-            names.update(part.names)
-        if isinstance(part, tuple) and not isinstance(part, Place):
-            waiting.extend(part)
-    return names
+    return {name for part in parts_of(body) if isinstance(part, Loop) for name in part.names}

@@ -18,7 +18,7 @@ from bneck_cli.sizes.number import Ratio, divided, is_symbolic, is_whole
 from bneck_cli.sizes.numerals import is_name, is_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     Scope = Mapping[str, Any]
 
@@ -239,6 +239,16 @@ def word_or_value(expression: Expression, scope: Scope) -> Any:
     )
 
 
+def parts_of(node: object) -> Iterator[object]:
+    """Yield a body or an expression, or a list of them, and all that it is made of, but for the places."""
+    waiting = [node]
+    while waiting:
+        part = waiting.pop()
+        yield part
+        if isinstance(part, (tuple, list)) and not isinstance(part, Place):
+            waiting.extend(part)
+
+
 def truth(value: Any, place: Place) -> bool:
     """Tell whether a value counts as true: a number that is not 0, a list that is not empty."""
     if isinstance(value, (int, tuple, Ratio)):
@@ -362,7 +372,7 @@ def _integer(text: str, place: Place) -> int:
     return int(text)
 
 
-def _decimal(token: str) -> Any:
+def decimal(token: str) -> Any:
     """Read a decimal exactly: ``1.4`` is 7/5."""
     whole, _, digits = token.partition(".")
     return divided(int(whole + digits), 10 ** len(digits))
@@ -512,7 +522,7 @@ class _Parser:
             self.advance()
             if kind == "extent":
                 return Number(tuple(_integer(part, place) for part in token.split("x")), place)
-            return Number(_decimal(token) if "." in token else _integer(token, place), place)
+            return Number(decimal(token) if "." in token else _integer(token, place), place)
         if kind == "name" and token not in ("and", "or", "not", "if", "else"):
             self.advance()
             if token == "all" and self.kind == "name" and self.token not in ("and", "or", "not", "if", "else", "in"):

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.language.document import Mapping, Node, Place, Scalar, Sequence
-from bneck_cli.language.expression import All, Expression, Items, Name, parse_expression
+from bneck_cli.language.expression import All, Expression, Items, Name, parse_expression, parts_of
 from bneck_cli.sizes.numerals import is_number
 
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -656,15 +656,7 @@ def reads(node: object, name: str) -> bool:
 
 def every(node: object) -> frozenset[str]:
     """Name the tensors that a body reads in all their copies (``from all NAME``)."""
-    found: set[str] = set()
-    waiting = [node]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, All):
-            found.add(part.name)
-        elif isinstance(part, tuple) and not isinstance(part, Place):
-            waiting.extend(part)
-    return frozenset(found)
+    return frozenset(part.name for part in parts_of(node) if isinstance(part, All))
 
 
 def _shortcut(node: Node | None) -> str | Body:

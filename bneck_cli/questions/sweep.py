@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.engine.analysis import BLOCK_MAP
 from bneck_cli.errors import BneckError, listed, nearest
-from bneck_cli.language.expression import show
+from bneck_cli.language.expression import Name, parts_of, show
 from bneck_cli.report import Column, Facts, Prose, Records, Report, Row, Table
 from bneck_cli.sizes.number import divided
 from bneck_cli.spaces.axes import chosen, grid, parse_axis, zipped
@@ -101,18 +101,10 @@ def sweep(
             )
     kept = condition(keep, columns) if keep else None
     if kept is not None:
-        wanted = tuple(dict.fromkeys([*wanted, *(each for each in TOTALS if each in _names(kept))]))
+        named = {part.name for part in parts_of(kept) if isinstance(part, Name)}
+        wanted = tuple(dict.fromkeys([*wanted, *(each for each in TOTALS if each in named)]))
     asked = Asked(wanted, kept, best, by or wanted[0], maximize, tuple(pareto), refused, _shard(shard))
     return Sweep(name, Space(program, settings, designs, wanted), asked, Tally())
-
-
-def _names(expression: Any) -> set[str]:
-    """Collect the names in a condition."""
-    if isinstance(expression, tuple) and not hasattr(expression, "_fields"):
-        return set().union(*map(_names, expression)) if expression else set()
-    if type(expression).__name__ == "Name":
-        return {expression.name}
-    return set().union(*(_names(part) for part in expression)) if isinstance(expression, tuple) else set()
 
 
 def _shard(text: str | None) -> tuple[int, int]:
@@ -221,10 +213,8 @@ def saved(found: Sweep, file: str) -> Iterator[str]:
 
 def report(found: Sweep, watch: Callable[[int], bool] = lambda _done: True) -> Report:
     """Report a sweep: a table of the first rows for people, every row as data."""
-    titles = [*(axis.title for axis in found.space.designs.axes), *found.asked.totals]
-
-    if found.asked.refused:
-        titles = [*titles[: len(found.space.designs.axes)], "reason"]
+    shown = ("reason",) if found.asked.refused else found.asked.totals
+    titles = [*(axis.title for axis in found.space.designs.axes), *shown]
 
     def records() -> Iterator[list[Any]]:
         if found.asked.refused:
@@ -234,14 +224,11 @@ def report(found: Sweep, watch: Callable[[int], bool] = lambda _done: True) -> R
             lists = [columns[title].tolist() for title in titles]
             yield from (list(row) for row in zip(*lists, strict=True))
 
-    def parts() -> Iterable[Any]:
-        return _parts(found, titles, watch)
-
     return Report(
         "sweep",
         found.name,
         f"{people(found.space.designs.number)} designs",
-        parts,
+        lambda: _parts(found, titles, watch),
         lambda: Records(titles, records()),
         lambda: {"columns": titles, "rows": list(records()), **_summary(found)},
     )
@@ -264,7 +251,7 @@ def _parts(found: Sweep, titles: list[str], watch: Callable[[int], bool]) -> Ite
     more = (found.asked.best is None and not found.asked.pareto) and tally.kept - len(shown)
     if more:
         yield Prose([f"... and {people(more)} more: --format csv has all of them, --best 10 or --pareto chooses."])
-    yield Facts([(key, value) for key, value in _told(found)])
+    yield Facts(list(_told(found)))
     reasons = sorted(tally.reasons.items(), key=lambda pair: -pair[1])
     if reasons:
         lines = [f"{people(count)}: {reason}" for reason, count in reasons[:REASONS_SHOWN]]

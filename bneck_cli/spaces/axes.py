@@ -7,6 +7,7 @@ from math import lcm, prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.errors import BneckError
+from bneck_cli.language.expression import decimal
 from bneck_cli.sizes.number import divided, parts
 
 if TYPE_CHECKING:
@@ -79,8 +80,7 @@ def _number(text: str, whole: str) -> Any:
     text = text.strip()
     if not NUMBER.fullmatch(text):
         raise BneckError(f"--vary: '{text[:30]}' in '{whole[:60]}' is not a number of at least 0")
-    digits, _, decimals = text.partition(".")
-    return divided(int(digits + decimals), 10 ** len(decimals))
+    return decimal(text)
 
 
 class Designs(NamedTuple):

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.engine.analysis import BLOCK_MAP, analyze_plainly
 from bneck_cli.errors import BneckError, listed, nearest
+from bneck_cli.flow.liveness import peak_elements
 from bneck_cli.language.library import as_network
 from bneck_cli.language.spec import Given, Input, constant
 from bneck_cli.sizes.number import divided
+from bneck_cli.sizes.shape import Shape
 from bneck_cli.spaces.arrays import Part, followed, is_exact, results
 from bneck_cli.spaces.tape import Tape
 from bneck_cli.spaces.trail import Branch, Leaf, Trail, filled
@@ -22,29 +24,21 @@ if TYPE_CHECKING:
     from bneck_cli.spaces.axes import Axis, Designs
     from bneck_cli.spaces.traced import Traced
 
-SIDES = {1: ("L",), 2: ("H", "W"), 3: ("T", "H", "W")}
-"""What the sides of an input are called, by their number."""
 BLOCK = 1 << 16
 """Designs that are worked out together: their numbers stay in the processor's cache."""
 
 
-def _memory(analysis: Analysis) -> Any:
-    from bneck_cli.flow.liveness import peak_elements
-
-    return peak_elements(analysis)
-
-
-TOTALS: dict[str, tuple[str, Callable[[Analysis], Any]]] = {
-    "params": ("learned parameters", lambda analysis: analysis.cost.params),
-    "inference_params": ("parameters that run at inference", lambda analysis: analysis.cost.inference_params),
-    "macs": ("multiply-adds", lambda analysis: analysis.macs),
-    "conv_macs": ("those of convolutions", lambda analysis: analysis.cost.conv_macs * analysis.batch),
-    "linear_macs": ("those of linear layers", lambda analysis: analysis.cost.linear_macs * analysis.batch),
-    "attention_macs": ("those of attention's products", lambda analysis: analysis.cost.attention_macs * analysis.batch),
-    "activations": ("elements that leave weighted layers", lambda analysis: analysis.activations),
-    "memory": ("elements alive at the peak of inference", _memory),
+TOTALS: dict[str, Callable[[Analysis], Any]] = {
+    "params": lambda analysis: analysis.cost.params,
+    "inference_params": lambda analysis: analysis.cost.inference_params,
+    "macs": lambda analysis: analysis.macs,
+    "conv_macs": lambda analysis: analysis.cost.conv_macs * analysis.batch,
+    "linear_macs": lambda analysis: analysis.cost.linear_macs * analysis.batch,
+    "attention_macs": lambda analysis: analysis.cost.attention_macs * analysis.batch,
+    "activations": lambda analysis: analysis.activations,
+    "memory": peak_elements,
 }
-"""What can be worked out of every design, in words, and as a figure of an analysis."""
+"""What can be worked out of every design; ``memory`` is in elements alive at the peak of inference."""
 
 
 class Refusal(NamedTuple):
@@ -72,7 +66,6 @@ class Space:
 
     def __init__(self, program: Program, settings: Settings, designs: Designs, totals: tuple[str, ...]) -> None:
         self.program, self.designs, self.totals = program, designs, totals
-        self.settings = settings
         self.varied = Varied(program, settings, designs.axes)
         self.tape, self.root = Tape(), Branch()
         self.variables = [self.tape.variable(min(axis.above), max(axis.above)) for axis in designs.axes]
@@ -126,7 +119,7 @@ class Space:
 
         def totals() -> tuple[int | Traced, ...]:
             analysis = analyze_plainly(self.program, self.varied.settings(varied))
-            return tuple(TOTALS[name][1](analysis) for name in self.totals)
+            return tuple(TOTALS[name](analysis) for name in self.totals)
 
         return trail.follow(totals)
 
@@ -156,9 +149,10 @@ def _varied_input(program: Program, settings: Settings, names: set[str]) -> Inpu
     else:
         return None
     first, sides = own.sizes[: len(own.sizes) - spatial], own.sizes[len(own.sizes) - spatial :]
+    letters = [letter.upper() for letter in Shape(1, (1,) * spatial).letters]
     varied = tuple(
         name if name in names else "side" if "side" in names else size
-        for name, size in zip(SIDES.get(spatial, ("",) * spatial), sides, strict=True)
+        for name, size in zip(letters, sides, strict=True)
     )
     return own._replace(sizes=(*first, *varied)) if varied != sides else None
 

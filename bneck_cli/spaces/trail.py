@@ -10,7 +10,7 @@ from bneck_cli.spaces.tape import OPERATORS, Tape
 from bneck_cli.spaces.traced import Traced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 MARK = re.compile("\ue000([0-9]+)\ue001")
 """How the number of an entry is written into a text, to be replaced by a design's own."""
@@ -114,7 +114,6 @@ def _value(number: Any) -> int:
     return number.value if type(number) is Traced else int(number)
 
 
-def filled(text: str, values: Mapping[int, int] | Callable[[int], int]) -> str:
-    """Replace the marks of a text by the numbers of a design."""
-    number = values if callable(values) else values.__getitem__
+def filled(text: str, number: Callable[[int], int]) -> str:
+    """Replace the marks of a text by the numbers of a design, each found by its entry."""
     return MARK.sub(lambda match: str(number(int(match[1]))), text)
