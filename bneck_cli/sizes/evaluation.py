@@ -10,7 +10,7 @@ from bneck_cli.sizes.functions import applied, computed, denominator, magnitude
 from bneck_cli.sizes.number import divided, parts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from bneck_cli.sizes.dim import Atom, Size
 
@@ -19,15 +19,21 @@ def substitute(size: Any, values: Mapping[str, Any]) -> Any:
     """Put sizes in the place of symbols."""
     if not isinstance(size, Dim):
         return size
+    total = _added_up(size, lambda atom: _substituted(atom, values))
+    return exact_quotient(total, size.over) if size.over > 1 else total
+
+
+def _added_up(size: Dim, worked_out: Callable[[Atom], Any]) -> Any:
+    """Add up the terms of what stands above, once each atom is worked out."""
     total: Any = 0
     for monomial, value in size.terms.items():
         term: Any = value
         for atom, power in monomial:
-            base = _substituted(atom, values)
+            base = worked_out(atom)
             for _ in range(power):
                 term = base * term
         total = term + total
-    return exact_quotient(total, size.over) if size.over > 1 else total
+    return total
 
 
 def _substituted(atom: Atom, values: Mapping[str, Any]) -> Any:
@@ -91,15 +97,7 @@ def _ratio(size: Any, values: Mapping[str, Any]) -> tuple[Any, int]:
     """Work a size out as what stands above and below."""
     if not isinstance(size, Dim):
         return parts(size)
-    total: Any = 0
-    for monomial, value in size.terms.items():
-        term: Any = value
-        for atom, power in monomial:
-            base = _atom(atom, values)
-            for _ in range(power):
-                term = term * base
-        total = total + term
-    return total, size.over
+    return _added_up(size, lambda atom: _atom(atom, values)), size.over
 
 
 def _atom(atom: Atom, values: Mapping[str, Any]) -> Any:
