@@ -11,24 +11,39 @@ from bneck_cli.bridges.lowering_layers import elementwise, put
 from bneck_cli.errors import BneckError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bneck_cli.bridges.lowering import Bound, Thing
 
 
 @handles("add", "iadd", "radd")
 def add(call: Bound) -> Thing:
     """The sum of two tensors, of one and a constant, or of one and a number."""
+    return _combined(call, _add_constant, "plus_number", _summed)
+
+
+def _summed(call: Bound, left: Value, right: Value) -> Thing:
+    """The sum of two tensors."""
+    if call.raw(2, "alpha", 1) != 1:
+        raise BneckError("a sum with a factor")
+    return _joined(call, "add", left, right)
+
+
+def _combined(
+    call: Bound,
+    constant: Callable[[Bound, Any, Constant], Thing],
+    number: str,
+    tensors: Callable[[Bound, Value, Value], Thing],
+) -> Thing:
+    """Combine a tensor with a constant, with a number (an op of that name), or with another tensor."""
     left, right = call.get(0, "input"), call.get(1, "other")
     if isinstance(left, Scores) or isinstance(right, Scores):
         return _scores(left, right)
     if isinstance(left, Constant):
         left, right = right, left
     if isinstance(right, Constant):
-        return _add_constant(call, left, right)
-    if not isinstance(right, Value):
-        return elementwise(call, left, "plus_number")
-    if call.raw(2, "alpha", 1) != 1:
-        raise BneckError("a sum with a factor")
-    return _joined(call, "add", left, right)
+        return constant(call, left, right)
+    return tensors(call, left, right) if isinstance(right, Value) else elementwise(call, left, number)
 
 
 def _scores(left: Any, right: Any) -> Thing:
@@ -97,15 +112,11 @@ def _add_constant(call: Bound, thing: Any, constant: Constant) -> Thing:
 @handles("mul", "imul", "rmul", "multiply", "div", "truediv", "rtruediv", "itruediv")
 def mul(call: Bound) -> Thing:
     """A gate, a factor for each channel, or a number."""
-    left, right = call.get(0, "input"), call.get(1, "other")
-    if isinstance(left, Scores) or isinstance(right, Scores):
-        return _scores(left, right)
-    if isinstance(left, Constant):
-        left, right = right, left
-    if isinstance(right, Constant):
-        return _mul_constant(call, left, right)
-    if not isinstance(right, Value):
-        return elementwise(call, left, "times_number")
+    return _combined(call, _mul_constant, "times_number", _multiplied)
+
+
+def _multiplied(call: Bound, left: Value, right: Value) -> Thing:
+    """The product of two tensors."""
     if call.name.endswith("div"):
         raise BneckError("a tensor divided by a tensor")
     return _gated(call, left, right)

@@ -100,7 +100,7 @@ def made(make: Callable[[], Any]) -> Any:
     try:
         with built_on_meta():
             return make()
-    except (RuntimeError, NotImplementedError):
+    except RuntimeError:
         return make()
 
 
