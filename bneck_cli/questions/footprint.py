@@ -302,22 +302,21 @@ def _item(entry: Entry, batch: Size, dtype: str, device: Device | None) -> Item:
             raise BneckError(TOO_LONG) from None
         seconds = max(computing, moving)
         bound = "" if not seconds else "compute" if computing > moving else "memory"
-    path, copies, text = entry.path, entry.copies, layer.text
     return Item(
-        path,
-        layer.op,
-        text,
-        copies,
-        layer.out,
-        cost.params,
-        stored,
-        macs,
-        written,
-        weights,
-        moved,
-        seconds,
-        bound,
-        cache,
+        path=entry.path,
+        op=layer.op,
+        text=layer.text,
+        copies=entry.copies,
+        out=layer.out,
+        params=cost.params,
+        buffers=stored,
+        macs=macs,
+        written=written,
+        weights=weights,
+        moved=moved,
+        seconds=seconds,
+        bound=bound,
+        cache=cache,
     )
 
 
