@@ -105,7 +105,8 @@ def _parameters(ctx: Any) -> dict[str, tuple[str, ...]]:
 def _values(default: Any, blocks: dict[str, Any]) -> tuple[str, ...]:
     """Return the closed set that a default is of (blocks, layers without arguments, truths), or the default alone."""
     from bneck_cli.engine.layers import LAYERS
-    from bneck_cli.language.expression import TRUTHS, Name, Number, show
+    from bneck_cli.language.expression import Name, Number, show
+    from bneck_cli.language.parsing import TRUTHS
 
     if isinstance(default, Name) and default.name in blocks:
         return tuple(blocks)

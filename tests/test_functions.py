@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import bneck_cli
 from bneck_cli import BneckError
 from bneck_cli.language.document import Scalar, Source
-from bneck_cli.language.expression import parse_expression
+from bneck_cli.language.parsing import parse_expression
 from bneck_cli.sizes import number
 from bneck_cli.sizes.agreement import requirements
 from bneck_cli.sizes.assumed import Assumed, assumed, restored

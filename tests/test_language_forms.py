@@ -18,7 +18,7 @@ from bneck_cli.engine.network import Fork, Layer, Node, Series
 from bneck_cli.engine.structures import steps
 from bneck_cli.errors import BneckError
 from bneck_cli.language.document import Scalar, Source
-from bneck_cli.language.expression import parse_expression
+from bneck_cli.language.parsing import parse_expression
 from bneck_cli.sizes.number import Ratio
 
 if TYPE_CHECKING:

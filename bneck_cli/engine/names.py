@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.layers import LAYERS
 from bneck_cli.errors import listed, nearest
+from bneck_cli.language.bodies import Loop, Option, Repeat, Step
 from bneck_cli.language.document import Place
 from bneck_cli.language.expression import All, Name, parts_of
-from bneck_cli.language.syntax import Loop, Option, Repeat, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

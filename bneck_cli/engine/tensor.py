@@ -12,8 +12,8 @@ from bneck_cli.sizes.shape import Shape
 if TYPE_CHECKING:
     from bneck_cli.engine.layers import Kind
     from bneck_cli.engine.network import Size
+    from bneck_cli.language.bodies import Body
     from bneck_cli.language.document import Place
-    from bneck_cli.language.syntax import Body
 
 
 DIVISIBLE = 2**10 * 3**2 * 5 * 7 * 11 * 13

@@ -27,9 +27,7 @@ from bneck_cli.engine.structures.repeats import walk_chain, walk_loop, walk_repe
 from bneck_cli.engine.structures.steps import walk_step
 from bneck_cli.engine.tensor import Flow, Frame, Result, frame, fresh
 from bneck_cli.errors import BneckError, listed
-from bneck_cli.language.expression import Expression, Name, Number
-from bneck_cli.language.spec import Parameter
-from bneck_cli.language.syntax import (
+from bneck_cli.language.bodies import (
     Aside,
     Attend,
     Body,
@@ -48,6 +46,8 @@ from bneck_cli.language.syntax import (
     every,
     reads,
 )
+from bneck_cli.language.expression import Expression, Name, Number
+from bneck_cli.language.spec import Parameter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

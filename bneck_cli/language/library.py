@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from bneck_cli.budget import FILES, exceeded
 from bneck_cli.errors import BneckError, nearest
+from bneck_cli.language.bodies import Option, Step
 from bneck_cli.language.collector import collector_paused
 from bneck_cli.language.document import MAX_CHARACTERS, Place, Scalar, Source
 from bneck_cli.language.expression import Name
@@ -23,7 +24,6 @@ from bneck_cli.language.spec import (
     parse_spec,
     with_settings,
 )
-from bneck_cli.language.syntax import Option, Step
 from bneck_cli.sizes.numerals import is_name
 
 DEFINITION = re.compile(r"^  ([A-Za-z_]\w*)\(", re.MULTILINE)

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bneck_cli.budget import DIGITS, exceeded
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.language.document import Mapping, Node, Place, Scalar, Sequence, Source, parse_document
-from bneck_cli.language.expression import Expression, Number, parse_expression, show
-from bneck_cli.language.syntax import RESERVED, WORD, Body, commas, entries, parse_body, unknown_key, value_of
+from bneck_cli.language.expression import Expression, Number, show
+from bneck_cli.language.parsing import parse_expression
+from bneck_cli.language.syntax import RESERVED, WORD, commas, entries, parse_body, unknown_key, value_of
 from bneck_cli.sizes.numerals import is_name, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from bneck_cli.language.bodies import Body
 
 
 class Parameter(NamedTuple):

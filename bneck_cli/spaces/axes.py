@@ -7,7 +7,7 @@ from math import lcm, prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.errors import BneckError
-from bneck_cli.language.expression import decimal
+from bneck_cli.language.parsing import decimal
 from bneck_cli.sizes.number import divided, parts
 
 if TYPE_CHECKING:

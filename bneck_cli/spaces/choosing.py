@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.language.document import Scalar, Source
-from bneck_cli.language.expression import Name, Negation, Number, Operation, parse_expression
+from bneck_cli.language.expression import Name, Negation, Number, Operation
+from bneck_cli.language.parsing import parse_expression
 from bneck_cli.sizes.amounts import read_figure
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from bneck_cli.engine.network import Size
     from bneck_cli.engine.tensor import Frame
     from bneck_cli.engine.walk import Walk
+    from bneck_cli.language.bodies import Attend, Body
     from bneck_cli.language.document import Place
-    from bneck_cli.language.syntax import Attend, Body
 
 
 def walk_attend(walk: Walk, attend: Attend, flow: Flow, frame: Frame) -> Result:

@@ -24,10 +24,10 @@ from bneck_cli.language.expression import Name, Number, show
 
 if TYPE_CHECKING:
     from bneck_cli.engine.walk import Walk
+    from bneck_cli.language.bodies import Option
     from bneck_cli.language.document import Place
     from bneck_cli.language.expression import Expression
     from bneck_cli.language.spec import Definition, Formula
-    from bneck_cli.language.syntax import Option
 
 MAX_CALLS = 24
 KEY = 128

@@ -27,9 +27,10 @@ from bneck_cli.engine.tensor import (
 )
 from bneck_cli.engine.wording import spelled
 from bneck_cli.errors import nearest
+from bneck_cli.language.bodies import Aside, Body, Branch, Join, Loop, Nothing, Residual, Resume, Scale, Step
 from bneck_cli.language.document import Place
 from bneck_cli.language.expression import Items, Name, show, truth
-from bneck_cli.language.syntax import SHORTCUTS, Aside, Body, Branch, Join, Loop, Nothing, Residual, Resume, Scale, Step
+from bneck_cli.language.syntax import SHORTCUTS
 from bneck_cli.sizes.number import is_size, is_whole
 from bneck_cli.sizes.shape import Shape
 

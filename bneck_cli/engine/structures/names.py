@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from bneck_cli.engine.network import Wire
 from bneck_cli.engine.tensor import Flow, Frame, Result, Tap, series
 from bneck_cli.errors import BneckError, listed, nearest
+from bneck_cli.language.bodies import Label, Resume
 from bneck_cli.language.expression import Name, Number, show
-from bneck_cli.language.syntax import Label, Resume
 
 if TYPE_CHECKING:
     from bneck_cli.engine.network import Node

@@ -9,8 +9,8 @@ from bneck_cli.engine.network import NOTHING, Layer, Run, Series
 from bneck_cli.engine.structures.steps import call
 from bneck_cli.engine.tensor import Copies, Flow, Frame, Result, arrive, enters, series
 from bneck_cli.engine.wording import written
+from bneck_cli.language.bodies import INDEX, Chain, Label, Loop, Repeat, Step
 from bneck_cli.language.expression import show
-from bneck_cli.language.syntax import INDEX, Chain, Label, Loop, Repeat, Step
 from bneck_cli.sizes.number import is_whole
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bneck_cli.engine.network import Node
     from bneck_cli.engine.walk import Walk
-    from bneck_cli.language.syntax import Body
+    from bneck_cli.language.bodies import Body
 
 MAX_COPIES = 1_000_000
 

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from bneck_cli.engine.layers import Kind
     from bneck_cli.engine.network import Size
     from bneck_cli.engine.walk import Walk
+    from bneck_cli.language.bodies import Option, Step
     from bneck_cli.language.expression import Expression
     from bneck_cli.language.spec import Formula
-    from bneck_cli.language.syntax import Option, Step
 
 
 def walk_step(walk: Walk, step: Step, flow: Flow, frame: Frame) -> Result:
