@@ -12,6 +12,7 @@ from bneck_cli.language.library import load
 from bneck_cli.questions import (
     analyze,
     catalog,
+    check,
     compare,
     counting_rules,
     diff_report,
@@ -52,7 +53,7 @@ ANSWERS: dict[str, Callable[[], Report]] = {
     "compare blocks": lambda: compared("basic", "bottleneck", "resnext", channels="256"),
     "compare symbols": lambda: compared("basic", "bottleneck", channels="C"),
     "list": lambda: catalog.list_report(catalog.catalog()),
-    "check": lambda: catalog.check_report(catalog.check_specs(["resnet50", "vgg16"]), True),
+    "check": lambda: check.check_report(check.check_specs(["resnet50", "vgg16"]), True),
     "explain": lambda: explanation(explain(load("resnet50"))),
     "explain block": lambda: explanation(explain(load("bottleneck"), read_settings(channels="256"))),
     "lint": lambda: lint_report.report(lint(bneck_cli.analyze("resnet50_keras"))),

@@ -13,8 +13,9 @@ import bneck_cli
 from bneck_cli import BneckError
 from bneck_cli.formats import FORMATS, Style, as_text
 from bneck_cli.language.library import block_files, network_names
-from bneck_cli.questions.catalog import amount, catalog, list_report
+from bneck_cli.questions.catalog import catalog, list_report
 from bneck_cli.questions.layers import kinds_report
+from bneck_cli.sizes.amounts import amount
 
 if TYPE_CHECKING:
     from pathlib import Path

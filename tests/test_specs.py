@@ -14,7 +14,7 @@ from bneck_cli.engine.settings import read_settings
 from bneck_cli.errors import BneckError
 from bneck_cli.flow.receptive import reaches
 from bneck_cli.language.library import block_files, load, network_names, specs_folder
-from bneck_cli.questions.catalog import check_specs
+from bneck_cli.questions.check import check_specs
 from bneck_cli.questions.footprint import footprint
 from bneck_cli.questions.lint import lint
 

@@ -1,21 +1,19 @@
-"""The bundled library: what is in it, with its published figures; and whether every published figure is met."""
+"""The bundled library: what is in it, with its figures."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bneck_cli.engine.analysis import analyze_program, compare_expectations
+from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.settings import Settings
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.language.library import block_files, load, network_names
 from bneck_cli.report import Column, Prose, Records, Report, Row, Table, telling
-from bneck_cli.sizes.amounts import read_figure
-from bneck_cli.words.values import Signed
+from bneck_cli.sizes.amounts import amount
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bneck_cli.engine.analysis import Comparison
     from bneck_cli.engine.network import Cost
     from bneck_cli.report import Part
     from bneck_cli.sizes.shape import Shape
@@ -76,14 +74,6 @@ def families() -> list[str]:
 def _sortable(value: Any) -> Any:
     """Sort figures as numbers, names as text; what is absent comes last."""
     return (value is None or value == "", value.lower() if isinstance(value, str) else value or 0)
-
-
-def amount(text: str, option: str) -> int:
-    """Read an amount such as ``1G``, ``300M`` or ``4089184256``."""
-    figure = read_figure(text)
-    if figure is None:
-        raise BneckError(f"{option}: '{text}' is not an amount", hint="write 300M, 1.5G or a plain number")
-    return figure.value
 
 
 def _network(name: str) -> Listing:
@@ -165,74 +155,3 @@ def _cell(listing: Listing, key: str) -> Any:
     """Return a cell; a year and an accuracy are written as they were published."""
     value = getattr(listing, key)
     return str(value) if value is not None and key in ("year", "top1") else value
-
-
-# Published figures
-
-
-class Check(NamedTuple):
-    """What a spec's published figures came to: how many there are, and those that differ."""
-
-    name: str
-    figures: int
-    wrong: tuple[Comparison, ...]
-
-
-def check_specs(names: list[str]) -> list[Check]:
-    """Compare every published figure of these specs (of everything bundled where none is named)."""
-    checks = []
-    for name in names or network_names():
-        compared = list(compare_expectations(load(name)))
-        checks.append(Check(name, len(compared), tuple(each for each in compared if not each.agrees)))
-    return checks
-
-
-CHECKED = (
-    Column("name", "spec", "name"),
-    Column("figure", "figure", "word"),
-    Column("input", "input", "word", 2),
-    Column("found", "found", "number"),
-    Column("published", "published", "number"),
-    Column("difference", "difference", "number"),
-    Column("place", "published at", "words", 1),
-)
-
-
-def check_report(checks: list[Check], named: bool) -> Report:
-    """Lay checks out: a row for each figure that differs, then what it comes to."""
-    wrong = [(check.name, each) for check in checks for each in check.wrong]
-    figures = sum(check.figures for check in checks)
-    verdict = f"{len(wrong):,} differ" if wrong else "all agree"
-    said = f"{len(checks):,} specs, {figures:,} published figures: {verdict}"
-
-    def cells(name: str, each: Comparison) -> list[Any]:
-        place = str(each.expect.place.location())
-        return [name, each.figure, each.input, each.found, each.published, each.found - each.published, place]
-
-    def parts() -> Iterator[Part]:
-        if wrong:
-            rows = [cells(name, each) for name, each in wrong]
-            yield Table(CHECKED, [Row([*row[:5], Signed(row[5]), row[6]], style="changed") for row in rows])
-        lines = [] if not named else [_said(check) for check in checks if not check.wrong]
-        yield Prose([*lines, said])
-
-    header = [column.key for column in CHECKED]
-    return Report(
-        "check",
-        "published figures",
-        "",
-        parts=parts,
-        records=lambda: Records(header, [cells(name, each) for name, each in wrong]),
-        data=lambda: {
-            "specs": [{"name": check.name, "figures": check.figures, "differ": len(check.wrong)} for check in checks],
-            "differences": [dict(zip(header, cells(name, each), strict=True)) for name, each in wrong],
-            "figures": figures,
-            "agree": not wrong,
-        },
-    )
-
-
-def _said(check: Check) -> str:
-    if not check.figures:
-        return f"{check.name}: no published figures to compare"
-    return f"{check.name}: {check.figures:,} figures agree"

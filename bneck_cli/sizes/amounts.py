@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from bneck_cli.errors import BneckError
+
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9, "t": 10**12}
 NUMBERS = {"thousand": "k", "million": "m", "billion": "g", "trillion": "t"}
 COUNTED = {
@@ -20,6 +22,7 @@ FIGURE = re.compile(
     rf"\s*(?:{'|'.join(f'(?P<{name}>{words})' for name, words in COUNTED.items())})?",
     re.IGNORECASE | re.ASCII,
 )
+BYTES = re.compile(r"(?P<figure>[0-9.,]{1,30})\s*(?P<unit>[kmgt]i?b|bytes|b)?", re.IGNORECASE | re.ASCII)
 RAISED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
 MAX_EXPONENT = 18
 
@@ -70,3 +73,27 @@ def rounded(value: int) -> str:
     decimals = max(0, 3 * thousands - shift)
     whole, part = divmod(digits * 10 ** max(0, shift - 3 * thousands), 10**decimals)
     return f"{whole:,}" + (f".{part:0{decimals}}" if decimals else "") + " kMGT"[thousands]
+
+
+def amount(text: str, option: str) -> int:
+    """Read an amount such as ``1G``, ``300M`` or ``4089184256``. Raises BneckError for what is none."""
+    figure = read_figure(text)
+    if figure is None:
+        raise BneckError(f"{option}: '{text}' is not an amount", hint="write 300M, 1.5G or a plain number")
+    return figure.value
+
+
+def byte_amount(text: str, option: str) -> int:
+    """Read an amount of memory: ``64MiB`` (1,024 times 1,024), ``64MB`` (a million). Raises BneckError for none."""
+    match = BYTES.fullmatch(text.strip())
+    figure = read_figure(match["figure"]) if match else None
+    if match is None or figure is None:
+        raise BneckError(
+            f"{option}: '{text}' is not an amount of memory", hint="write 64MiB, 512kB or a number of bytes"
+        )
+    unit = (match["unit"] or "b").lower()
+    power = 0 if unit in ("b", "bytes") else 1 + "kmgt".index(unit[0])
+    whole, _, fraction = match["figure"].replace(",", "").partition(".")
+    scale: int = (1024 if "i" in unit else 1000) ** power
+    below: int = 10 ** len(fraction)
+    return int(whole + fraction) * scale // below

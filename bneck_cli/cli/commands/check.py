@@ -6,10 +6,14 @@ import typer
 
 from bneck_cli import completion
 from bneck_cli.cli import options as opt
-from bneck_cli.cli.edge import check_format, put
+from bneck_cli.cli.edge import check_format, put, settings
 
 GROUP = "Reference"
-EXAMPLES = ("bneck check", "bneck check my.yaml resnet50")
+EXAMPLES = (
+    "bneck check",
+    "bneck check my.yaml resnet50",
+    "bneck check my.yaml --max-params 5M --max-macs 600M --max-memory 64MiB",
+)
 
 
 def command(
@@ -21,14 +25,37 @@ def command(
             autocompletion=completion.NETWORKS,
         ),
     ] = None,
+    max_params: Annotated[str | None, typer.Option(metavar="AMOUNT", help="The most parameters: 5M.")] = None,
+    max_macs: Annotated[str | None, typer.Option(metavar="AMOUNT", help="The most multiply-adds: 600M.")] = None,
+    max_memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BYTES", help="The most memory at inference, as footprint has it: 64MiB (weights and tensors)."
+        ),
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="With --max-memory: fp32, fp16, int8 ...", autocompletion=completion.DTYPES)
+    ] = None,
+    input: opt.Input = None,
+    channels: opt.Channels = None,
+    set: opt.Set = None,
+    batch: opt.Batch = 1,
     format: opt.Format = None,
     output: opt.Output = None,
 ) -> None:
-    """Compare every published figure in `expect` with what the analysis finds; exit 1 on a difference."""
-    from bneck_cli.questions.catalog import check_report, check_specs
+    """Compare published figures (`expect`) with the analysis, and the analysis with budgets; exit 1 on a difference."""
+    from bneck_cli.questions.check import check_budgets, check_report, check_specs, read_limits
 
     chosen = check_format(format, output)
+    limits = read_limits(max_params, max_macs, max_memory)
+    if limits and not specs:
+        raise typer.BadParameter("name the specs that the budgets are for")
+    if not limits and (input or channels or set or batch != 1):
+        raise typer.BadParameter("published figures are checked as they were published: options go with a budget")
+    if dtype and "memory" not in limits:
+        raise typer.BadParameter("--dtype goes with --max-memory", param_hint="--dtype")
     checks = check_specs(specs or [])
-    put(check_report(checks, bool(specs)), chosen, output)
-    if any(check.wrong for check in checks):
+    budgets = check_budgets(specs or [], limits, settings(input, channels, values=set, batch=batch), dtype or "fp32")
+    put(check_report(checks, bool(specs), budgets), chosen, output)
+    if any(check.wrong for check in checks) or any(budget.over for budget in budgets):
         raise typer.Exit(1)
