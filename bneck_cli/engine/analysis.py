@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bneck_cli.data.rules import CountingRule
     from bneck_cli.engine.network import Size
     from bneck_cli.engine.structures.forks import Dropped
+    from bneck_cli.engine.structures.sharing import Shared
 
 BLOCK_MAP = (56, 56)
 """The map on which blocks are compared unless told otherwise: that of the figure in the ResNet paper."""
@@ -49,9 +50,11 @@ class Analysis(NamedTuple):
     rule: CountingRule | None = None
     settings: Settings = Settings()
     dropped: tuple[Dropped, ...] = ()
+    """The additions that ``shortcut: if_same`` left out, each where it is first met."""
     apart: tuple[str, ...] = ()
     """What symbols are taken not to be: a shortcut would follow another way there."""
-    """The additions that ``shortcut: if_same`` left out, each where it is first met."""
+    shared: tuple[Shared, ...] = ()
+    """The steps that work with the weights of others, each where it is first met."""
 
     @property
     def cost(self) -> Cost:
@@ -98,7 +101,9 @@ def analyze_plainly(program: Program, settings: Settings) -> Analysis:
     known = _assumptions(program, settings, shapes)
     together = [word.text[4:].strip() for word in program.spec.outputs if word.text.startswith("all ")]
     with collector_paused():
-        root, wires, dropped, apart = propagate(net, program.scopes, _sized(shapes, known), _past(settings), together)
+        root, wires, dropped, apart, shared = propagate(
+            net, program.scopes, _sized(shapes, known), _past(settings), together
+        )
     require_known_names(program)
     require_used_parameters(program)
     if program.block is not None and isinstance(root.runs[0].node, Series):
@@ -123,6 +128,7 @@ def analyze_plainly(program: Program, settings: Settings) -> Analysis:
         settings=settings,
         dropped=dropped,
         apart=apart,
+        shared=shared,
     )
 
 
@@ -330,7 +336,8 @@ def _mapped(root: Series, change: Callable[[Size], Size]) -> Series:
         cost, out = Cost(*[change(size) for size in node.cost]), _shape(node.out, change)
         if isinstance(node, Layer):
             inputs = tuple(_shape(shape, change) for shape in node.inputs)
-            return node._replace(rule=_rule(node.rule, change), inputs=inputs, out=out, cost=cost)
+            holder = mapped(node.holder) if node.holder else None
+            return node._replace(rule=_rule(node.rule, change), inputs=inputs, out=out, cost=cost, holder=holder)
         shape = _shape(node.shape, change)
         if isinstance(node, Fork):
             join = mapped(node.join) if node.join else None

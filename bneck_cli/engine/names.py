@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.layers import LAYERS
 from bneck_cli.errors import listed, nearest
-from bneck_cli.language.bodies import Loop, Option, Repeat, Step
+from bneck_cli.language.bodies import SHARE, Loop, Option, Repeat, Step
 from bneck_cli.language.document import Place
 from bneck_cli.language.expression import All, Name, parts_of
 
@@ -26,6 +26,7 @@ def require_known_names(program: Program) -> None:
     """
     for definition in (*program.spec.blocks.values(), *([program.spec.net] if program.spec.net else [])):
         own = {parameter.name for parameter in definition.parameters} | _looped(definition.body)
+        _require_shared(definition)
         for step, first in _steps(definition.body):
             if step.name not in own:
                 _require_known(step, (*step.options, *first), program)
@@ -107,10 +108,36 @@ def _require_known(step: Step, options: tuple[Option, ...], program: Program) ->
     else:
         raise unknown_step(step.name, step.place, [*LAYERS, *program.blocks, *program.formulas])
     for option in options:
-        if option.name not in names:
+        if option.name not in names and option.name != SHARE:
             from bneck_cli.language.vocabulary import option_hint
 
             raise option.place.error(f"{step.name} has no {kind} '{option.name}'", option_hint(option.name, names))
+
+
+def _require_shared(definition: Definition) -> None:
+    """Require that weights which are shared by a word are shared with another step, or among copies of a loop.
+
+    Raises BneckError at a word that stands once: it would say nothing, and may be another's misspelt.
+    """
+    alone: dict[str, Option] = {}
+    words: list[str] = []
+
+    def search(body: Any, copies: int) -> None:
+        if isinstance(body, Option) and body.name == SHARE and isinstance(body.value, Name):
+            word = body.value.name
+            words.extend([word] * copies)
+            alone.setdefault(word, body)
+        elif isinstance(body, (tuple, list)) and not isinstance(body, Place):
+            for inside in body:
+                search(inside, 2 if isinstance(body, (Repeat, Loop)) else copies)
+
+    search(definition.body, 1)
+    own = {parameter.name for parameter in definition.parameters} | _looped(definition.body)
+    for word, option in alone.items():
+        if words.count(word) == 1 and word not in own:
+            others = [other for other in words if other != word]
+            hint = nearest(word, others) or "steps that have one set of weights all say `share=` with the same name"
+            raise option.place.error(f"no other step of {definition.name} shares the weights '{word}'", hint)
 
 
 def _steps(body: Any, first: tuple[Option, ...] = ()) -> Iterator[tuple[Step, tuple[Option, ...]]]:

@@ -13,7 +13,7 @@ from bneck_cli.budget import ROWS, exceeded
 from bneck_cli.errors import BneckError, closest, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Protocol, TypeVar
 
     from bneck_cli.language.document import Place
@@ -74,6 +74,10 @@ class Layer(NamedTuple):
     place: Place
     form: str = "module"
     """How the code of the network calls it, once that is settled by a count."""
+    shared: str = ""
+    """The name under which its weights are shared."""
+    holder: Layer | None = None
+    """The layer that holds its weights, and with which they count, where they are not its own."""
 
     @property
     def shape(self) -> Shape:
@@ -84,6 +88,16 @@ class Layer(NamedTuple):
     def is_source(self) -> bool:
         """Whether it reads nothing of what arrives."""
         return self.rule is not None and self.rule.source
+
+    @property
+    def weights(self) -> Size:
+        """The parameters that it works with, its own or those that it shares."""
+        return self.cost.params if self.holder is None else self.holder.weights
+
+    @property
+    def buffers(self) -> Size:
+        """What it stores beside parameters (running statistics); what it shares is stored elsewhere."""
+        return 0 if self.rule is None or self.holder is not None else self.rule.buffers(self.shape)
 
 
 class Run(NamedTuple):
@@ -217,6 +231,35 @@ class Child(NamedTuple):
         """Yield each copy by itself."""
         for index in range(self.copies):
             yield Child(self.stem, self.node, 1, None if self.first is None else self.first + index)
+
+
+def rebuilt(root: Node, change: Callable[[Layer], Layer]) -> Node:
+    """Change every layer of a part and add its costs up anew; a node that is shared stays shared."""
+    known: dict[int, Node] = {}
+
+    def changed(node: Any) -> Any:
+        if id(node) not in known:
+            known[id(node)] = change(node) if isinstance(node, Layer) else opened(node)
+        return known[id(node)]
+
+    def opened(node: Node) -> Node:
+        if not isinstance(node, (Series, Fork)):
+            return node
+        cost = Cost()
+        if isinstance(node, Series):
+            runs = tuple(Run(changed(run.node), run.copies) for run in node.runs)
+            for run in runs:
+                cost = cost.plus(run.node.cost, run.copies)
+            return node._replace(runs=runs, cost=cost)
+        branches = tuple(map(changed, node.branches))
+        join = changed(node.join) if node.join else None
+        for part in (*branches, *((join,) if join else ())):
+            cost = cost.plus(part.cost)
+        if node.kind == "aside":
+            cost = Cost(cost.params, cost.params)
+        return node._replace(branches=branches, join=join, cost=cost)
+
+    return changed(root)  # type: ignore[no-any-return]
 
 
 def starts_anew(root: Node) -> bool:

@@ -12,6 +12,7 @@ from bneck_cli.sizes.shape import Shape
 if TYPE_CHECKING:
     from bneck_cli.engine.layers import Kind
     from bneck_cli.engine.network import Size
+    from bneck_cli.engine.structures.sharing import Held
     from bneck_cli.language.bodies import Body
     from bneck_cli.language.document import Place
 
@@ -112,6 +113,8 @@ class Frame(NamedTuple):
     """The loops that are being walked, the innermost last."""
     counts: dict[str, int]
     """How many tensors have borne such a name."""
+    shares: dict[str, Held]
+    """Sets of weights by name, each held by the first step that has it."""
 
 
 def frame(
@@ -121,7 +124,7 @@ def frame(
     every: frozenset[str] = frozenset(),
 ) -> Frame:
     """Begin a use of a definition."""
-    return Frame(name, Names(wires), wires, given or {}, every, [], {})
+    return Frame(name, Names(wires), wires, given or {}, every, [], {}, {})
 
 
 class Result(NamedTuple):

@@ -52,6 +52,8 @@ from bneck_cli.language.spec import Parameter
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from bneck_cli.engine.network import Node
+    from bneck_cli.engine.structures.sharing import Shared
     from bneck_cli.language.document import Place
     from bneck_cli.language.library import Scope
     from bneck_cli.language.spec import Definition, Formula
@@ -76,12 +78,16 @@ WALKS: dict[type, Callable[[Walk, Any, Flow, Frame], Result]] = {
 
 
 class Propagated(NamedTuple):
-    """An analysed network, every tensor that the net names, the additions left out, and what symbols are not."""
+    """An analysed network, every tensor that the net names, the additions left out, and what symbols are not.
+
+    ``shared`` are the steps that work with the weights of others.
+    """
 
     root: Series
     wires: dict[str, Shape]
     dropped: tuple[Dropped, ...]
     apart: tuple[str, ...]
+    shared: tuple[Shared, ...]
 
 
 def propagate(
@@ -115,6 +121,9 @@ class Walk:
         self.dropped: list[Dropped] = []
         self.read: dict[tuple[int, str], bool] = {}
         self.whole: dict[int, frozenset[str]] = {}
+        self.shared: dict[tuple[Place, Place], Shared] = {}
+        self.lent: dict[tuple[int, str], tuple[Node, Node]] = {}
+        """What shares weights: a node with what it becomes, by its identity, under a name or where none is its own."""
 
     def body(self, body: Body, flow: Flow, frame: Frame) -> Result:
         """Walk any body that gives one tensor."""
@@ -165,7 +174,7 @@ class Walk:
             raise BneckError("--past: no attention here is causal", hint="it is what causal attention has seen before")
         whole = Series("net", net.name, net.name, runs, flow.shape, out.shape, node.cost, net.place)
         named = {name: wire.shape for name, wire in own.wires.items()}
-        return Propagated(whole, named, tuple(self.dropped), tuple(self.joins.apart))
+        return Propagated(whole, named, tuple(self.dropped), tuple(self.joins.apart), tuple(self.shared.values()))
 
     def spend(self, written: Body | Definition | Formula, place: Place) -> None:
         """Count a body that is walked, or a definition whose parameters are bound. Raises BneckError beyond."""

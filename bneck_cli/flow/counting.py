@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bneck_cli.data.rules import FLOPS, LABELS
-from bneck_cli.engine.network import PRODUCTS, Cost, Fork, Layer, Node, Run, Series, Wire, entries
+from bneck_cli.engine.network import PRODUCTS, Cost, Fork, Layer, Node, Run, Series, Wire, entries, rebuilt
 from bneck_cli.errors import BneckError, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from bneck_cli.data.rules import CountingRule
     from bneck_cli.engine.analysis import Analysis
@@ -50,7 +50,7 @@ def counts(rule: CountingRule, label: str, layer: Layer) -> bool:
 
 def _parameters(layer: Layer) -> dict[str, Size]:
     """Return the parameters of a layer, and the running statistics of a batch norm (without its count of batches)."""
-    statistics = 2 * layer.out.channels if layer.op == "bn" else 0
+    statistics = 2 * layer.out.channels if layer.op == "bn" and layer.holder is None else 0
     return {"params": layer.cost.params, "running_statistics": statistics}
 
 
@@ -115,37 +115,20 @@ def recount(analysis: Analysis, rule: CountingRule) -> Analysis:
 
     Raises BneckError where it is not established what the rule counts.
     """
-    known: dict[int, Any] = {}
-
-    def counted(node: Any) -> Any:
-        if id(node) not in known:
-            known[id(node)] = _counted(node, rule, counted)
-        return known[id(node)]
-
     written = as_written(analysis)
-    return written._replace(root=counted(written.root), rule=rule)
+    root = rebuilt(written.root, lambda layer: _counted(layer, rule))
+    return written._replace(root=cast("Series", root), rule=rule)
 
 
 def in_flops(analysis: Analysis) -> Analysis:
     """Count in FLOPs, two for each multiply-add of the plain count; nothing else changes."""
-    known: dict[int, Any] = {}
 
-    def doubled(node: Any) -> Any:
-        if id(node) not in known:
-            held: dict[str, Any] = {}
-            if isinstance(node, Series):
-                held["runs"] = tuple(Run(doubled(run.node), run.copies) for run in node.runs)
-            elif isinstance(node, Fork):
-                held["branches"] = tuple(map(doubled, node.branches))
-                held["join"] = doubled(node.join) if node.join else None
-            if not isinstance(node, Wire):
-                cost = node.cost
-                parts = {name: getattr(cost, name) * 2 for name in ("conv_macs", "linear_macs", "attention_macs")}
-                held["cost"] = cost._replace(**parts)
-            known[id(node)] = node._replace(**held) if held else node
-        return known[id(node)]
+    def doubled(layer: Layer) -> Layer:
+        cost = layer.cost
+        parts = {name: getattr(cost, name) * 2 for name in ("conv_macs", "linear_macs", "attention_macs")}
+        return layer._replace(cost=cost._replace(**parts))
 
-    return analysis._replace(root=doubled(analysis.root), rule=FLOPS)
+    return analysis._replace(root=cast("Series", rebuilt(analysis.root, doubled)), rule=FLOPS)
 
 
 def weighed(amounts: Amounts, rule: CountingRule) -> dict[str, Size]:
@@ -170,30 +153,14 @@ def _total(sizes: Iterable[Size]) -> Size:
     return total
 
 
-def _counted(node: Node, rule: CountingRule, counted: Callable[[Any], Any]) -> Node:
-    if isinstance(node, Wire):
-        return node
-    if isinstance(node, Layer):
-        found = weighed(quantities(node), rule)
-        conv, linear, attention = (_total(found.pop(key, 0) for key in keys) for keys in PARTS)
-        params: Size = 0
-        for key, amount in _parameters(node).items():
-            params = params + amount * rule.params.get(key, 0)
-        other = _total(found.values())
-        return node._replace(cost=Cost(params, 0, conv, linear, attention, node.cost.activations, other))
-    if isinstance(node, Fork):
-        branches, join = tuple(map(counted, node.branches)), counted(node.join) if node.join else None
-        cost = Cost()
-        for part in (*branches, *((join,) if join else ())):
-            cost = cost.plus(part.cost)
-        if node.kind == "aside":
-            cost = Cost(cost.params, cost.params)
-        return node._replace(branches=branches, join=join, cost=cost)
-    runs = tuple(Run(counted(run.node), run.copies) for run in node.runs)
-    cost = Cost()
-    for run in runs:
-        cost = cost.plus(run.node.cost, run.copies)
-    return node._replace(runs=runs, cost=cost)
+def _counted(layer: Layer, rule: CountingRule) -> Layer:
+    found = weighed(quantities(layer), rule)
+    conv, linear, attention = (_total(found.pop(key, 0) for key in keys) for keys in PARTS)
+    params: Size = 0
+    for key, amount in _parameters(layer).items():
+        params = params + amount * rule.params.get(key, 0)
+    other = _total(found.values())
+    return layer._replace(cost=Cost(params, 0, conv, linear, attention, layer.cost.activations, other))
 
 
 def notes_on(analysis: Analysis) -> list[str]:

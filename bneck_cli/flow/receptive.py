@@ -164,7 +164,7 @@ def step_of(layer: Layer) -> Reach:
     if op == "attention":
         return WHOLE if layer.rule.window is None else UNKNOWN
     same = x.spatial == y.spatial
-    return here(rank) if same and (op in POINTWISE or layer.cost.params == 0) else UNKNOWN
+    return here(rank) if same and (op in POINTWISE or layer.weights == 0) else UNKNOWN
 
 
 def _windowed(window: Any) -> Reach:

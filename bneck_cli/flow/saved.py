@@ -179,7 +179,7 @@ class _Walk:
         if layer.is_source:
             return _Own(), [], [_Storage(0, times, learned=True)]
         keeps = self.keeps(layer)
-        learned = any(one.learned for one in given) or layer.cost.params != 0
+        learned = any(one.learned for one in given) or layer.weights != 0
         if layer.rule is not None and layer.rule.view:
             return _Own(), [], given[:1]
         if layer.op in PRODUCTS if layer.rule is None else layer.rule.product:  # kept for the gradient of the others
@@ -211,7 +211,7 @@ def _backward(layer: Layer, given: list[_Storage]) -> Size:
     flows = tuple(one.learned for one in given)
     if isinstance(layer.rule, Kind):
         return layer.rule.backward_macs(layer.inputs[0], layer.out, flows)
-    return layer.cost.macs * (any(flows) + (layer.cost.params != 0))
+    return layer.cost.macs * (any(flows) + (layer.weights != 0))
 
 
 def _weights(copies: int, carried: int) -> tuple[int, ...]:

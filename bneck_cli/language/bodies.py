@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 INDEX = "i"
 """Which copy of a repeat it is, from 0."""
+SHARE = "share"
+"""The option of any step that names its weights."""
 
 
 class Body(Protocol):

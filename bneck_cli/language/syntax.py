@@ -41,7 +41,7 @@ ARROWS = frozenset({"→", "⟶", "⇒", "=>", "-->", ">", "|"})
 """What other notations join steps with."""
 RESERVED = frozenset(
     {
-        *("as", "from", "first", "if", "then", "else", "for", "do", "in", "all", "nothing"),
+        *("as", "from", "first", "if", "then", "else", "for", "do", "in", "all", "nothing", "share"),
         *("and", "or", "not", "true", "false", "x", "c", "h", "w", "i", "cin"),
     }
 )

@@ -52,6 +52,8 @@ class LayerRow(NamedTuple):
     is_layer: bool
     reach: Reach | None = None
     """What a position of the output sees of the input, where a column asks for it."""
+    shared: str = ""
+    """The name under which a layer's weights are shared."""
 
     @property
     def total(self) -> Cost:
@@ -199,14 +201,28 @@ def buffers(analysis: Analysis) -> Size:
     """Count the values that are kept beside parameters and not learned: running statistics."""
     total: Size = 0
     for entry in entries(analysis.root):
-        if entry.layer.rule is not None:
-            total = total + entry.layer.rule.buffers(entry.layer.shape) * entry.copies
+        total = total + entry.layer.buffers * entry.copies
     return total
 
 
 def _holds(analysis: Analysis) -> tuple[str, ...]:
     """Say what is counted in vain, and for which inputs the figures hold."""
-    return (*unread_results(analysis), *requirements(analysis), *least_input(analysis), *counting_notes(analysis))
+    return (
+        *shared_weights(analysis),
+        *unread_results(analysis),
+        *requirements(analysis),
+        *least_input(analysis),
+        *counting_notes(analysis),
+    )
+
+
+def shared_weights(analysis: Analysis) -> Iterator[str]:
+    """Say which steps work with the weights of others, which count once."""
+    for _, place, holder in analysis.shared:
+        if place == holder:
+            yield f"all copies of `{place.text()}` have one set of weights"
+        else:
+            yield f"`{place.text()}` has the weights of `{holder.text()}` (line {holder.location().line})"
 
 
 FP32 = 4
@@ -268,7 +284,20 @@ def layer_rows(root: Series, folded: bool = True) -> Iterator[LayerRow]:
 def _layer_row(layer: Layer, path: str, label: str, level: int, copies: int, idle: bool) -> LayerRow:
     window = layer.rule.geometry(layer.shape) if layer.rule is not None else None
     cost = _idle(layer.cost) if idle else layer.cost
-    return LayerRow(path, label, level, layer.op, layer.text, copies, layer.shape, layer.out, window, cost, True)
+    return LayerRow(
+        path,
+        label,
+        level,
+        layer.op,
+        layer.text,
+        copies,
+        layer.shape,
+        layer.out,
+        window,
+        cost,
+        True,
+        shared=layer.shared,
+    )
 
 
 def _idle(cost: Cost) -> Cost:

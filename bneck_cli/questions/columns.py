@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.engine.network import entries
 from bneck_cli.errors import BneckError, listed, nearest
+from bneck_cli.language.bodies import SHARE
 from bneck_cli.questions.analyze import flat_rows, with_reaches
 from bneck_cli.report import Column, Records
 from bneck_cli.words.values import Share
@@ -91,6 +92,13 @@ def _reach(field: str) -> Value:
     return value
 
 
+def _operation(row: LayerRow) -> str:
+    """Return a group as the spec writes it, or a layer's kind, with the name under which its weights are shared."""
+    if not row.is_layer and row.text:
+        return row.text
+    return f"{row.op} {SHARE}={row.shared}" if row.shared else row.op
+
+
 def _name(text: str) -> str:
     """Return a step's name, with the count before it where it is a repeat."""
     words = text.split(" ")
@@ -114,7 +122,7 @@ _ALL = (
     Shown(Column("layer", "layer", "name"), lambda row, _, flat: row.path if flat else row.label),
     Shown(
         Column("op", "op", "word", 1, shorten=_name, joins=True),
-        lambda row, _, __: row.text if not row.is_layer and row.text else row.op,
+        lambda row, _, __: _operation(row),
     ),
     Shown(Column("input", "input", "word", 3), lambda row, _, __: row.shape),
     Shown(Column("output", "output", "word", 9), lambda row, _, __: row.out),

@@ -229,7 +229,7 @@ def footprint(
     idle: Size = 0
     for entry in executed(analysis.root):
         if entry.idle:
-            idle = idle + (entry.layer.cost.params + _buffers(entry.layer)) * (entry.copies * width)
+            idle = idle + (entry.layer.cost.params + entry.layer.buffers) * (entry.copies * width)
     return Footprint(
         analysis,
         dtype,
@@ -283,7 +283,7 @@ def _item(entry: Entry, batch: Size, dtype: str, device: Device | None) -> Item:
     layer, width = entry.layer, DTYPES[dtype]
     view = is_view(layer)
     cost = layer.cost
-    stored = _buffers(layer)
+    stored = layer.buffers
     macs = cost.macs * batch
     written: Size = 0 if view else layer.out.elements * batch
     weights = (cost.params + stored) * width
@@ -322,18 +322,14 @@ def _item(entry: Entry, batch: Size, dtype: str, device: Device | None) -> Item:
 
 def _params_read(layer: Layer, batch: Size) -> Size:
     """Count the parameters that a layer reads: all, or those that its kind says."""
-    return layer.cost.params if layer.rule is None else layer.rule.params_read(layer.shape, batch)
-
-
-def _buffers(layer: Layer) -> Size:
-    return layer.rule.buffers(layer.shape) if layer.rule is not None else 0
+    return layer.weights if layer.rule is None else layer.rule.params_read(layer.shape, batch)
 
 
 def _training(analysis: Analysis, width: int, remembered: int, attention: str, inplace: bool) -> Training:
     """Add up what training holds; heads that run in training alone are part of it."""
     buffers: Size = 0
     for entry in executed(analysis.root):
-        buffers = buffers + _buffers(entry.layer) * entry.copies
+        buffers = buffers + entry.layer.buffers * entry.copies
     params = analysis.cost.params
     return Training(
         weights=params * width,

@@ -87,6 +87,12 @@ def taps(window: Window) -> int:
     return prod(window.kernel)
 
 
+def _filters(one: Size, other: Size, window: Window, biases: Size) -> tuple[tuple[Size, ...], ...]:
+    """Return the shapes of a convolution's weights."""
+    filters = (one, other, *window.kernel)
+    return (filters, (biases,)) if biases != 0 else (filters,)
+
+
 def require_kernel_first(layer: Kind, arguments: Sequence[Any], x: Shape) -> None:
     """Refuse `conv 64 3`, whose words are swapped: a square window of 16 or more, even, and larger than the channels.
 
@@ -137,6 +143,11 @@ class Conv(Kind):
         weight: Size = self.channels * share(x.channels, self.groups, "in_channels", "groups") * taps(self.geometry(x))
         return weight + self.channels if self.bias else weight
 
+    def weights(self, x: Shape) -> tuple[tuple[Size, ...], ...]:
+        """Return the filters, and the bias."""
+        seen = share(x.channels, self.groups, "in_channels", "groups")
+        return _filters(self.channels, seen, self.geometry(x), self.channels if self.bias else 0)
+
     def macs(self, x: Shape, y: Shape) -> Size:
         """H'·W' · channels · C/groups · k·k."""
         filter_size = share(x.channels, self.groups, "in_channels", "groups") * taps(self.geometry(x))
@@ -179,6 +190,11 @@ class DepthwiseConv(Kind):
         """multiplier·C · k·k, and the bias."""
         filters: Size = x.channels * self.multiplier
         return filters * taps(self.geometry(x)) + (filters if self.bias else 0)
+
+    def weights(self, x: Shape) -> tuple[tuple[Size, ...], ...]:
+        """Return the filters, each of one channel, and the bias."""
+        filters: Size = x.channels * self.multiplier
+        return _filters(filters, 1, self.geometry(x), filters if self.bias else 0)
 
     def macs(self, x: Shape, y: Shape) -> Size:
         """H'·W' · multiplier·C · k·k."""
@@ -239,6 +255,11 @@ class TransposedConv(Kind):
         """C · channels/groups · k·k, and the bias."""
         weight: Size = x.channels * share(self.channels, self.groups, "out_channels", "groups") * taps(self.geometry(x))
         return weight + self.channels if self.bias else weight
+
+    def weights(self, x: Shape) -> tuple[tuple[Size, ...], ...]:
+        """Return the filters, by the channels that arrive, and the bias."""
+        each = share(self.channels, self.groups, "out_channels", "groups")
+        return _filters(x.channels, each, self.geometry(x), self.channels if self.bias else 0)
 
     def macs(self, x: Shape, y: Shape) -> Size:
         """H·W · C · channels/groups · k·k, over the *input's* positions."""

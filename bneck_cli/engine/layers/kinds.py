@@ -124,6 +124,11 @@ class Kind:
         """Count the learned parameters."""
         return 0
 
+    def weights(self, x: Shape) -> tuple[tuple[Size, ...], ...]:
+        """Return the shapes of the learned tensors; all values as one where no other kind has the like."""
+        count = self.params(x)
+        return ((count,),) if count != 0 else ()
+
     def params_read(self, x: Shape, batch: Size) -> Size:
         """Count the parameters that a pass over so many inputs reads: all of them, once."""
         return self.params(x)

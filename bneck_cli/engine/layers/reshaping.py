@@ -43,6 +43,11 @@ class Linear(Kind):
         weight: Size = x.channels * self.channels
         return weight if self.nobias else weight + self.channels
 
+    def weights(self, x: Shape) -> tuple[tuple[Size, ...], ...]:
+        """Return the matrix, as PyTorch has it, and the bias."""
+        matrix: tuple[Size, ...] = (self.channels, x.channels)
+        return (matrix,) if self.nobias else (matrix, (self.channels,))
+
     def macs(self, x: Shape, y: Shape) -> Size:
         """Positions · C · channels."""
         return y.elements * x.channels

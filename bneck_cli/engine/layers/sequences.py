@@ -31,6 +31,10 @@ class Embedding(Kind):
         table: Size = self.vocabulary * self.channels
         return table
 
+    def weights(self, x: Shape) -> tuple[tuple[Size, ...], ...]:
+        """Return the table: the matrix of a linear layer that gives so many words."""
+        return ((self.vocabulary, self.channels),)
+
     def params_read(self, x: Shape, batch: Size) -> Size:
         """A row for each position, and not the whole table."""
         rows: Size = x.positions * batch
@@ -60,6 +64,10 @@ class Learned(Kind):
     def params(self, x: Shape) -> Size:
         """One for each element."""
         return self.out_shape(x).elements
+
+    def weights(self, x: Shape) -> tuple[tuple[Size, ...], ...]:
+        """Return the tensor."""
+        return (self.shape,)
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
         """Nothing: it is a parameter."""

@@ -129,7 +129,7 @@ def _copies(walk: Walk, repeat: Repeat, count: int, indexed: bool, flow: Flow, f
     with looping(body, frame) as loop:
         while done < count:
             walk.meter.step(1, repeat.place)
-            before = flow
+            before, held = flow, len(frame.shares)
             frame.scope["cin"] = flow.shape.channels  # of each copy, as in a block that is repeated
             if indexed:
                 frame.scope[INDEX] = done
@@ -141,7 +141,8 @@ def _copies(walk: Walk, repeat: Repeat, count: int, indexed: bool, flow: Flow, f
                     node, flow = walk.one(call(walk, body, options, flow, frame), body)
                 else:
                     node, flow = walk.body(body, flow, frame)
-            copies = count - done if not (apart or indexed) and unchanged(loop, before, flow, frame) else 1
+            alike = not (apart or indexed) and len(frame.shares) == held and unchanged(loop, before, flow, frame)
+            copies = count - done if alike else 1
             if runs and (runs[-1].node is node or runs[-1].node == node):
                 runs[-1] = Run(runs[-1].node, runs[-1].copies + copies)
             else:

@@ -10,6 +10,7 @@ from bneck_cli.engine.layers.convolution import require_kernel_first
 from bneck_cli.engine.names import unknown_step
 from bneck_cli.engine.network import Cost, Layer
 from bneck_cli.engine.structures.blocks import Use, bind, use_block
+from bneck_cli.engine.structures.sharing import share, share_of
 from bneck_cli.engine.tensor import (
     Flow,
     Frame,
@@ -24,6 +25,7 @@ from bneck_cli.engine.tensor import (
 )
 from bneck_cli.engine.wording import field_at, usage
 from bneck_cli.errors import BneckError, nearest
+from bneck_cli.language.bodies import SHARE
 from bneck_cli.language.document import Place
 from bneck_cli.language.expression import Name, show
 from bneck_cli.sizes.number import Ratio, is_whole
@@ -44,7 +46,14 @@ def walk_step(walk: Walk, step: Step, flow: Flow, frame: Frame) -> Result:
 
 
 def call(walk: Walk, step: Step, options: tuple[Option, ...], flow: Flow, own: Frame) -> Result:
-    """Evaluate a step's arguments and walk what its name stands for."""
+    """Evaluate a step's arguments, walk what its name stands for, and settle whose its weights are."""
+    name, options = share_of(walk, options, own) if any(option.name == SHARE for option in options) else ("", options)
+    found = _called(walk, step, options, flow, own)
+    return share(walk, name, found, step, own) if name else found
+
+
+def _called(walk: Walk, step: Step, options: tuple[Option, ...], flow: Flow, own: Frame) -> Result:
+    """Walk what a step's name stands for."""
     scope = own.scope
     arrive(scope, flow.shape)
     arguments = tuple([walk.value(argument, own) for argument in step.arguments])

@@ -11,7 +11,7 @@ from bneck_cli.errors import BneckError, listed
 from bneck_cli.flow.follow import depth
 from bneck_cli.flow.receptive import receptive_field
 from bneck_cli.language.library import load, network_names
-from bneck_cli.questions.analyze import describe_input
+from bneck_cli.questions.analyze import describe_input, shared_weights
 from bneck_cli.questions.explain.block import changed
 from bneck_cli.questions.explain.facts import arriving, whole
 from bneck_cli.questions.explain.place import way_through
@@ -49,6 +49,7 @@ def summary(analysis: Analysis) -> Iterator[str]:
         f"{counted(whole(cost.params), 'parameter')} ({rounded(whole(cost.params))}), "
         f"{counted(whole(cost.macs), 'multiply-add')} ({rounded(whole(cost.macs))})."
     )
+    yield from (f"{note[0].upper()}{note[1:]}, which count once." for note in shared_weights(analysis))
 
 
 def shrinking(analysis: Analysis) -> Iterator[str]:
