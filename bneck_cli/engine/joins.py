@@ -146,6 +146,11 @@ def is_everywhere(shape: Shape) -> bool:
     return all(size == 1 for size in shape.spatial)
 
 
+def is_plainly_everywhere(shape: Shape) -> bool:
+    """Whether a tensor is the same at every position in any design, whichever its sizes stand for."""
+    return all(type(size) is int and size == 1 for size in shape.spatial)
+
+
 def is_gate(part: Shape, whole: Shape) -> bool:
     """Whether a tensor can be a factor of another: each of its sizes is the other's, or 1."""
     if part.channels not in (1, whole.channels):
@@ -157,6 +162,13 @@ def is_gate(part: Shape, whole: Shape) -> bool:
 def _whole(op: str, flows: tuple[Flow, ...]) -> Flow:
     """Return the tensor that others are the same everywhere beside; of several, the first."""
     most = max(len(flow.shape.spatial) for flow in flows)
+    first, *others = flows
+    if (
+        len(first.shape.spatial) == most
+        and all(is_plainly_everywhere(flow.shape) for flow in others)
+        and (op not in PRODUCTS or all(flow.shape.channels == first.shape.channels for flow in others))
+    ):
+        return first
     full = [flow for flow in flows if not is_everywhere(flow.shape)]
     full = full or [flow for flow in flows if len(flow.shape.spatial) == most]
     if op in PRODUCTS:

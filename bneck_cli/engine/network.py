@@ -59,7 +59,8 @@ class Cost(NamedTuple):
 
     def plus(self, other: Cost, times: int = 1) -> Cost:
         """Add ``times`` copies of another cost."""
-        return Cost(*[mine + theirs * times if theirs != 0 else mine for mine, theirs in zip(self, other, strict=True)])
+        pairs = zip(self, other, strict=True)
+        return Cost(*[mine if type(theirs) is int and theirs == 0 else mine + theirs * times for mine, theirs in pairs])
 
 
 class Layer(NamedTuple):

@@ -48,6 +48,7 @@ from bneck_cli.language.bodies import (
 )
 from bneck_cli.language.expression import Expression, Name, Number
 from bneck_cli.language.spec import Parameter
+from bneck_cli.sizes.number import settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -192,6 +193,10 @@ class Walk:
 
     def value(self, expression: Expression, frame: Frame) -> Any:
         """Evaluate an argument; a bare word is a parameter, a named tensor, a size, or a word for the layer."""
+        return settled(self.open_value(expression, frame))
+
+    def open_value(self, expression: Expression, frame: Frame) -> Any:
+        """Evaluate an argument that others are worked out from; whether a ratio is whole is left open."""
         if isinstance(expression, Name):
             try:
                 return frame.scope[expression.name]

@@ -139,7 +139,8 @@ class _Walk:
     def __init__(self, over: set[int], attention: str) -> None:
         self.over = over
         self.attention = attention
-        self.plans: dict[tuple[int, int], Plan] = {}
+        self.plans: dict[int, list[tuple[int, Plan]]] = {}
+        """The plans of each part, each with the size of the tensor that arrives."""
         self.moments: dict[tuple[int, bool], Moment] = {}
         self.counts: dict[int, int] = {}
         self.children: dict[int, tuple[list[Child], list[int]]] = {}
@@ -207,12 +208,12 @@ class _Walk:
 
     def alone(self, part: Part, flow: int, plan: Plan, at: int) -> int:
         """Add a part that reads its input alone, planned once for all uses; a slice holds the whole of its tensor."""
-        key = (id(part), plan.sizes[flow])
-        if key not in self.plans:
-            planned = Plan([], [plan.sizes[flow]], [-1], set())
+        arriving, known = plan.sizes[flow], self.plans.setdefault(id(part), [])
+        planned = next((plan for size, plan in known if size == arriving), None)
+        if planned is None:
+            planned = Plan([], [arriving], [-1], set())
             planned.kept.add(self.inside(part, [0], planned, 0)[part.outs[0]])
-            self.plans[key] = planned
-        planned = self.plans[key]
+            known.append((arriving, planned))
         (out,) = planned.kept
         if not planned.ops and out == 0:
             return flow

@@ -13,7 +13,7 @@ from bneck_cli.budget import DIGITS, ITEMS, LARGEST, exceeded
 from bneck_cli.errors import BneckError, nearest
 from bneck_cli.language.document import Place
 from bneck_cli.sizes import number
-from bneck_cli.sizes.number import Ratio, divided, is_symbolic, is_whole
+from bneck_cli.sizes.number import Ratio, is_symbolic, is_whole, open_ratio, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -92,7 +92,7 @@ class Index(NamedTuple):
 
     def evaluate(self, scope: Scope) -> Any:
         """Pick one item of a list."""
-        items, index = self.sequence.evaluate(scope), self.position.evaluate(scope)
+        items, index = self.sequence.evaluate(scope), settled(self.position.evaluate(scope))
         if not isinstance(items, tuple):
             hint = f"a size per axis is written {items}x{items}" if type(items) is int else ""
             raise self.place.error(f"only a list has items (got {show(items)})", hint)
@@ -155,7 +155,7 @@ class Operation(NamedTuple):
         lists = type(left) is tuple, type(right) is tuple
         if self.operator == "+" and all(lists):
             size = len(left) + len(right)
-        elif self.operator == "*" and lists == (True, False) and type(right) is int and right >= 0:
+        elif self.operator == "*" and lists == (True, False) and is_whole(right := settled(right)) and right >= 0:
             size = len(left) * right
         else:
             raise TypeError("needs numbers")
@@ -261,6 +261,7 @@ def show(value: Any) -> str:
 
 def _power(base: Any, exponent: Any) -> Any:
     """Raise to a small non-negative power."""
+    exponent = settled(exponent)
     if not is_whole(exponent) or not 0 <= exponent <= MAX_EXPONENT:
         raise ValueError(f"an exponent is a whole number from 0 to {MAX_EXPONENT}")
     if not is_symbolic(base):
@@ -284,6 +285,7 @@ def _bounded(value: Any, place: Place) -> Any:
 
 def _round(value: Any, digits: int = 0) -> Any:
     """Round as Python does, halves to even; to so many decimals, which are few."""
+    digits = settled(digits)
     if not is_whole(digits) or not -MAX_PLACES <= digits <= MAX_PLACES:
         raise ValueError("so many places are not rounded to")
     return number.nearest(value, digits)
@@ -291,6 +293,7 @@ def _round(value: Any, digits: int = 0) -> Any:
 
 def _log2(value: Any) -> int:
     """Return the exponent of a power of two."""
+    value = settled(value)
     if not is_whole(value) or value < 1 or value & (value - 1):
         raise ValueError("not a power of two")
     return int(value).bit_length() - 1
@@ -314,7 +317,7 @@ OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "+": add,
     "-": sub,
     "*": mul,
-    "/": divided,
+    "/": open_ratio,
     "//": floordiv,
     "%": mod,
     "**": _power,

@@ -43,7 +43,7 @@ class Ratio:
     """An exact ratio of two whole numbers that is not whole: ``above`` over ``below``, which is positive.
 
     Made by ``divided``, in lowest terms. Immutable; it combines with whole numbers, ratios and symbolic sizes, and what
-    is whole again becomes a whole number.
+    is whole again becomes a whole number. One of numbers that stand for many may be whole for some: ``settled`` asks.
     """
 
     __slots__ = ("above", "below")
@@ -52,7 +52,7 @@ class Ratio:
         self.above, self.below = above, below
 
     def __add__(self, other: Any) -> Any:
-        return self._with(other, lambda a, b, c, d: divided(a * d + c * b, b * d))
+        return self._with(other, lambda a, b, c, d: open_ratio(a * d + c * b, b * d))
 
     __radd__ = __add__
 
@@ -60,13 +60,13 @@ class Ratio:
         return Ratio(-self.above, self.below)
 
     def __sub__(self, other: Any) -> Any:
-        return self._with(other, lambda a, b, c, d: divided(a * d - c * b, b * d))
+        return self._with(other, lambda a, b, c, d: open_ratio(a * d - c * b, b * d))
 
     def __rsub__(self, other: Any) -> Any:
         return -self + other
 
     def __mul__(self, other: Any) -> Any:
-        return self._with(other, lambda a, b, c, d: divided(a * c, b * d))
+        return self._with(other, lambda a, b, c, d: open_ratio(a * c, b * d))
 
     __rmul__ = __mul__
 
@@ -83,10 +83,13 @@ class Ratio:
         return other - other // self * self
 
     def __pow__(self, power: Any) -> Any:
-        return divided(self.above**power, self.below**power)
+        return open_ratio(self.above**power, self.below**power)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Ratio) and self.above * other.below == other.above * self.below
+        if not isinstance(other, (Ratio, int)):
+            return False
+        above, below = parts(other)
+        return self.above * below == above * self.below
 
     def __lt__(self, other: Any) -> Any:
         return self._with(other, lambda a, b, c, d: a * d < c * b)
@@ -100,8 +103,12 @@ class Ratio:
     def __ge__(self, other: Any) -> Any:
         return self._with(other, lambda a, b, c, d: a * d >= c * b)
 
+    def __bool__(self) -> bool:
+        return self.above != 0
+
     def __hash__(self) -> int:
-        return hash((self.above, self.below))
+        whole = settled(self)
+        return hash(whole) if is_whole(whole) else hash((self.above, self.below))
 
     def __str__(self) -> str:
         """Write the decimal where it is exact in six digits, else the fraction."""
@@ -124,15 +131,30 @@ def divided(left: Any, right: Any) -> Any:
 
     Raises ZeroDivisionError, and ArithmeticError where the divisor is a symbolic sum.
     """
+    return settled(open_ratio(left, right))
+
+
+def settled(value: Any) -> Any:
+    """Return a number as it is; of a ratio of numbers that stand for many, find out whether it is whole."""
+    if type(value) is tuple:
+        return tuple([settled(each) for each in value])
+    if type(value) is Ratio and (type(value.above) is not int or type(value.below) is not int):
+        quotient, rest = divmod(value.above, value.below)
+        return quotient if rest == 0 else value
+    return value
+
+
+def open_ratio(left: Any, right: Any) -> Any:
+    """Divide exactly, as ``divided`` does, but leave open whether numbers that stand for many divide."""
     if is_symbolic(left) or is_symbolic(right):
         from bneck_cli.sizes.dim import exact_quotient
 
         return exact_quotient(left, right)
     if isinstance(left, Ratio) or isinstance(right, Ratio):
         (a, b), (c, d) = parts(left), parts(right)
-        return divided(a * d, b * c)
+        return open_ratio(a * d, b * c)
     quotient, rest = divmod(left, right)
-    if rest == 0:
+    if type(rest) is int and rest == 0:
         return quotient
     if type(left) is not int or type(right) is not int:  # they stand for many, each pair with a divisor of its own
         return Ratio(left, right) if right > 0 else Ratio(-left, -right)

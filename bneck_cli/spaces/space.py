@@ -9,7 +9,7 @@ from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.flow.liveness import peak_elements
 from bneck_cli.language.library import as_network
 from bneck_cli.language.spec import Given, Input, constant
-from bneck_cli.sizes.number import divided
+from bneck_cli.sizes.number import open_ratio
 from bneck_cli.sizes.shape import Shape
 from bneck_cli.spaces.arrays import Part, followed, is_exact, results
 from bneck_cli.spaces.tape import Tape
@@ -39,6 +39,10 @@ TOTALS: dict[str, Callable[[Analysis], Any]] = {
     "memory": peak_elements,
 }
 """What can be worked out of every design; ``memory`` is in elements alive at the peak of inference."""
+
+
+ALWAYS = ("batch", "past")
+"""What varies in any spec: inputs at once, and positions that causal attention has seen before."""
 
 
 class Refusal(NamedTuple):
@@ -115,7 +119,7 @@ class Space:
         self.walks += 1
         trail = Trail(self.tape, self.root)
         numbers = [trail.variable(at, value) for at, value in zip(self.variables, above, strict=True)]
-        varied = [divided(number, axis.below) for number, axis in zip(numbers, self.designs.axes, strict=True)]
+        varied = [open_ratio(number, axis.below) for number, axis in zip(numbers, self.designs.axes, strict=True)]
 
         def totals() -> tuple[int | Traced, ...]:
             analysis = analyze_plainly(self.program, self.varied.settings(varied))
@@ -178,6 +182,8 @@ class Varied:
                 lists.setdefault(axis.name, list(self._items(axis)))[axis.item] = value
             elif self.net.parameter(axis.name) is None and axis.name == "batch":
                 asked = asked._replace(batch=value)
+            elif self.net.parameter(axis.name) is None and axis.name == "past":
+                asked = asked._replace(past=value)
             elif self.program.block is not None and axis.name == "channels":
                 asked = asked._replace(channels=value)
             elif self.net.parameter(axis.name):
@@ -210,11 +216,13 @@ class Varied:
         sizes = [size for size in (self.input.sizes if self.input else ()) if isinstance(size, str)]
         if axis.item is not None and axis.name in names:
             self._items(axis)
-        elif axis.name not in (*names, *sizes, "batch"):
-            known = listed([*names, *sizes, "batch"], "and")
+        elif axis.name not in (*names, *sizes, *ALWAYS):
+            known = listed([*names, *sizes, *ALWAYS], "and")
             raise BneckError(
                 f"--vary: '{axis.name}' is nothing that varies here",
                 hint=nearest(axis.name, names) or f"there are {known}",
             )
-        elif axis.name in sizes and (axis.below != 1 or min(axis.above) < 1):
-            raise BneckError(f"--vary: '{axis.name}' is a size of the input: a whole number from 1")
+        elif axis.name not in names and (axis.below != 1 or min(axis.above) < (axis.name != "past")):
+            what = "a size of the input" if axis.name in sizes else "a number of inputs or positions"
+            least = int(axis.name != "past")
+            raise BneckError(f"--vary: '{axis.name}' is {what}: a whole number from {least}")

@@ -94,9 +94,12 @@ def _sum(tape: Tape, operator: str, left: int, right: int, one: int | None, othe
     return left if other == 0 else tape.add("+", left, tape.constant(other))
 
 
-def _difference(tape: Tape, operator: str, left: int, right: int, _one: int | None, other: int | None) -> int:
+def _difference(tape: Tape, operator: str, left: int, right: int, one: int | None, other: int | None) -> int:
     if left == right:
         return tape.constant(0)
+    inner = tape.entries[right]
+    if one is not None and inner.operator == "-" and (before := tape.value_of(inner.left)) is not None:
+        return tape.apply("+", inner.right, tape.constant(one - before))
     return tape.add(operator, left, right) if other is None else tape.apply("+", left, tape.constant(-other))
 
 

@@ -124,7 +124,7 @@ class Traced:
         return hash(self.settled())
 
     def __format__(self, form: str) -> str:
-        return str(self) if form in ("", ",") else format(self.settled(), form)
+        return str(self) if form in ("", ",", "x") else format(self.settled(), form)
 
     def __str__(self) -> str:
         return self.trail.written(self)

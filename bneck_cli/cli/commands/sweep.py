@@ -25,7 +25,7 @@ def command(
         typer.Option(
             metavar="NAME=VALUES",
             help="What varies: a parameter (width=0.25:2:0.25), an item of a list (depths[2]=4:12), a size of the "
-            "input (side, H, W, L), or batch; values with commas, or first:last:step.",
+            "input (side, H, W, L), batch or past; values with commas, or first:last:step.",
             autocompletion=completion.names,
         ),
     ],

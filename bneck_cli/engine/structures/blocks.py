@@ -188,7 +188,7 @@ def bind(walk: Walk, definition: Definition | Formula, use: Use, flow: Flow, fra
         elif parameter.default is None:
             raise place.error(f"{name} needs '{parameter.name}'", f"it is {signature(definition)}")
         else:
-            scope[parameter.name] = walk.value(parameter.default, frame)
+            scope[parameter.name] = walk.open_value(parameter.default, frame)
 
 
 def _identity(block: Definition) -> tuple[str, str]:

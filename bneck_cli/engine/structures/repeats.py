@@ -170,7 +170,7 @@ def iterated(walk: Walk, loop: Loop, flow: Flow, frame: Frame) -> Iterator[None]
             raise loop.place.error(f"'{name}' is never read in this loop", "a repeat reads `3x: ...`")
     arrive(frame.scope, flow.shape)
     items = walk.value(loop.items, frame)
-    if type(items) is int and 0 <= items <= MAX_COPIES:
+    if is_whole(items) and 0 <= items <= MAX_COPIES:
         items = range(items)
     elif type(items) is not tuple:
         raise loop.items.place.error(f"a loop goes over a list, or the numbers below a number (got {show(items)})")

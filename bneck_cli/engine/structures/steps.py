@@ -28,7 +28,7 @@ from bneck_cli.errors import BneckError, nearest
 from bneck_cli.language.bodies import SHARE
 from bneck_cli.language.document import Place
 from bneck_cli.language.expression import Name, show
-from bneck_cli.sizes.number import Ratio, is_whole
+from bneck_cli.sizes.number import Ratio, is_whole, settled
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def apply_formula(walk: Walk, formula: Formula, use: Use, flow: Flow) -> Result:
 
 def _whole(expression: Expression, scope: Names, least: int, what: str) -> Size:
     """Evaluate what must be a whole number, or a symbolic size."""
-    value = expression.evaluate(scope)
+    value = settled(expression.evaluate(scope))
     if isinstance(value, (str, tuple, bool, Ratio)):
         raise expression.place.error(f"{what} is a whole number (got {show(value)})")
     if is_whole(value) and value < least:
