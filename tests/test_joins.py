@@ -125,6 +125,21 @@ def test_a_matmul_is_that_of_pytorch(channels: int, left: list[int], right: int)
     assert found.cost.macs * 2 == counted.get_total_flops() == found.cost.attention_macs * 2
 
 
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(1, 9), st.integers(1, 9))
+def test_a_matmul_in_heads_is_a_batch_of_products(heads: int, each: int, left: int, right: int) -> None:
+    """Every head multiplies its own channels: heads·M×L, in C·L·M multiply-adds as before."""
+    a, b = meta((heads, each, left)), meta((heads, each, right))
+    with counter.FlopCounterMode(display=False) as counted:
+        product = (b.transpose(2, 3) @ a).flatten(1, 2)
+    sizes = [(heads * each, left), (heads * each, right)]
+    found = joined(sizes, "- matmul: [from a, from b]", f"  heads: {heads}")
+    assert (found.root.out.channels, *found.root.out.spatial) == tuple(product.shape[1:])
+    assert found.cost.macs * 2 == counted.get_total_flops()
+    with pytest.raises(bneck_cli.BneckError, match="must be divisible by heads"):
+        joined(sizes, "- matmul: [from a, from b]", f"  heads: {heads * each + 1}")
+
+
 def test_a_gate_is_a_product_with_what_arrives() -> None:
     """``scale: BODY`` is ``mul: [identity, BODY]``: the same figures, the same memory, the same field."""
     spec = "input: 8 x 16 x 16\nnet:\n  - conv 3x3 8\n  - {}\n"

@@ -287,8 +287,25 @@ def embedding(draw: st.DrawFn) -> Pair:
 
 def learned(draw: st.DrawFn) -> Pair:
     """Draw a tensor of weights, which is the same for every input."""
-    x, shape = shapes(draw, (0, 1, 2, 3)), shapes(draw, (0, 1, 2, 3))
-    return Pair(x, lambda: Composed(lambda t, own: own.expand(len(t), *shape), own=parameter(*shape)), (shape,))
+    x, shape, frozen = shapes(draw, (0, 1, 2, 3)), shapes(draw, (0, 1, 2, 3)), draw(st.booleans())
+
+    def build() -> Any:
+        module = Composed(lambda t, own: own.expand(len(t), *shape), own=None if frozen else parameter(*shape))
+        if frozen:
+            del module.own
+            module.register_buffer("own", torch.empty(shape))
+        return module
+
+    return Pair(x, build, (shape,), {"frozen": frozen})
+
+
+def reshape(draw: st.DrawFn) -> Pair:
+    """Draw a shape, and another one with its elements: its sizes in some order, some of them as one."""
+    x = shapes(draw, (0, 1, 2, 3))
+    sizes = draw(st.permutations(x))
+    cut = draw(st.integers(1, len(sizes)))
+    out = (prod(sizes[:cut]), *sizes[cut:])
+    return Pair(x, lambda: Composed(lambda t: t.reshape(len(t), *out)), (out,))
 
 
 def transpose(draw: st.DrawFn) -> Pair:
@@ -481,6 +498,7 @@ ORACLES: dict[str, Callable[[st.DrawFn], Pair]] = {
     "adaptive_maxpool": lambda draw: adaptive_pooling(draw, "AdaptiveMaxPool"),
     "embed": embedding,
     "learned": learned,
+    "reshape": reshape,
     "transpose": transpose,
     **{kind: partial(recurrent, name=kind.upper()) for kind in ("lstm", "gru", "rnn")},
     "tokens": tokens,

@@ -18,6 +18,8 @@ from bneck_cli.language.library import resolve
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bneck_cli.bridges.capture import Trace
+
 SHOWN = 6
 """Problems that a message lists."""
 
@@ -45,10 +47,15 @@ def read_model(target: str, calls: Sequence[str], given: str | None) -> Graph:
 def graph_of(model: Any, sizes: tuple[int, ...], name: str) -> Graph:
     """Make the graph of a module for an input without its batch."""
     from bneck_cli.bridges.capture import capture
+
+    return graph_from(capture(model, [sizes]), name)
+
+
+def graph_from(trace: Trace, name: str) -> Graph:
+    """Make the graph of what a model was seen to call."""
     from bneck_cli.bridges.lowering import lowered
     from bneck_cli.bridges.lowering_attention import with_attention
 
-    trace = capture(model, [sizes])
     graph = chained(with_attention(lowered(trace, name)).pruned())
     if trace.unread:
         count = sum(number for _, number in trace.unread)

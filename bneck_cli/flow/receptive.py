@@ -154,6 +154,8 @@ def step_of(layer: Layer) -> Reach:
         return WHOLE if layer.rule.both and len(x.spatial) == 1 else UNKNOWN
     if op == "transpose":  # a channel of the one is a position of the other
         return WHOLE
+    if op == "reshape":  # a position of the one may be anywhere in the other
+        return UNKNOWN
     window = layer.rule.geometry(x)
     if window is not None:
         return UNKNOWN if window.transposed else _windowed(window)

@@ -85,7 +85,7 @@ class Join(NamedTuple):
     """Branches whose results are joined: ``kind`` is ``add``, ``mul``, ``concat``, ``matmul``, or ``split``.
 
     Each branch has the whole tensor, of a split a slice of it: equal ones, or of these ``sizes``. ``how`` a split is
-    joined, and ``along`` what it is concatenated, is said beside it.
+    joined, and ``along`` what it is concatenated, is said beside it; and the ``heads`` of a product.
     """
 
     kind: str
@@ -94,6 +94,7 @@ class Join(NamedTuple):
     sizes: Expression | None = None
     how: str = "concat"
     along: str = "channels"
+    heads: Expression | None = None
 
 
 class Scale(NamedTuple):

@@ -53,8 +53,8 @@ STRUCTURES = {
     "mul": (),
     "concat": ("along",),
     "split": ("sizes", "join"),
-    "matmul": (),
-    "attend": ("heads", "kv", "over", "causal", "window", "position", "cache"),
+    "matmul": ("heads",),
+    "attend": ("heads", "kv", "over", "causal", "window", "grid", "position", "cache"),
     "scale": (),
     "aside": (),
     "if": ("then", "else"),
@@ -449,7 +449,8 @@ def _join(name: str, value: Node, beside: dict[str, Node], place: Place) -> Join
             what = f"`sizes` is a list with the channels of each of the {len(branches)} branches"
             raise Place(node, 0, _width(node)).error(f"{what} (got {len(node.items)} sizes)")
         sizes = value_of(node)
-    return Join(name, branches, place, sizes, _choice("join", beside), _choice("along", beside))
+    heads = value_of(beside["heads"]) if "heads" in beside else None
+    return Join(name, branches, place, sizes, _choice("join", beside), _choice("along", beside), heads)
 
 
 def _attend(value: Node, beside: dict[str, Node], place: Place) -> Attend:

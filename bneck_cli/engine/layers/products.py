@@ -38,13 +38,15 @@ class _Product(Kind):
 
 
 class MatMul(_Product):
-    """The product of C×L and C×M over their channels, at every pair of positions: M×L."""
+    """The product of C×L and C×M over their channels, at every pair of positions: M×L; in heads, heads·M×L."""
 
     name = "matmul"
+    heads: Any = 1
 
     def macs(self, x: Shape, y: Shape) -> Size:
         """C · L · M."""
-        return x.channels * y.elements
+        each = share(x.channels, self.heads, "channels", "heads")
+        return each * y.elements
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
         """A product written with ``@``."""
@@ -65,6 +67,7 @@ class Scores(_Product):
     channels: bool
     causal: bool
     window: Any
+    grid: bool
     position: Size
     past: Size
     cached: Size | None

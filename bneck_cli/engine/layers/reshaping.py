@@ -9,6 +9,7 @@ from bneck_cli.engine.layers.kinds import (
     Kind,
     LayerError,
     argument,
+    dimensions,
     extent,
     flag,
     kind,
@@ -75,6 +76,25 @@ class Flatten(Kind):
     def out_shape(self, x: Shape) -> Shape:
         """C×H×W to C·H·W."""
         return Shape(x.elements)
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """Nothing: it is a view."""
+        return Keeps()
+
+
+@kind("reshape")
+class Reshape(Kind):
+    """The same elements in another shape: windows as an axis of their own, heads among the positions."""
+
+    shape: Any = argument(dimensions, "the shape that leaves: 4*c x n/4, c x h/7 x 7")
+    view = True
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×… to the shape that is written, of as many elements."""
+        out = Shape(self.shape[0], self.shape[1:])
+        if out.elements != x.elements:
+            raise LayerError(f"{out} has {out.elements} elements, and what arrives, {x}, has {x.elements}", 0)
+        return out
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
         """Nothing: it is a view."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bneck_cli.engine.layers.kinds import Keeps, Kind, LayerError, argument, dimensions, kind, size
+from bneck_cli.engine.layers.kinds import Keeps, Kind, LayerError, argument, dimensions, flag, kind, size
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Learned(Kind):
     """A tensor that is all weights, whatever arrives: class tokens, queries, a table of positions to add."""
 
     shape: Any = argument(dimensions, "the shape that leaves: 768, 768 x 1, c x n")
+    frozen: bool = flag("keep it as it is: nothing is learned (coordinates, a mask)")
     source = True
     view = True
 
@@ -62,8 +63,12 @@ class Learned(Kind):
         return Shape(self.shape[0], self.shape[1:])
 
     def params(self, x: Shape) -> Size:
-        """One for each element."""
-        return self.out_shape(x).elements
+        """One for each element; frozen, none."""
+        return 0 if self.frozen else self.out_shape(x).elements
+
+    def buffers(self, x: Shape) -> Size:
+        """Frozen, one for each element."""
+        return self.out_shape(x).elements if self.frozen else 0
 
     def weights(self, x: Shape) -> tuple[tuple[Size, ...], ...]:
         """Return the tensor."""

@@ -90,11 +90,12 @@ DEFAULTS: dict[str, Any] = {
     "channels": False,
     "causal": False,
     "window": None,
+    "grid": False,
     "position": 0,
     "cached": None,
 }
 """What holds where nothing is written beside the branches."""
-CONVERTERS = {"heads": positive, "kv": positive, "causal": boolean, "window": extent}
+CONVERTERS = {"heads": positive, "kv": positive, "causal": boolean, "window": extent, "grid": boolean}
 
 
 def _options(walk: Walk, attend: Attend, flow: Flow, frame: Frame) -> dict[str, Any]:
@@ -117,6 +118,8 @@ def _options(walk: Walk, attend: Attend, flow: Flow, frame: Frame) -> dict[str, 
             found["cached" if option.name == "cache" else option.name] = value
     if "heads" not in found:
         raise attend.place.error("`attend` needs `heads`", "write `heads: 1` where there is one")
+    if found["grid"] and found["window"] is None:
+        raise attend.place.error("`grid` needs a window", "give the window's side: `window: 7`")
     found["kv"] = found["kv"] or found["heads"]
     if found["heads"] % found["kv"]:
         place = next(one.value.place for one in attend.options if one.name == "kv")
@@ -151,4 +154,5 @@ def _text(rule: Scores) -> str:
         shown["window"] = rule.window
     words = ["causal"] if rule.causal else []
     words += ["over", "channels"] if rule.channels else []
+    words += ["grid"] if rule.grid else []
     return spelled("scores", words, shown)

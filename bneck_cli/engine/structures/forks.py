@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.engine.joins import is_gate
 from bneck_cli.engine.layers import LAYERS, LayerError, make
+from bneck_cli.engine.layers.kinds import positive, share
 from bneck_cli.engine.layers.products import MatMul
 from bneck_cli.engine.names import unknown_step
 from bneck_cli.engine.network import NOTHING, Cost, Fork, Layer, Node
@@ -136,7 +137,7 @@ def walk_join(walk: Walk, join: Join, flow: Flow, frame: Frame) -> Result:
         raise join.place.error(what)
     nodes, flows = tuple(result.node for result in results), tuple(result.flow for result in results)
     if join.kind == "matmul":
-        return _matmul(walk, join, results, flow)
+        return _matmul(walk, join, results, flow, frame)
     if len(results) == 1 and (count == 1 or join.kind != "split"):
         return results[0]
     op = join.how if join.kind == "split" else join.kind
@@ -195,19 +196,20 @@ def _slices(walk: Walk, join: Join, count: int, flow: Flow, frame: Frame) -> lis
     return sizes
 
 
-def _matmul(walk: Walk, join: Join, results: list[Result], flow: Flow) -> Result:
-    """Multiply C×L and C×M over their channels, at every pair of positions: M×L."""
+def _matmul(walk: Walk, join: Join, results: list[Result], flow: Flow, frame: Frame) -> Result:
+    """Multiply C×L and C×M over their channels, at every pair of positions: M×L; in heads, heads·M×L."""
     if len(results) < 2:
         raise join.place.error("`matmul` takes two branches, and one is `nothing`")
     (_, left), (_, right) = results
     walk.joins.require("matmul", left, right, join.place, axes=False)
     walk.meter.layer(join.place)
-    shape = Shape(right.shape.positions, left.shape.spatial)
-    rule = MatMul()
+    heads = _heads(walk, join, left, frame)
+    shape = Shape(heads * right.shape.positions, left.shape.spatial)
+    rule = MatMul(heads=heads)
     macs = rule.macs(left.shape, shape)
     layer = Layer(
         "matmul",
-        "matmul",
+        "matmul" if heads == 1 else f"matmul heads={heads}",
         rule,
         (left.shape, right.shape),
         shape,
@@ -216,6 +218,20 @@ def _matmul(walk: Walk, join: Join, results: list[Result], flow: Flow) -> Result
     )
     nodes = tuple(node for node, _ in results)
     return fork("matmul", nodes, layer, flow, Flow(shape, left.stride, join.place))
+
+
+def _heads(walk: Walk, join: Join, left: Flow, frame: Frame) -> Size:
+    """Return the heads of a product, which divide the channels."""
+    if join.heads is None:
+        return 1
+    arrive(frame.scope, left.shape)
+    try:
+        heads = positive(walk.value(join.heads, frame))
+        share(left.shape.channels, heads, "channels", "heads")
+    except LayerError as error:
+        said = str(error) if "divisible" in str(error) else f"`heads` is {error}"
+        raise join.heads.place.error(said) from None
+    return heads
 
 
 def joined(
