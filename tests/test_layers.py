@@ -87,6 +87,7 @@ CASES = (
     Case("pixel_unshuffle", (2,), {}, (96, 56, 28), (384, 28, 14)),
     Case("pixel_unshuffle", (2,), {}, (6, 10), (12, 5)),
     Case("pixel_unshuffle", (4,), {"ceil": True}, (3, 9, 8), (48, 3, 2)),
+    Case("pixel_unshuffle", ((1, 2, 2),), {}, (4, 8, 6, 10), (16, 8, 3, 5)),
     Case("shuffle", (3,), {}, (240, 28, 28), (240, 28, 28)),
     Case("bn", (), {}, MAP, MAP, weights=128, buffers=129),
     Case("bn", (), {"noaffine": True}, MAP, MAP, buffers=129),
@@ -167,8 +168,9 @@ ANYWHERE = [case for case in CASES if case.kind != "reshape"]
 def test_a_rule_means_the_same_for_numbers_and_symbols(case: Case) -> None:
     """Asked about symbols, every rule answers with sizes that are, at the case's numbers, its answers for those."""
     layer = made(case)
-    names = (1 if case.kind == "embed" else C, H, W)[: len(case.x)]
-    values = dict(zip("CHW", case.x, strict=False))
+    axes = (T, H, W) if len(case.x) == 4 else (H, W)[: len(case.x) - 1]
+    names = (1 if case.kind == "embed" else C, *axes)
+    values = dict(zip(map(str, (C, *axes)), case.x, strict=True))
     symbolic = answers(layer, shaped(names))
     assert [evaluate(size, values) for size in symbolic] == answers(made(case), shaped(case.x))
     assert layer.source or any(not isinstance(size, int) for size in symbolic)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.engine.joins import is_everywhere
+from bneck_cli.engine.layers.kinds import per_axis
 from bneck_cli.engine.network import JOINS, Layer
 from bneck_cli.flow.follow import Follow
 
@@ -162,7 +163,7 @@ def step_of(layer: Layer) -> Reach:
     if op in ("adaptive_avgpool", "adaptive_maxpool"):
         return _adaptive(x, y)
     if op == "pixel_unshuffle":
-        return Reach((Axis(layer.rule.factor, 0, layer.rule.factor - 1),) * rank)
+        return Reach(tuple(Axis(side, 0, side - 1) for side in per_axis(layer.rule.factor, rank, "factor")))
     if op == "attention":
         return WHOLE if layer.rule.window is None else UNKNOWN
     same = x.spatial == y.spatial

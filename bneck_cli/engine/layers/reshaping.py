@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.layers.kinds import (
@@ -151,17 +152,18 @@ class PixelShuffle(Kind):
 class PixelUnshuffle(Kind):
     """A map to more channels: every factor×factor square becomes one position (Swin's patch merging)."""
 
-    factor: Any = argument(positive, "the side of the squares")
+    factor: Any = argument(extent, "the side of the squares, or one for each axis")
     ceil: bool = flag("pad the map to whole squares")
 
     def out_shape(self, x: Shape) -> Shape:
         """C×H×W to factor²·C×H/factor×W/factor."""
-        rank = _map(x)
+        factors = per_axis(self.factor, _map(x), "factor")
+        axes = zip(x.spatial, factors, strict=True)
         if self.ceil:
-            sizes = tuple((n + self.factor - 1) // self.factor for n in x.spatial)
+            sizes = tuple((n + factor - 1) // factor for n, factor in axes)
         else:
-            sizes = tuple(share(n, self.factor, "the map's side", "factor") for n in x.spatial)
-        return Shape(x.channels * self.factor**rank, sizes)
+            sizes = tuple(share(n, factor, "the map's side", "factor") for n, factor in axes)
+        return Shape(x.channels * prod(factors), sizes)
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
         """Nothing."""
