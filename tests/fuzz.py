@@ -119,7 +119,7 @@ def judge(case: Case, result: Result) -> tuple[str, str] | None:
         return "exit 0 with a message", result.err[:300]
     if result.code and not result.err and not result.out and "--output" not in case.words:  # lint's findings, in a file
         return f"exit {result.code} without a word", ""
-    if result.code and result.out and result.err:
+    if result.code and result.out and result.err and "--save" not in case.words:  # the rows first, then the file
         return "an error after output", result.err[:300]
     if len(result.err) > MESSAGE:
         return "long message", f"{len(result.err):,} characters: {result.err[:200]}"

@@ -6,11 +6,13 @@ options and layer kinds are read from the program itself, so that a new one is t
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from random import Random
 from typing import Any, NamedTuple
 
 import typer.main
+from fuzz_grammar import EXTREMES, Grammar
 
 from bneck_cli.cli import build
 from bneck_cli.engine.layers import LAYERS
@@ -53,16 +55,13 @@ def vocabulary() -> tuple[str, ...]:
     keys = (
         "input net blocks outputs ops written include extends set expect residual shortcut add mul concat split scale"
     )
-    keys += " matmul along positions sizes rest join nothing end"
+    keys += " matmul along positions sizes rest join nothing end attend queries keys values scores heads kv causal over"
     more = "aside if then else repeat body as from identity auto if_same cin c h w true false first(stride=2) -> 3x"
+    more += " for do in all i l n t embed lstm 2x: (n, width) [0] outputs: learned transpose"
     words = {word for text in bundled() for word in text.split()}
     return tuple(sorted({*words, *keys.split(), *more.split(), *LAYERS}))
 
 
-EXTREMES = (
-    *("0", "-1", "1", "2", "7", "64", "1e9", "0.5", "1/3", "2**31", "2**64", "10**400", "9" * 30, "9" * 5000, "²", "٣"),
-    *("''", "None", "nan", "inf", "_", "é", "\u202e", "\x1b[31m", "=1+1", "<b>", "C", "N", "c/7", "c//0", "(((", "%s"),
-)
 NOISE = "()[]{},:=->x0123456789/*%'\"\n \t#&!|é\0\r\x1b\u2028²-_.~`$^\\@?<>;+"
 
 
@@ -115,198 +114,6 @@ def mutated(random: Random, text: str) -> str:
     return text
 
 
-SAFE = (
-    "conv 3x3 16",
-    "conv 1x1 16",
-    "conv 3x3 c",
-    "dwconv 3x3",
-    "bn",
-    "relu",
-    "silu",
-    "identity",
-    "maxpool 3x3 stride=1 pad=1",
-)
-"""Steps that keep a map of 16 channels, so that most networks are right."""
-SIGNATURES = (
-    ("channels=16", "conv 3x3 channels", ("", "16", "16", "32")),
-    ("channels=16, stride=1", "conv 3x3 channels stride=stride", ("", "16", "16 stride=2")),
-    ("channels=16, width=channels/4", "conv 1x1 width -> conv 3x3 channels", ("16", "16 width=3", "channels=16")),
-    ("channels=16, act=relu", "conv 3x3 channels -> act", ("", "act=silu", "16 act=gelu")),
-    ("n=2", "repeat: n\n      body: conv 3x3 16", ("", "3", "n=12")),
-    ("tap", "add: [identity, from tap]", ("TENSOR",)),
-    ("", "relu", ("",)),
-    ("unused=1", "relu", ("", "2")),
-)
-
-
-class Grammar:
-    """Writes documents that are mostly right: every key, structure and layer kind, names that cross chains."""
-
-    def __init__(self, random: Random) -> None:
-        self.random = random
-        self.names: list[str] = []
-        self.blocks: dict[str, tuple[str, ...]] = {}
-        """The words that each block may take."""
-
-    def document(self) -> str:
-        """Write a whole document."""
-        random = self.random
-        lines = [f"input: {self.shape()}"]
-        if random.random() < 0.3:
-            shape = self.shape()
-            lines = ["input:", f"  one: {shape}", f"  two: {random.choice([shape, shape, self.shape()])}"]
-            self.names += ["one", "two"]
-        if random.random() < 0.2:
-            lines.append("name: " + random.choice(["a net", "été", "<i>x</i>", '"=1"', "a_b%c", "a](b)"]))
-        definitions = []
-        for index in range(random.choice([0, 0, 1, 2, 3])):
-            names, self.names = self.names, []
-            signature, first, takes = random.choice(SIGNATURES)
-            definitions += [f"  own{index}({signature}):", f"    - {first}", *self.chain(2, "    ")]
-            self.names = names
-            self.blocks[f"own{index}"] = takes
-        if definitions:
-            lines += ["blocks:", *definitions]
-        if random.random() < 0.15:
-            out = random.choice(["[c, h, w]", "[c, 1, 1]", "[c]", "[c, h]", "[c*2, h//2, w]"])
-            lines += ["ops:", f"  gem(p=3): {{out: {out}, params: {self.number()}, macs: c*p}}"]
-            self.blocks["gem"] = ("", "p=2")
-        net, last = random.choice([("net", ""), ("net", ""), ("net(classes=10)", "global_avgpool -> linear classes")])
-        lines.append(f"{net}:")
-        if "one" in self.names:
-            lines.append("  - from one")
-        lines += ["  - conv 3x3 16"] * (random.random() < 0.7)
-        lines += [*self.chain(3, "  "), *([f"  - {last}"] if last else [])]
-        if self.names and random.random() < 0.2:
-            lines.append(f"outputs: [{', '.join(random.sample(self.names, random.randint(1, len(self.names))))}]")
-        if random.random() < 0.1:
-            lines += ["expect:", f"  params: {random.choice(['1', '1', '9' * 20, '1.5M'])}", "  origin: a paper"]
-        return "\n".join(lines) + "\n"
-
-    def shape(self) -> str:
-        """Write an input: a map, now and then a sequence, a vector, a volume or symbols."""
-        usual = ["16 x 16 x 16", "16 x 16 x 16", "16 x 16 x 16", "16 x 32 x 32", "16 x 8 x 8", "3 x 224 x 224"]
-        rare = [
-            "16 x 20",
-            "16 x 20",
-            "32",
-            "8 x 1 x 1",
-            "64 x 7 x 7",
-            "16 x H x W",
-            "16 x 1 x 1",
-            "16 x 3 x 5",
-            "3 x H x W",
-            "N x 8 x 8",
-            "8 x 4 x 4 x 4",
-            "0 x 1 x 1",
-            "1 x 1 x 999999999999",
-            "C x L",
-            "8 x 16 x",
-        ]
-        return self.random.choice(usual if self.random.random() < 0.85 else rare)
-
-    def chain(self, depth: int, indent: str) -> list[str]:
-        """Write the steps of a body as lines."""
-        lines: list[str] = []
-        for _ in range(self.random.randint(1, 4)):
-            lines += self.step(depth, indent)
-        return lines
-
-    def step(self, depth: int, indent: str) -> list[str]:
-        """Write one step: a pipeline, or a structure whose body is written below it."""
-        random = self.random
-        if depth == 0 or random.random() < 0.6:
-            words = [self.word() for _ in range(random.choice([1, 1, 2, 3]))]
-            return [f"{indent}- {' -> '.join(words)}"]
-        inner = indent + "    "
-        kind = random.choice(["residual", "scale", "aside", "repeat", "add", "mul", "concat", "split", "matmul", "if"])
-        match kind:
-            case "residual":
-                shortcut = random.choice(["auto", "if_same", "identity", self.word()])
-                return [f"{indent}- residual:", *self.chain(depth - 1, inner), f"{indent}  shortcut: {shortcut}"]
-            case "repeat":
-                times = random.choice(["1", "2", "3", "12", "0", "1000"])
-                return [f"{indent}- repeat: {times}", f"{indent}  body:", *self.chain(depth - 1, inner)]
-            case "if":
-                test = random.choice(["c > 8", "h == w", "true", "c % 2 == 0", "1"])
-                return [f"{indent}- if: {test}", f"{indent}  then:", *self.chain(depth - 1, inner)]
-            case "add" | "mul" | "concat" | "split" | "matmul":
-                count = 2 if kind in ("split", "matmul") else random.choice([2] * 20 + [3] * 6 + [1])
-                branches = [f"{inner}- {'nothing' if random.random() < 0.05 else self.word()}" for _ in range(count)]
-                return [f"{indent}- {kind}:", *branches, *self.beside(kind, indent)]
-        return [f"{indent}- {kind}:", *self.chain(depth - 1, inner)]
-
-    def beside(self, kind: str, indent: str) -> list[str]:
-        """Write what may stand beside a join."""
-        random = self.random
-        lines = []
-        if kind == "split" and random.random() < 0.5:
-            sizes = random.choice(["[8, rest]", "[c//2, c//2]", "[rest, 4]", "[c/4, rest]", "[1, 1]", "[rest, rest]"])
-            lines.append(f"{indent}  sizes: {sizes}")
-        if kind == "split" and random.random() < 0.5:
-            lines.append(f"{indent}  join: {random.choice(['add', 'mul', 'concat', 'sub'])}")
-        if kind == "concat" and random.random() < 0.2:
-            lines.append(f"{indent}  along: {random.choice(['positions', 'channels', 'x'])}")
-        return lines
-
-    def word(self) -> str:
-        """Write a step of a pipeline: a layer, a block, a name given or taken."""
-        random = self.random
-        chance = random.random()
-        if chance < 0.12:
-            self.names.append(f"t{len(self.names)}")
-            return f"{self.layer()} -> as {self.names[-1]}"
-        if chance < 0.2 and self.names:
-            return f"from {random.choice(self.names)}"
-        if chance < 0.35 and self.blocks:
-            times = random.choice(["", "", "2x ", "(c//8)x ", "100x "])
-            name = random.choice(list(self.blocks))
-            words = random.choice(self.blocks[name] if random.random() < 0.95 else ("16", "", "stride=2", "x y"))
-            if words == "TENSOR":
-                words = random.choice([*self.names, "x"])
-            return f"{times}{name} {words}".strip()
-        return random.choice(SAFE) if random.random() < 0.75 else self.layer()
-
-    def layer(self) -> str:
-        """Write a layer with its arguments, and some of its options."""
-        random = self.random
-        common = ("conv", "conv", "bn", "relu", "linear", "maxpool", "global_avgpool", "dwconv", "identity", "flatten")
-        kind = LAYERS[random.choice(common) if random.random() < 0.6 else random.choice(list(LAYERS))]
-        words = [kind.name]
-        for field in kind.fields:
-            if field.positional:
-                words.append(self.value(field.name))
-            elif random.random() < 0.2 or (field.name == "stride" and "pool" in kind.name):
-                words.append(field.name if field.is_flag else f"{field.name}={self.value(field.name)}")
-        return " ".join(words)
-
-    def value(self, name: str) -> str:
-        """Write the value of an argument or option, by its name where values have a form of their own."""
-        random = self.random
-        if random.random() < 0.03:
-            return random.choice(EXTREMES)
-        usual = {
-            "kernel": ("1x1", "3x3", "3", "1x7", "2x2", "5x5", "7"),
-            "channels": ("8", "16", "32", "c", "(2*c)", "(c//2)", "64"),
-            "stride": ("1", "2", "2", "3", "2x1"),
-            "pad": ("0", "1", "valid", "tf_same", "(0,1,0,1)", "1x2"),
-            "heads": ("1", "2", "4"),
-            "window": ("2", "4", "7"),
-            "position": ("none", "relative", "learned"),
-            "mode": ("nearest", "bilinear"),
-            "pos": ("learned", "none"),
-            "output": ("1", "2", "7", "1x1"),
-        }
-        return random.choice(usual.get(name, ("1", "2", "4", "c", self.number())))
-
-    def number(self) -> str:
-        """Write a number or an expression."""
-        if self.random.random() < 0.5:
-            return str(self.random.choice([0, 1, 2, 3, 8, 100, 10**6]))
-        left, right = self.random.choice(["c", "h", "w", "2", "7"]), self.random.choice(["c", "2", "3", "0.5"])
-        return f"({left}{self.random.choice(['+', '-', '*', '/', '//', '%', '**'])}{right})"
-
-
 # Command lines
 
 
@@ -323,11 +130,17 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "in_channels": ("16", "64", "C", "0", "x"),
     "set": ("classes=5", "stride=2", "channels=32", "channels=C", "x", "width=0", "act=gelu", "=", "n=1000000"),
     "set_b": ("classes=5", "channels=32", "stride=2"),
-    "assume": ("H%32==0", "H%32==0,W%7==0", "C%8==0", "x%0==0", "H==1", "H%H==0"),
+    "assume": (
+        *("H%32==0", "H%32==0,W%7==0", "H>=16,W>=16", "L>=32", "L%8==0,L>=8", "C%8==0", "C>=16", "H%4==0,H%6==0"),
+        *("x%0==0", "H==1", "H%H==0", "H>=9223372036854775808", "L%8==3", "H<4"),
+    ),
     "symbol": ("classes", "channels", "C", "H", "n"),
     "only": ("conv", "linear,bn", "relu", "nothing", ","),
     "sort": ("macs", "params", "activations", "name"),
-    "columns": ("op", "pad", "receptive_field,jump,start", "start", "nothing", "op,op", "layer,output,params,macs"),
+    "columns": (
+        *("op", "pad", "receptive_field,jump,start", "start", "nothing", "op,op", "layer,output,params,macs"),
+        *("params,macs", "memory", "elements"),
+    ),
     "at": ("layer1", "own0", "own0.1", "0", "conv", "nothing", "layer2.1-3", "", ".", "residual"),
     "count_like": ("thop", "fvcore", "ptflops", "torchinfo", "nothing"),
     "match": ("weights", "params", "macs", "activations", "memory", "flops"),
@@ -336,7 +149,27 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "dtype": ("fp32", "fp16", "int8", "int4"),
     "optimizer": ("sgd", "momentum", "adam", "x"),
     "figure": ("4.11G", "25.6M", "25,636,712", "4089184256", "25.6", "0", "-1", "1e400", "G", "3.8 GFLOPs", "9" * 5000),
-    "kind": ("conv", "Conv", "attention", "nothing"),
+    "kind": ("conv", "Conv", "attention", "nothing", "cost", "receptive", "roofline", "width", "library"),
+    "attention": ("fused", "plain", "x"),
+    "unit": ("macs", "flops", "x"),
+    "past": ("3", "P", "0", "L", "-1", "10000000000", "x"),
+    "family": ("ResNet", "resnet", "nothing"),
+    "max_macs": ("400M", "1", "x"),
+    "max_params": ("3M", "0", "x"),
+    "call": ("width=8", "x", "=", "a=[1, 2],b=None"),
+    "model": ("nowhere_at_all:net", "spec.yaml:Net", "net.py:Net", "net", ":", "a.b:c", "resnet50", "spec.yaml"),
+    "vary": (
+        *("side=8:32:8", "channels=16:64:16", "H=8:16", "L=4,8,15", "batch=1,2,8", "classes=10,100", "depth=0:4"),
+        *("width=0.25:1:0.25", "stages[0]=1:2", "stages[9]=1", "in_channels=16,32", "side=0:3", "side=1:100000000000"),
+        *("x=1", "side=2:1", "side", "=", "side=1:2:0", "channels=C", "n=1,2,3", "stride=1,2", "side=7,7"),
+    ),
+    "keep": ("macs < 300M", "params < 1M and macs > 1k", "side % 2 == 0", "x < 1", "macs <", "1/0 < macs"),
+    "pareto": ("params,macs", "macs", "x", "params,params", "memory,macs"),
+    "minimize": ("params", "macs", "memory", "x"),
+    "maximize": ("params", "activations", "x"),
+    "shard": ("1/3", "3/3", "4/3", "0/1", "x", "1/1000000"),
+    "save": ("saved.yaml", "no/saved.yaml", "-"),
+    "own": (SPEC, "resnet18", "nothing"),
     "rule": ("thop", "flops", "fvcore", SPEC),
     "numbers": ("params", "shapes", "none", "macs,params", "x"),
     "theme": ("light", "dark", "print", "x"),
@@ -348,8 +181,12 @@ WHOLE = ("1", "2", "3", "8", "64", "0", "-1", "9223372036854775808", "x")
 SMALL_NETWORKS = ("alexnet", "resnet18", "squeezenet1_1", "mobilenet_v2", "vgg11")
 
 
-SLOW_COMMANDS = {"list": 0.005, "rules": 0.2, "layers": 0.1, "verify": 0}
-"""How often a command is run, where it is not as often as others: it reads the whole library, no spec, or PyTorch."""
+SLOW_COMMANDS = {"list": 0.005, "rules": 0.2, "layers": 0.1, "import": 0.1, "verify": 0.2}
+"""How often a command is run, where it is not as often as others: it reads the whole library, or no spec.
+
+What asks for a model of PyTorch has only names of none, so that PyTorch is not imported.
+"""
+SYMBOLS = re.compile(r"input:.*\b[A-Z]\b|:\s.*\b[CHWLN] x|x [HWL]\b")
 
 
 def command_line(random: Random, files: dict[str, str]) -> list[str]:
@@ -361,14 +198,24 @@ def command_line(random: Random, files: dict[str, str]) -> list[str]:
     for parameter in commands()[name].params:
         if parameter.param_type_name == "argument":
             words += arguments(random, name, parameter, files)
-        elif parameter.name not in ("help", "exit_zero") and random.random() < 0.1:
+        elif parameter.name not in ("help", "exit_zero") and random.random() < likely(name, parameter, files):
             flag = max(parameter.opts, key=len)
-            options += [flag] if parameter.is_flag else [flag, value(random, parameter)]
+            for _ in range(random.choice([1, 1, 2]) if parameter.multiple else 1):
+                options += [flag] if parameter.is_flag else [flag, value(random, parameter)]
+    if name == "plot" and "--format" not in options:
+        options += ["--format", "csv"]  # a picture takes matplotlib, whose import alone takes a second
     if any(word.split()[0] in block_files() for word in words[1:] if word.strip()) and random.random() < 0.7:
         options += ["--channels", random.choice(["16", "64", "128"])]
     if random.random() < 0.02:
         options.append(random.choice(["--bogus", "--", "--format", "-x", ""]))
     return [*words, *options]
+
+
+def likely(command: str, parameter: Any, files: dict[str, str]) -> float:
+    """Tell how often an option is given: one that a command needs nearly always, what is known of symbols for those."""
+    if parameter.required:
+        return 0.98
+    return 0.5 if parameter.name == "assume" and SYMBOLS.search(files[SPEC]) else 0.1
 
 
 def arguments(random: Random, command: str, parameter: Any, files: dict[str, str]) -> list[str]:

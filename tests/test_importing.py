@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -339,6 +341,19 @@ def test_what_is_no_model_is_told(target: str, calls: list[str], message: str) -
     """Every way in which a name leads to no model is one message."""
     with pytest.raises(BneckError, match=message):
         import_model(target, calls, None, False)
+
+
+@pytest.mark.parametrize("target", ["nowhere_at_all:net", "nowhere.py:Net", "net", ":", "__main__:net"])
+def test_a_model_that_is_not_there_is_told_before_torch(target: str) -> None:
+    """A typing error does not wait for PyTorch, which takes seconds to import."""
+    code = (
+        "import sys\nfrom bneck_cli import cli\n"
+        f"sys.argv = ['bneck', 'verify', 'alexnet', {target!r}]\n"
+        "print(cli.run(), 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "1 False\n"
+    assert done.stderr.startswith("error: ")
 
 
 def test_the_guides_example_is_what_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -301,6 +301,14 @@ def test_what_cannot_vary_is_told(name: str, axes: list[str], message: str) -> N
         Space(load(name), Settings(), grid([parse_axis(text) for text in axes]), COSTS)
 
 
+def test_a_size_that_stays_a_symbol_is_told() -> None:
+    """A design has numbers: what is left as a formula is refused in the symbol's name."""
+    asked = read_settings("3xHxW")
+    block = Space(load("alexnet"), asked, grid([parse_axis("H=224:225")]), ("macs",)).block(0, 2)
+    assert not block.legal.any()
+    assert {refusal.reason for refusal in block.refusals} == {"macs stays a formula: give W a number, or vary it"}
+
+
 def test_designs_are_numbered_the_same_in_any_block() -> None:
     """A grid's last axis changes fastest; side by side needs equal lengths; chance is the same for the same seed."""
     axes = [parse_axis("a=1:3"), parse_axis("b=1:4")]

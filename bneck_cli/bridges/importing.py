@@ -38,10 +38,10 @@ def read_model(target: str, calls: Sequence[str], given: str | None) -> Graph:
     """
     from bneck_cli.bridges.target import arguments, build, quiet, usual_input
 
+    sizes = read_sizes(given) if given else None
     with quiet():
         model = build(target, arguments(list(calls)))
-        sizes = read_sizes(given) if given else usual_input(model)
-        return graph_of(model, sizes, target.rpartition(":")[2].rpartition(".")[2])
+        return graph_of(model, sizes or usual_input(model), target.rpartition(":")[2].rpartition(".")[2])
 
 
 def graph_of(model: Any, sizes: tuple[int, ...], name: str) -> Graph:

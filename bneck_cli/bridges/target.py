@@ -77,6 +77,7 @@ def build(name: str, given: dict[str, Any]) -> Any:
 
     Raises BneckError for a module or a name that is not there, and for whatever the model's own code raises.
     """
+    require_place(name)
     torch = require_torch()
     found = _found(name)
     if isinstance(found, torch.nn.Module):
@@ -104,6 +105,32 @@ def made(make: Callable[[], Any]) -> Any:
         return make()
 
 
+def require_place(name: str) -> None:
+    """Require a file or a module where a name says it is: told before PyTorch, which takes seconds, is imported."""
+    from importlib.util import find_spec
+
+    if not is_target(name):
+        raise BneckError(f"a model is named module:callable or file.py:Class (got '{name}')")
+    place = name.rpartition(":")[0]
+    if place.endswith(".py"):
+        if not os.path.isfile(place):
+            raise BneckError(f"{place}: cannot be read: no such file")
+        return
+    first = place.partition(".")[0]
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        there = find_spec(first) is not None
+    except ValueError:  # a module that runs as a script has no spec
+        there = False
+    if not there:
+        raise _no_module(first)
+
+
+def _no_module(name: str | None) -> BneckError:
+    return BneckError(f"no module is called '{name}'", hint=f"it is looked for by {sys.executable}")
+
+
 def _found(name: str) -> Any:
     """Import a module and find a name in it."""
     import importlib
@@ -112,8 +139,6 @@ def _found(name: str) -> Any:
     place, _, attribute = name.rpartition(":")
     try:
         if place.endswith(".py"):
-            if not os.path.isfile(place):
-                raise BneckError(f"{place}: cannot be read: no such file")
             spec = importlib.util.spec_from_file_location(os.path.basename(place)[:-3], place)
             if spec is None or spec.loader is None:
                 raise BneckError(f"{place}: Python cannot import it")
@@ -121,12 +146,11 @@ def _found(name: str) -> Any:
             sys.path.insert(0, os.path.dirname(os.path.abspath(place)))
             spec.loader.exec_module(module)
         else:
-            sys.path.insert(0, os.getcwd())
             module = importlib.import_module(place)
     except BneckError:
         raise
     except ModuleNotFoundError as error:
-        raise BneckError(f"no module is called '{error.name}'", hint=f"it is looked for by {sys.executable}") from None
+        raise _no_module(error.name) from None
     except Exception as error:  # noqa: BLE001  (whatever the module's own code raises)
         text = " ".join(str(error).split())
         raise BneckError(f"{place} is not imported: {type(error).__name__}: {text}") from None

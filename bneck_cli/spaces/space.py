@@ -9,6 +9,7 @@ from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.flow.liveness import peak_elements
 from bneck_cli.language.library import as_network
 from bneck_cli.language.spec import Given, Input, constant
+from bneck_cli.sizes.dim import symbols
 from bneck_cli.sizes.number import open_ratio
 from bneck_cli.sizes.shape import Shape
 from bneck_cli.spaces.arrays import Part, followed, is_exact, results
@@ -123,7 +124,11 @@ class Space:
 
         def totals() -> tuple[int | Traced, ...]:
             analysis = analyze_plainly(self.program, self.varied.settings(varied))
-            return tuple(TOTALS[name](analysis) for name in self.totals)
+            found = tuple(TOTALS[name](analysis) for name in self.totals)
+            for name, total in zip(self.totals, found, strict=True):
+                if left := symbols(total):
+                    raise BneckError(f"{name} stays a formula: give {listed(sorted(left), 'and')} a number, or vary it")
+            return found
 
         return trail.follow(totals)
 
