@@ -40,7 +40,7 @@ BLOCKS = completer("language.library:block_files", "language.library:network_nam
 KINDS = completer("engine.layers:LAYERS")
 COUNTING_RULES = completer("data.rules:rule_names")
 DEVICES = completer("data.devices:load_devices")
-DTYPES = completer("data.devices:DTYPES")
+DTYPES = completer("data.precision:DTYPES")
 REPORT_FORMATS = completer("formats:DATA_FORMATS")
 ALL_FORMATS = completer("formats:FORMATS")
 DRAWINGS = completer("questions.draw:FORMATS")
@@ -57,6 +57,19 @@ LINT_RULES = completer("questions.lint:RULES")
 UNITS = completer("questions.analyze:UNITS")
 PLOTS = completer("questions.plot:KINDS")
 TOTALS = completer("spaces.space:TOTALS")
+
+
+def precision(incomplete: str) -> Iterator[str]:
+    """Offer a data type for all; behind a comma the parts that may have another, and the types of the one named."""
+    from bneck_cli.data.precision import PARTS
+
+    done, comma, begun = incomplete.rpartition(",")
+    part, equals, _ = begun.partition("=")
+    if not comma or equals:
+        before = f"{done}{comma}{part}=" if equals else ""
+        yield from (f"{before}{each}" for each in DTYPES(begun.partition("=")[2] if equals else begun))
+        return
+    yield from (f"{done},{each}=" for each in PARTS if each.startswith(begun))
 
 
 # Names within a spec

@@ -18,7 +18,7 @@ import pytest
 from running import bneck, run
 
 from bneck_cli import cli
-from bneck_cli.data.devices import DTYPES
+from bneck_cli.data.precision import DTYPES, PARTS
 from bneck_cli.engine.layers import LAYERS
 from bneck_cli.flow.saved import ATTENTION
 from bneck_cli.folder import modules
@@ -107,6 +107,7 @@ def test_version() -> None:
         ("bneck analyze resnet50 --columns layer,rec", {f"layer,{name}" for name in SEES}),
         ("bneck compare basic bottleneck --match ", set(MEASURES)),
         ("bneck footprint resnet50 --dtype ", set(DTYPES)),
+        ("bneck footprint resnet50 --dtype bf16,", {f"bf16,{part}=" for part in PARTS}),
         ("bneck footprint resnet50 --optimizer ", set(OPTIMIZERS)),
         ("bneck lint resnet50 --ignore strided-1x1,bias", {"strided-1x1,bias-before-norm"}),
         ("bneck footprint resnet50 --attention ", set(ATTENTION)),
@@ -189,7 +190,7 @@ def read_until(terminal: int, end: str) -> str:
         ("analyze", (*FORMATS, *SORTS)),
         ("list", (*DATA_FORMATS, *KEYS)),
         ("compare", MEASURES),
-        ("footprint", (*DTYPES, *OPTIMIZERS)),
+        ("footprint", (*DTYPES, *PARTS, *OPTIMIZERS)),
     ],
 )
 def test_help_shows_closed_sets(command: str, names: Iterable[str]) -> None:

@@ -16,7 +16,8 @@ from networks import Writer as Crossing
 
 import bneck_cli
 from bneck_cli import BneckError, analyze
-from bneck_cli.data.devices import DTYPES, load_device, load_devices, parse_devices
+from bneck_cli.data.devices import load_device, load_devices, parse_devices
+from bneck_cli.data.precision import DTYPES, read_precision, stored
 from bneck_cli.engine.network import Layer, Node, Series, Wire, entries
 from bneck_cli.flow.liveness import peak, peak_elements
 from bneck_cli.formats import Style, as_text
@@ -342,8 +343,8 @@ def test_training_holds_four_things(dtype: str, optimizer: str, weights: int, st
     """6 weights and their gradients, the optimizer's values for each; the input, the rectifier's output and a mask."""
     parts = footprint(analyze(CHAIN, batch=5), dtype, optimizer=optimizer).training
     assert parts is not None
-    held = 5 * ((12 + 8) * DTYPES[dtype] + 8)
-    assert parts == (weights, 0, weights, state, held)
+    held = 5 * ((12 + 8) * DTYPES[dtype] // 8 + 8)
+    assert parts == (weights, 0, weights, 0, state, held)
     assert parts.total == 2 * weights + state + held
 
 
@@ -354,6 +355,72 @@ def test_heads_that_do_not_run_cost_memory() -> None:
     assert found.peak is not None
     assert (found.total.weights, found.idle, found.peak.bytes) == (4 * 6, 4 * 12, 4 * (12 + 8))
     assert (found.training.weights, found.training.saved) == (4 * 18, 4 * 12)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "optimizer", "each"),
+    [("bf16,master=fp32", "adamw", 16), ("fp32", "adamw", 16), ("bf16,master=fp32", "momentum", 12), ("bf16", "sgd", 4),
+     ("bf16,master=fp32,gradients=fp32", "adamw", 18), ("bf16,state=bf16", "adam", 8), ("fp64,master=fp64", "adam", 40),
+     ("fp32,activations=bf16", "adam", 16)],
+)  # fmt: skip
+def test_training_holds_so_many_bytes_of_each_parameter(dtype: str, optimizer: str, each: int) -> None:
+    """A weight, its gradient, perhaps a master copy, and what the optimizer remembers: AdamW's 16 bytes."""
+    found = footprint(analyze("resnet18"), dtype, optimizer=optimizer)
+    parts = found.training
+    assert parts is not None
+    assert parts.weights + parts.gradients + parts.master + parts.state == 11_689_512 * each
+    assert f"for each parameter: {each} bytes" in as_text(report(found), "text")
+
+
+def test_adamws_sixteen_bytes_are_what_pytorch_holds() -> None:
+    """AdamW of fp32 weights with their gradients, measured after a step (its count of steps, 4 bytes, left out)."""
+    torch = pytest.importorskip("torch")
+    model = torch.nn.Linear(7, 5)
+    optimizer = torch.optim.AdamW(model.parameters())
+    model(torch.zeros(1, 7)).sum().backward()
+    optimizer.step()
+    held = sum(one.nbytes + one.grad.nbytes for one in model.parameters())
+    held += sum(value.nbytes for state in optimizer.state.values() for key, value in state.items() if key != "step")
+    parts = footprint(analyze("input: 7\nnet: linear 5\n"), optimizer="adamw").training
+    assert parts is not None
+    assert parts.total - parts.saved == held == 16 * 40
+
+
+def test_each_part_has_its_own_type() -> None:
+    """Weights of half a byte, tensors of two: a convolution of 6 weights on 12 elements, then 8."""
+    found = footprint(analyze(CHAIN, batch=3), "fp16,weights=int4")
+    assert (found.total.weights, found.items[0].moved) == (3, 3 + 2 * 3 * (12 + 8))
+    assert found.peak is not None
+    assert found.peak.bytes == 2 * 3 * (12 + 8)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**40))
+def test_half_bytes_end_on_a_whole_one(elements: int) -> None:
+    """Two elements of int4 to a byte, as PyTorch packs them; an odd one has a byte of its own."""
+    assert stored(elements, "int4") == len(range(0, elements, 2))
+    assert stored(elements, "fp16") == 2 * elements
+
+
+def test_each_layer_and_tensor_is_packed_by_itself() -> None:
+    """Three weights and five, each in whole bytes: 2 + 3; tensors of 3 and 5 elements likewise."""
+    text = "input: 1\nnet: linear 3 nobias -> linear 1 nobias -> linear 5 nobias\n"
+    found = footprint(analyze(text), "int4")
+    assert found.total.weights == 2 + 2 + 3
+    assert found.total.written_bytes == 2 + 1 + 3
+    assert "two to a byte" in " ".join(as_text(report(found), "text").split())
+    symbolic = footprint(analyze("input: N\nnet: linear 3 nobias\n"), "int4")
+    from bneck_cli.sizes.evaluation import evaluate
+
+    assert [evaluate(symbolic.total.weights, {"N": size}) for size in (4, 5)] == [6, 8]
+
+
+def test_a_precision_is_read_as_it_is_written() -> None:
+    """What is not named follows the type of all, but for the optimizer's state."""
+    read = read_precision("bf16, master = fp32")
+    assert read.types == {"weights": "bf16", "activations": "bf16", "cache": "bf16", "gradients": "bf16",
+                          "master": "fp32", "state": "fp32"}  # fmt: skip
+    assert read_precision(read.text) == read
 
 
 def test_int8_does_not_train() -> None:
@@ -507,8 +574,14 @@ def test_what_compares_sizes_needs_numbers(ask: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"dtype": "fp23"}, "unknown 'fp23'\n  did you mean 'fp32'?"),
-        ({"optimizer": "adamw"}, "unknown 'adamw'\n  did you mean 'adam'?"),
+        ({"dtype": "fp23"}, "--dtype:1:1: no data type 'fp23'\n  fp23\n  ^^^^\n  did you mean 'fp32'?"),
+        ({"dtype": ""}, "--dtype:1:1: no data type ''"),
+        ({"dtype": "bf16, maste=fp32"}, "--dtype:1:7: no part 'maste'\n"),
+        ({"dtype": "bf16,master=fp33"}, "--dtype:1:13: no data type 'fp33'\n"),
+        ({"dtype": "bf16,master=fp32,master=fp64"}, "--dtype:1:18: 'master' is here twice"),
+        ({"dtype": "bf16,fp32"}, "--dtype:1:6: a part and its type stand here"),
+        ({"dtype": "master=fp32"}, "--dtype:1:1: a type for all stands here"),
+        ({"optimizer": "adamv"}, "unknown 'adamv'\n  did you mean 'adam'?"),
         ({"device": "h100_smx"}, "no device is called 'h100_smx'\n  did you mean 'h100'?"),
         ({"device": "abacus"}, "or write 100GFLOPS,20GB/s"),
         ({"device": "v100", "dtype": "bf16"}, "has no published peak for bf16\n  it has fp64, fp32 and fp16"),

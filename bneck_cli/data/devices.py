@@ -1,10 +1,11 @@
-"""Devices by their published peaks, for estimates of time, and the bytes of each data type."""
+"""Devices by their published peaks, for estimates of time."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from bneck_cli.data.precision import DTYPES
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.language.document import Place, Scalar, Source, parse_document
 from bneck_cli.language.library import read_source, specs_folder
@@ -12,9 +13,6 @@ from bneck_cli.language.syntax import entries, unknown_key
 
 if TYPE_CHECKING:
     from bneck_cli.language.document import Node as Document
-
-DTYPES = {"fp64": 8, "fp32": 4, "bf16": 2, "fp16": 2, "fp8": 1, "int8": 1}
-"""Bytes of an element."""
 
 
 class Device(NamedTuple):

@@ -10,7 +10,7 @@ from bisect import bisect_right
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from bneck_cli.data.devices import DTYPES
+from bneck_cli.data.precision import stored
 from bneck_cli.engine.network import Child, Layer, Series, Wire, children
 from bneck_cli.engine.operations import network_outputs, operations
 from bneck_cli.errors import BneckError
@@ -94,14 +94,14 @@ def peak(analysis: Analysis, dtype: str = "fp32", inplace: bool = False, attenti
         raise BneckError("the peak of memory needs numbers", hint="give --batch 1")
     walk = _Walk(overwriting(operations(analysis)) if inplace else set(), attention)
     moment = _largest(analysis, walk)
-    width = analysis.batch * DTYPES[dtype]
+    batch = analysis.batch
     names = list(analysis.inputs)
 
     def path(born: int) -> str:
         return names[born] if born < 0 else _path(analysis.root, born, walk)
 
-    tensors = tuple(Tensor(path(born), size * width) for born, size in moment.alive if size)
-    return Peak("" if moment.at < 0 else path(moment.at), moment.size * width, tensors)
+    tensors = tuple(Tensor(path(born), cast("int", stored(size * batch, dtype))) for born, size in moment.alive if size)
+    return Peak("" if moment.at < 0 else path(moment.at), sum(tensor.bytes for tensor in tensors), tensors)
 
 
 def peak_elements(analysis: Analysis) -> int:

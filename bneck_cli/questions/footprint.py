@@ -5,9 +5,10 @@ Every figure follows a stated rule.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
-from bneck_cli.data.devices import DTYPES, Device, load_device
+from bneck_cli.data.devices import Device, load_device
+from bneck_cli.data.precision import DTYPES, Precision, read_precision, stored
 from bneck_cli.engine.network import Layer
 from bneck_cli.engine.network import entries as executed
 from bneck_cli.errors import BneckError, listed, nearest
@@ -22,14 +23,11 @@ if TYPE_CHECKING:
     from bneck_cli.engine.network import Entry, Size
     from bneck_cli.sizes.shape import Shape
 
-OPTIMIZERS = {"sgd": 0, "momentum": 1, "adam": 2}
+OPTIMIZERS = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
 """Values that an optimizer remembers for each parameter."""
-STATE_BYTES = 4
-INFERENCE = ("int8", "fp8")
-"""Data types in which a network runs and is not trained."""
 TOO_LONG = "the estimate of time is more seconds than a number holds (1.8e308)"
 
-SUMMED = ("params", "buffers", "macs", "written", "weights", "moved", "cache")
+SUMMED = ("params", "buffers", "macs", "written", "written_bytes", "weights", "moved", "cache")
 
 RULES = {
     "memory": (
@@ -45,7 +43,8 @@ RULES = {
         "which each concatenates anew; the sequence before positions are added is held (as in torchvision's code)"
     ),
     "training": (
-        "weights, gradients as wide as they are, the optimizer's state in fp32 (fp64 for fp64), and the tensors that "
+        "weights, their gradients, a master copy of them where --dtype names its type, the optimizer's state in fp32 "
+        "(fp64 beside fp64) unless it does, and the tensors that "
         "PyTorch's autograd saves for the backward pass, each once: what convolutions, linear layers, norms and most "
         "activations take, what relu, sigmoid and softmax give, both factors of a product, a norm's statistics, the "
         "place of each maximum (8 bytes) and dropout's mask (1); heads that run in training alone are part of it"
@@ -73,7 +72,8 @@ RULES = {
 class Item(NamedTuple):
     """One executed layer: what it holds, writes and moves, each figure for one of its ``copies`` and for the batch.
 
-    ``params`` and ``buffers`` are elements, ``written`` those that it writes; ``weights`` and ``moved`` are bytes.
+    ``params`` and ``buffers`` are elements, ``written`` those that it writes; ``written_bytes``, ``weights`` and
+    ``moved`` are bytes.
     ``seconds`` is an estimate, None without a device; ``bound`` says what takes the longer.
     """
 
@@ -86,6 +86,7 @@ class Item(NamedTuple):
     buffers: Size
     macs: Size
     written: Size
+    written_bytes: Size
     weights: Size
     moved: Size
     seconds: float | None
@@ -106,6 +107,7 @@ class Totals(NamedTuple):
     buffers: Size = 0
     macs: Size = 0
     written: Size = 0
+    written_bytes: Size = 0
     weights: Size = 0
     moved: Size = 0
     seconds: float | None = None
@@ -131,25 +133,26 @@ class Training(NamedTuple):
     weights: Size
     buffers: Size
     gradients: Size
+    master: Size
     state: Size
     saved: Size
 
     @property
     def total(self) -> Size:
         """All of it."""
-        return self.weights + self.buffers + self.gradients + self.state + self.saved
+        return self.weights + self.buffers + self.gradients + self.master + self.state + self.saved
 
 
 class Footprint(NamedTuple):
-    """What a design costs, for a data type, an optimizer and perhaps a device.
+    """What a design costs, for data types, an optimizer and perhaps a device.
 
     ``idle`` are bytes of weights and buffers in heads that do not run, which are in memory all the same.
-    ``attention`` is fused, plain or usual. ``peak`` is None where sizes are symbolic, ``training`` for a data type that
-    does not train.
+    ``attention`` is fused, plain or usual. ``peak`` is None where sizes are symbolic, ``training`` for data types that
+    do not train.
     """
 
     analysis: Analysis
-    dtype: str
+    precision: Precision
     optimizer: str
     device: Device | None
     items: tuple[Item, ...]
@@ -163,11 +166,6 @@ class Footprint(NamedTuple):
     """Multiply-adds of the batch's backward pass; None where the data type does not train."""
     eager: int | None = None
     """Bytes of the tensors alive at the peak of inference as PyTorch runs the network."""
-
-    @property
-    def width(self) -> int:
-        """Bytes of an element."""
-        return DTYPES[self.dtype]
 
     @property
     def inference(self) -> Size | None:
@@ -187,7 +185,7 @@ def intensity(macs: Size, moved: Size) -> float | None:
 
 def footprint(
     analysis: Analysis,
-    dtype: str = "fp32",
+    dtype: str | Precision = "fp32",
     device: str | Device | None = None,
     optimizer: str = "adam",
     attention: str = "usual",
@@ -195,14 +193,14 @@ def footprint(
 ) -> Footprint:
     """Work out memory, bytes moved and, on a device, time.
 
-    ``attention`` says whether scores are written (plain) or not (fused); the usual is as torchvision's networks have
-    it: fused over all positions, plain within windows. With ``inplace`` activations write over what they take.
+    ``dtype`` is a type for all, or several: ``bf16,master=fp32``. ``attention`` says whether scores are written
+    (plain) or not (fused); the usual is as torchvision's networks have it: fused over all positions, plain within
+    windows. With ``inplace`` activations write over what they take.
 
     Raises BneckError for an unknown data type, optimizer, attention or device, for a device without a peak for the
     data type, and for a device where sizes are symbolic.
     """
     words: tuple[tuple[str, str, Iterable[str]], ...] = (
-        ("--dtype", dtype, DTYPES),
         ("--optimizer", optimizer, OPTIMIZERS),
         ("--attention", attention, ATTENTION),
     )
@@ -214,36 +212,36 @@ def footprint(
         raise BneckError("a footprint has rules of its own, and no counting rule beside them")
     if isinstance(device, str):
         device = load_device(device)
-    width = DTYPES[dtype]
+    precision = read_precision(dtype) if isinstance(dtype, str) else dtype
     run = [entry for entry in executed(analysis.root) if not entry.idle]
     sizes = [shape.elements for entry in run for shape in (entry.layer.out, *entry.layer.inputs)]
     numbers = all(isinstance(size, int) for size in (analysis.batch, *sizes))
     if device is not None:
-        device.peak(dtype)
+        device.peak(precision.activations)
         if not numbers:
             raise BneckError("an estimate of time needs numbers", hint=NEEDS_NUMBERS)
-    items = tuple(_item(entry, analysis.batch, dtype, device) for entry in run)
-    total, batch, trains = added(items), analysis.batch, dtype not in INFERENCE
+    items = tuple(_item(entry, analysis.batch, precision, device) for entry in run)
+    total, batch, trains = added(items), analysis.batch, not precision.untrained
     if total.seconds == float("inf"):
         raise BneckError(TOO_LONG)
     idle: Size = 0
     for entry in executed(analysis.root):
         if entry.idle:
-            idle = idle + (entry.layer.cost.params + entry.layer.buffers) * (entry.copies * width)
+            idle = idle + _weights(entry.layer, precision) * entry.copies
     return Footprint(
         analysis,
-        dtype,
+        precision,
         optimizer,
         device,
         items,
         total,
-        peak(analysis, dtype, inplace, attention) if numbers else None,
-        _training(analysis, width, OPTIMIZERS[optimizer], attention, inplace) if trains else None,
+        peak(analysis, precision.activations, inplace, attention) if numbers else None,
+        _training(analysis, precision, OPTIMIZERS[optimizer], attention, inplace) if trains else None,
         idle,
         attention,
         inplace,
-        eager=eager_elements(analysis, attention, inplace) * batch * width
-        if isinstance(batch, int) and numbers
+        eager=cast("int", stored(eager_elements(analysis, attention, inplace) * batch, precision.activations))
+        if numbers
         else None,
         backward=backward_macs(analysis) * batch if trains else None,
     )
@@ -256,7 +254,7 @@ def unfolded(found: Footprint) -> Iterator[Item]:
         if not entry.idle:
             item = known.get(id(entry.layer))
             if item is None:
-                item = known[id(entry.layer)] = _item(entry, found.analysis.batch, found.dtype, found.device)
+                item = known[id(entry.layer)] = _item(entry, found.analysis.batch, found.precision, found.device)
             yield item._replace(path=entry.path, copies=1)
 
 
@@ -278,22 +276,19 @@ def added(items: Iterable[Item]) -> Totals:
     return Totals(**figures, seconds=seconds if timed else None, compute_seconds=compute)
 
 
-def _item(entry: Entry, batch: Size, dtype: str, device: Device | None) -> Item:
+def _item(entry: Entry, batch: Size, precision: Precision, device: Device | None) -> Item:
     """Work a layer's figures out; a view holds, reads and writes nothing."""
-    layer, width = entry.layer, DTYPES[dtype]
+    layer, dtype = entry.layer, precision.activations
     view = is_view(layer)
     cost = layer.cost
-    stored = layer.buffers
     macs = cost.macs * batch
     written: Size = 0 if view else layer.out.elements * batch
-    weights = (cost.params + stored) * width
-    cache: Size = 0 if layer.rule is None else layer.rule.cache(layer) * batch * width
+    cache: Size = 0 if layer.rule is None else stored(layer.rule.cache(layer) * batch, precision.cache)
     moved: Size = 0
     if not view:
-        read: Size = 0
         for tensor in layer.inputs:
-            read = read + tensor.elements * batch
-        moved = (read + written + _params_read(layer, batch) + stored) * width + cache
+            moved = moved + stored(tensor.elements * batch, dtype)
+        moved = moved + stored(written, dtype) + _weights(layer, precision, _params_read(layer, batch)) + cache
     seconds, bound = None, ""
     if device is not None:
         try:
@@ -309,10 +304,11 @@ def _item(entry: Entry, batch: Size, dtype: str, device: Device | None) -> Item:
         copies=entry.copies,
         out=layer.out,
         params=cost.params,
-        buffers=stored,
+        buffers=layer.buffers,
         macs=macs,
         written=written,
-        weights=weights,
+        written_bytes=stored(written, dtype),
+        weights=_weights(layer, precision),
         moved=moved,
         seconds=seconds,
         bound=bound,
@@ -325,16 +321,23 @@ def _params_read(layer: Layer, batch: Size) -> Size:
     return layer.weights if layer.rule is None else layer.rule.params_read(layer.shape, batch)
 
 
-def _training(analysis: Analysis, width: int, remembered: int, attention: str, inplace: bool) -> Training:
+def _weights(layer: Layer, precision: Precision, params: Size | None = None) -> Size:
+    """Count the bytes of a layer's parameters (all, or so many) and of its buffers."""
+    params = layer.cost.params if params is None else params
+    return stored(params, precision.weights) + stored(layer.buffers, precision.weights)
+
+
+def _training(analysis: Analysis, precision: Precision, remembered: int, attention: str, inplace: bool) -> Training:
     """Add up what training holds; heads that run in training alone are part of it."""
     buffers: Size = 0
     for entry in executed(analysis.root):
         buffers = buffers + entry.layer.buffers * entry.copies
     params = analysis.cost.params
     return Training(
-        weights=params * width,
-        buffers=buffers * width,
-        gradients=params * width,
-        state=params * (remembered * max(STATE_BYTES, width)),
-        saved=saved(analysis, attention, inplace).bytes(analysis.batch, width),
+        weights=stored(params, precision.weights),
+        buffers=stored(buffers, precision.weights),
+        gradients=stored(params, precision.gradients),
+        master=0 if precision.master is None else stored(params, precision.master),
+        state=stored(params * remembered, precision.state),
+        saved=saved(analysis, attention, inplace).bytes(analysis.batch, DTYPES[precision.activations] // 8),
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bneck_cli.data.precision import DTYPES, stored
 from bneck_cli.engine.network import entries
 from bneck_cli.flow.liveness import is_view
 from bneck_cli.flow.saved import ATTENTION
 from bneck_cli.questions.analyze import describe_input, requirements
 from bneck_cli.questions.columns import AXES, has_time
-from bneck_cli.questions.footprint import RULES, added, unfolded
+from bneck_cli.questions.footprint import OPTIMIZERS, RULES, added, unfolded
 from bneck_cli.report import Column, Facts, Records, Report, Row, Table
 from bneck_cli.words.values import Bytes, Seconds, people
 
@@ -75,26 +76,26 @@ def _lines(footprint: Footprint, full: bool) -> list[Line]:
 
 def _subtitle(footprint: Footprint) -> str:
     on = f" on {footprint.device.name}" if footprint.device else ""
-    return f"{describe_input(footprint.analysis)} · {footprint.dtype}{on}"
+    return f"{describe_input(footprint.analysis)} · {footprint.precision.text}{on}"
 
 
 def _table(footprint: Footprint, full: bool) -> Table:
     """Write the lines as columns, and the total below them; columns that nothing fills are left out."""
     lines = _lines(footprint, full)
-    rows = [Row(_cells(line.label, line.out, line.copies, line.figures, footprint)) for line in lines]
-    rows.append(Row(_cells("total", None, 1, footprint.total, footprint), total=True))
+    rows = [Row(_cells(line.label, line.out, line.copies, line.figures)) for line in lines]
+    rows.append(Row(_cells("total", None, 1, footprint.total), total=True))
     kept = [index for index in range(len(COLUMNS)) if any(people(row.cells[index]) for row in rows)]
     rows = [row._replace(cells=[row.cells[index] for index in kept]) for row in rows]
     return Table([COLUMNS[index] for index in kept], rows)
 
 
-def _cells(label: str, out: Shape | None, copies: int, figures: Totals, footprint: Footprint) -> list[Any]:
+def _cells(label: str, out: Shape | None, copies: int, figures: Totals) -> list[Any]:
     return [
         label,
         out,
         copies if copies > 1 else None,
         Bytes(figures.weights),
-        Bytes(figures.written * footprint.width),
+        Bytes(figures.written_bytes),
         Bytes(figures.moved),
         None if figures.intensity is None else f"{figures.intensity:,.1f}",
         Seconds(figures.seconds),
@@ -104,14 +105,17 @@ def _cells(label: str, out: Shape | None, copies: int, figures: Totals, footprin
 
 def _summary(footprint: Footprint) -> Iterator[tuple[str, str]]:
     """State the totals, each with its heading."""
-    total, width = footprint.total, footprint.width
-    buffers = f", of which {Bytes(total.buffers * width).exactly()} buffers" if total.buffers != 0 else ""
+    total, precision = footprint.total, footprint.precision
+    held: Size = 0
+    for item in footprint.items:
+        held = held + stored(item.buffers, precision.weights) * item.copies
+    buffers = f", of which {Bytes(held).exactly()} buffers" if total.buffers != 0 else ""
     idle = f"; and {Bytes(footprint.idle).exactly()} in heads that do not run" if footprint.idle != 0 else ""
     yield "weights", Bytes(total.weights).exactly() + buffers + idle
-    yield "tensors written", f"{people(total.written)} elements, {Bytes(total.written * width).exactly()}"
+    yield "tensors written", f"{people(total.written)} elements, {Bytes(total.written_bytes).exactly()}"
     if footprint.inplace:
         values = course(footprint)
-        said = f"{people(values)} values, {Bytes(values * width).exactly()}"
+        said = f"{people(values)} values, {Bytes(stored(values, precision.activations)).exactly()}"
         yield "with the input, activations in place", said
     if total.cache != 0:
         past = footprint.analysis.settings.past
@@ -124,29 +128,47 @@ def _summary(footprint: Footprint) -> Iterator[tuple[str, str]]:
         at = f" at {peak.path}" if peak.path else ""
         cache = f", cache {Bytes(total.cache)}" if total.cache != 0 else ""
         resident = f"{Bytes(total.weights + footprint.idle)}{cache}"
-        held = f"weights {resident} and tensors {Bytes(peak.bytes).exactly()}, which are {tensors}"
-        yield "peak memory at inference", f"{Bytes(footprint.inference).exactly()}{at}: {held}"
+        said = f"weights {resident} and tensors {Bytes(peak.bytes).exactly()}, which are {tensors}"
+        yield "peak memory at inference", f"{Bytes(footprint.inference).exactly()}{at}: {said}"
     if footprint.eager is not None:
         held_weights = total.weights + footprint.idle + total.cache
         said = f"{Bytes(held_weights + footprint.eager).exactly()}: tensors {Bytes(footprint.eager).exactly()}"
         yield "as PyTorch runs it", said
     if footprint.training is None:
-        yield "memory of training", f"none: {footprint.dtype} does not train"
+        yield "memory of training", f"none: {precision.untrained} does not train"
     else:
         parts = footprint.training
-        named = {"weights": parts.weights + parts.buffers, "gradients": parts.gradients, "state": parts.state}
-        named["tensors saved"] = parts.saved
+        named = {"weights": parts.weights + parts.buffers, "gradients": parts.gradients}
+        named |= {"master weights": parts.master, "state": parts.state, "tensors saved": parts.saved}
         said = ", ".join(f"{name} {Bytes(size)}" for name, size in named.items() if size != 0)
         yield "memory of training", f"{Bytes(parts.total).exactly()} with {footprint.optimizer}: {said}"
+        yield "for each parameter", _each(footprint)
     if footprint.backward is not None:
         yield "multiply-adds of training", f"forward {people(total.macs)}, backward {people(footprint.backward)}"
     if footprint.device and total.seconds is not None:
         share = total.compute_seconds / total.seconds if total.seconds else 0.0
         each = "" if footprint.analysis.batch == 1 else f" for {footprint.analysis.batch} inputs"
         bound = f"{share:.0%} of it in layers bound by compute, {1 - share:.0%} by memory"
-        yield "estimate", f"{Seconds(total.seconds)}{each} on {footprint.device.name} in {footprint.dtype}, {bound}"
+        yield (
+            "estimate",
+            f"{Seconds(total.seconds)}{each} on {footprint.device.name} in {precision.activations}, {bound}",
+        )
     for note in requirements(footprint.analysis):
         yield "note", note
+
+
+def _each(footprint: Footprint) -> str:
+    """Say how many bytes training holds of each parameter, and what for."""
+    precision, remembered = footprint.precision, OPTIMIZERS[footprint.optimizer]
+    held = [("weight", 1, precision.weights), ("gradient", 1, precision.gradients)]
+    held += [("master weight", 1, precision.master)] if precision.master else []
+    held += [(f"state of {footprint.optimizer}", remembered, precision.state)] if remembered else []
+    bytes_of = [DTYPES[dtype] // 8 * count for _, count, dtype in held]
+    said = ", ".join(
+        f"{name} {size} ({f'{count} × ' if count > 1 else ''}{dtype})"
+        for size, (name, count, dtype) in zip(bytes_of, held, strict=True)
+    )
+    return f"{sum(bytes_of)} bytes: {said}"
 
 
 def course(footprint: Footprint) -> Size:
@@ -172,6 +194,8 @@ def _rules(footprint: Footprint) -> Iterator[tuple[str, str]]:
     for name, words in RULES.items():
         if (name != "estimate" or footprint.device) and (name not in ("training", "backward") or footprint.training):
             yield name, words
+    if "int4" in footprint.precision.types.values():
+        yield "packing", "int4 is two to a byte; a layer's weights, its buffers and each tensor end on a whole byte"
     if any(item.op == "attention" for item in footprint.items):
         yield (
             "attention",
@@ -179,8 +203,9 @@ def _rules(footprint: Footprint) -> Iterator[tuple[str, str]]:
         )
     if footprint.device:
         device = footprint.device
-        unit = "OPS" if footprint.dtype == "int8" else "FLOPS"
-        words = f"{_rate(device.peak(footprint.dtype), unit)}, {_rate(device.bandwidth, 'B/s')}"
+        dtype = footprint.precision.activations
+        unit = "OPS" if dtype.startswith("int") else "FLOPS"
+        words = f"{_rate(device.peak(dtype), unit)}, {_rate(device.bandwidth, 'B/s')}"
         yield "device", words + (f" ({device.source})" if device.source else "")
 
 
@@ -225,7 +250,8 @@ def _data(footprint: Footprint, full: bool) -> dict[str, Any]:
         "name": analysis.name,
         "input": analysis.inputs,
         "batch": analysis.batch,
-        "dtype": footprint.dtype,
+        "dtype": footprint.precision.text,
+        "types": footprint.precision.types,
         "optimizer": footprint.optimizer,
         "attention": footprint.attention,
         "inplace": footprint.inplace,
@@ -258,13 +284,22 @@ def _device(footprint: Footprint) -> dict[str, Any] | None:
     device = footprint.device
     if device is None:
         return None
-    rates = {"operations_per_second": device.peak(footprint.dtype), "bytes_per_second": device.bandwidth}
+    rates = {
+        "operations_per_second": device.peak(footprint.precision.activations),
+        "bytes_per_second": device.bandwidth,
+    }
     return {"name": device.name, **rates, "source": device.source}
 
 
 def _figures(total: Totals) -> dict[str, Any]:
     """Name the sums; times are there with a device."""
-    names = {"params": "params", "buffers": "buffers", "macs": "macs", "written": "written"}
+    names = {
+        "params": "params",
+        "buffers": "buffers",
+        "macs": "macs",
+        "written": "written",
+        "written_bytes": "written_bytes",
+    }
     names |= {"weights": "weight_bytes", "moved": "moved_bytes", "cache": "cache_bytes"}
     figures: dict[str, Size | float | str | None] = {key: getattr(total, name) for name, key in names.items()}
     figures["operations_per_byte"] = total.intensity

@@ -12,6 +12,7 @@ GROUP = "Figures"
 EXAMPLES = (
     "bneck footprint resnet50",
     "bneck footprint resnet50 --batch 32 --dtype fp16 --device a100",
+    "bneck footprint llama3_8b --dtype bf16,master=fp32 --optimizer adamw",
     "bneck footprint my.yaml --device 100GFLOPS,20GB/s",
 )
 
@@ -24,11 +25,17 @@ def command(
     batch: opt.Batch = 1,
     past: opt.Past = None,
     dtype: Annotated[
-        str, typer.Option(help="fp64, fp32, fp16, bf16, fp8 or int8.", autocompletion=completion.DTYPES)
+        str,
+        typer.Option(
+            metavar="TYPE[,PART=TYPE...]",
+            help="fp64, fp32, fp16, bf16, fp8, int8 or int4; of parts (weights, activations, cache, gradients, master, "
+            "state) others: bf16,master=fp32.",
+            autocompletion=completion.precision,
+        ),
     ] = "fp32",
     device: opt.Device = None,
     optimizer: Annotated[
-        str, typer.Option(help="For training: sgd, momentum or adam.", autocompletion=completion.OPTIMIZERS)
+        str, typer.Option(help="For training: sgd, momentum, adam or adamw.", autocompletion=completion.OPTIMIZERS)
     ] = "adam",
     attention: Annotated[
         str,
