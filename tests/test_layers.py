@@ -115,6 +115,7 @@ CASES = (
     Case("tokens", (), {"cls": 1}, (768, 14, 14), (768, 197), 768 + 197 * 768),
     Case("tokens", (), {"pos": "none"}, (768, 14, 14), (768, 196)),
     Case("take", (0,), {}, (768, 197), (768,)),
+    Case("take", (-197,), {}, (768, 197), (768,)),
     Case("slice", (3, 8), {}, (64, 7, 7), (5, 7, 7)),
     Case("slice", (1, "end"), {"along": "positions"}, (768, 197), (768, 196)),
     Case(
@@ -490,6 +491,7 @@ WRONG: tuple[tuple[str, list[Any], dict[str, Any], tuple[Any, ...], str, Any], .
     ("tokens", [], {}, (6,), "needs a map or a sequence (got a vector of 6)", None),
     ("pixel_shuffle", [1], {}, (6,), "needs a map or a sequence (got a vector of 6)", None),
     ("take", [0], {}, (6, 9, 9), "needs a sequence (got 6×9×9)", None),
+    ("take", [-10], {}, (6, 9), "index (=-10) must be below the sequence's length (=9)", 0),
     ("take", [9], {}, (6, 9), "index (=9) must be below the sequence's length (=9)", 0),
     ("conv", [3, 8, 1], {}, (), "takes 2 arguments, and '1' is one too many", 2),
     ("linear", [8, "nobais"], {}, (), "takes 1 argument, and 'nobais' is one too many", 1),

@@ -355,9 +355,9 @@ def tokens(draw: st.DrawFn) -> Pair:
 
 
 def take(draw: st.DrawFn) -> Pair:
-    """Draw a sequence and one of its positions."""
+    """Draw a sequence and one of its positions, from its beginning or its end."""
     x = shapes(draw, (1,))
-    index = draw(st.integers(0, x[1] - 1))
+    index = draw(st.integers(-x[1], x[1] - 1))
     return Pair(x, lambda: Composed(lambda t: t.select(2, index)), (index,))
 
 

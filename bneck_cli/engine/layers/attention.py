@@ -22,6 +22,7 @@ from bneck_cli.engine.layers.kinds import (
     share,
     show,
     size,
+    token,
 )
 from bneck_cli.sizes.number import is_whole, largest, least
 from bneck_cli.sizes.shape import Shape
@@ -78,14 +79,14 @@ class Take(Kind):
 
     view = True
 
-    index: Any = argument(natural, "which token, from 0")
+    index: Any = argument(token, "which token, from 0; from the end where negative: -1 is the last")
 
     def out_shape(self, x: Shape) -> Shape:
         """C×L to C."""
         if len(x.spatial) != 1:
             raise LayerError(f"needs a sequence (got {x})")
         length = x.spatial[0]
-        if is_whole(length) and self.index >= length:
+        if is_whole(length) and not -length <= self.index < length:
             raise LayerError(f"index (={self.index}) must be below the sequence's length (={length})", 0)
         return Shape(x.channels)
 

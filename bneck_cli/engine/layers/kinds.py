@@ -302,6 +302,11 @@ def natural(value: Any) -> int:
     return _integer(value, 0, "a whole number, 0 or more")
 
 
+def token(value: Any) -> int:
+    """Take a place in a sequence: a whole number, from the end where it is negative."""
+    return _integer(value, -(2**64), "a whole number")
+
+
 def size(value: Any) -> Any:
     """Take a size: a whole number from 1, or a symbolic one."""
     if is_symbolic(value):
