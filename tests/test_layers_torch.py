@@ -238,6 +238,51 @@ def upsample(draw: st.DrawFn) -> Pair:
     return Pair(x, lambda: nn.Upsample(scale_factor=tuple(map(float, factor)), mode=named), (factor,), {"mode": mode})
 
 
+def resize(draw: st.DrawFn) -> Pair:
+    """Draw a size and a mode."""
+    x = shapes(draw)
+    mode = draw(st.sampled_from(["nearest", "bilinear", *(["bicubic"] if len(x) == 3 else [])]))
+    size = tuple(draw(st.integers(1, 24)) for _ in x[1:])
+    named = {2: "linear", 3: "bilinear", 4: "trilinear"}[len(x)] if mode == "bilinear" else mode
+    return Pair(x, lambda: nn.Upsample(size, mode=named), (size,), {"mode": mode})
+
+
+def crop(draw: st.DrawFn) -> Pair:
+    """Draw a size that fits: the middle, the smaller half being cut off before it."""
+    x = shapes(draw)
+    size = tuple(draw(st.integers(1, n)) for n in x[1:])
+
+    def middle(t: Any) -> Any:
+        for axis, (n, m) in enumerate(zip(x[1:], size, strict=True), 2):
+            t = t.narrow(axis, (n - m) // 2, m)
+        return t
+
+    return Pair(x, lambda: Composed(middle), (size,))
+
+
+def pad(draw: st.DrawFn) -> Pair:
+    """Draw what is added at each side, or cut off, and with what; or channels of zeros."""
+    x = shapes(draw, least=5)
+    mode = draw(st.sampled_from(["zeros", "zeros", "reflect", "replicate", "circular"]))
+    low = -2 if mode == "zeros" else 0
+    pairs = [(draw(st.integers(low, 4)), draw(st.integers(low, 4))) for _ in x[1:]]
+    word = {"zeros": "constant"}.get(mode, mode)
+    if mode == "zeros" and draw(st.booleans()):
+        before, after = draw(st.integers(0, 5)), draw(st.integers(0, 5))
+        flat = [*(0 for _ in x[1:] for _ in range(2)), before, after]
+        return Pair(x, lambda: Composed(lambda t: functional.pad(t, flat)), ((before, after),), {"along": "channels"})
+    flat = [side for pair in reversed(pairs) for side in pair]
+    given = tuple(side for pair in pairs for side in pair)
+    return Pair(x, lambda: Composed(lambda t: functional.pad(t, flat, mode=word)), (given,), {"mode": mode})
+
+
+def subsample(draw: st.DrawFn) -> Pair:
+    """Draw a step for each axis."""
+    x = shapes(draw)
+    steps = tuple(draw(st.integers(1, 4)) for _ in x[1:])
+    return Pair(x, lambda: Composed(lambda t: t[(..., *(slice(None, None, step) for step in steps))]), (steps,))
+
+
 def pixel_shuffle(draw: st.DrawFn) -> Pair:
     """Draw a factor; other than on a map, channels fill the places in between, axis by axis."""
     rank, r = draw(st.integers(1, 3)), draw(st.integers(1, 3))
@@ -474,6 +519,10 @@ ORACLES: dict[str, Callable[[st.DrawFn], Pair]] = {
     "linear": linear,
     "flatten": elementwise(nn.Flatten),
     "upsample": upsample,
+    "resize": resize,
+    "crop": crop,
+    "pad": pad,
+    "subsample": subsample,
     "pixel_shuffle": pixel_shuffle,
     "pixel_unshuffle": pixel_unshuffle,
     "shuffle": shuffle,

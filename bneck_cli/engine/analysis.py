@@ -351,9 +351,13 @@ def _mapped(root: Series, change: Callable[[Size], Size]) -> Series:
 def _rule(rule: Any, change: Callable[[Size], Size]) -> Any:
     """Change the sizes that a layer was given."""
     given = {} if rule is None else {field.name: getattr(rule, field.name) for field in rule.fields}
-    if not any(map(is_symbolic, given.values())):
+    sizes = [size for value in given.values() for size in (value if type(value) is tuple else (value,))]
+    if not any(map(is_symbolic, sizes)):
         return rule
-    return type(rule)(**{name: change(value) for name, value in given.items()})
+    changed = {
+        name: tuple(map(change, value)) if type(value) is tuple else change(value) for name, value in given.items()
+    }
+    return type(rule)(**changed)
 
 
 # The smallest input

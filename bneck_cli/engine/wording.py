@@ -21,13 +21,14 @@ MOST_PARAMETERS = 20
 
 def spelled(name: str, arguments: Iterable[Any], named: dict[str, Any]) -> str:
     """Write a step as a spec would, with the values of its arguments."""
-    words = [name, *map(written, arguments), *(f"{key}={_option(key, value)}" for key, value in named.items())]
+    said = [_option(name, value) for value in arguments]
+    words = [name, *said, *(f"{key}={_option(key, value)}" for key, value in named.items())]
     return " ".join(words)
 
 
 def _option(key: str, value: Any) -> str:
     """Write an option's value; padding by side stands in parentheses, without the spaces that would end it."""
-    if key == "pad" and type(value) is tuple and len(value) > 3:
+    if key == "pad" and type(value) is tuple and (len(value) > 3 or min(value) < 0):
         return f"({','.join(map(str, value))})"
     return written(value)
 

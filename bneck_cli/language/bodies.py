@@ -74,7 +74,7 @@ class Chain(NamedTuple):
 
 
 class Residual(NamedTuple):
-    """The body's result added to a shortcut: ``auto``, ``identity``, ``if_same``, or a body of its own."""
+    """The body's result added to a shortcut: ``auto``, ``identity``, ``if_same``, ``pad``, or a body of its own."""
 
     body: Body
     shortcut: str | Body

@@ -63,7 +63,7 @@ STRUCTURES = {
     "as": (),
     "from": (),
 }
-SHORTCUTS = ("auto", "identity", "if_same")
+SHORTCUTS = ("auto", "identity", "if_same", "pad")
 CHOICES = {"along": ("channels", "positions"), "join": ("concat", "add", "mul"), "over": ("positions", "channels")}
 """Words beside a join, the first where none is written."""
 

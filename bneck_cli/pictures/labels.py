@@ -145,6 +145,8 @@ def label(layer: Layer) -> Label:
             return _attention(layer)
         case "upsample" | "pixel_shuffle" | "pixel_unshuffle":
             return Label((f"{layer.op.replace('_', ' ')} {written(rule.factor)}",), "up")
+        case "resize" | "crop":
+            return Label((f"{layer.op} to {_axes(layer.out.spatial)}",), "up" if layer.op == "resize" else "other")
         case "shuffle":
             return Label((f"channel shuffle, {written(rule.groups)} groups",), "other")
         case "tokens":

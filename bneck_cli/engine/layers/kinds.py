@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, dataclass_transform
 
-from bneck_cli.sizes.number import Ratio, divided, is_symbolic, is_whole
+from bneck_cli.sizes.number import Ratio, divided, is_size, is_symbolic, is_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -367,6 +367,29 @@ def padding(value: Any) -> Any:
         hint = "a convolution keeps the map without `pad=`; TensorFlow's padding is tf_same" if value == "same" else ""
         raise LayerError(f"a number, 1x2, (top,bottom,left,right), valid or tf_same (got {show(value)})", hint=hint)
     return natural(value)
+
+
+def sides(value: Any) -> Any:
+    """Take what is added at sides, or cut off: a whole number, one per axis (``1x2``), or one per side."""
+    if type(value) is tuple and len(value) in (2, 3, 4, 6):
+        return tuple(sides(item) for item in value)
+    if not is_size(value):
+        raise LayerError(f"a whole number, 1x2 or (top,bottom,left,right) (got {show(value)})")
+    return value
+
+
+def target(value: Any) -> Any:
+    """Take the size of a map: ``65x65``, ``65`` for all axes, or a named tensor's, whatever its channels."""
+    spatial = getattr(getattr(value, "shape", None), "spatial", None)
+    if spatial is not None:
+        if not spatial:
+            raise LayerError(f"the size of a map or a sequence (got {value.name}, a vector)")
+        return spatial
+    if type(value) is tuple and 1 <= len(value) <= MOST_AXES and not any(type(each) is tuple for each in value):
+        return tuple(size(each) for each in value)
+    if isinstance(value, (tuple, str)):
+        raise LayerError(f"a size such as 65x65, or a tensor's name (got {show(value)})")
+    return size(value)
 
 
 def boolean(value: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from bneck_cli.engine.layers.fitting import rank_of
 from bneck_cli.engine.layers.kinds import (
     Keeps,
     Kind,
@@ -14,8 +15,6 @@ from bneck_cli.engine.layers.kinds import (
     extent,
     flag,
     kind,
-    one_of,
-    option,
     per_axis,
     positive,
     share,
@@ -102,33 +101,6 @@ class Reshape(Kind):
         return Keeps()
 
 
-@kind("upsample")
-class Upsample(Kind):
-    """A finer map, by repetition or interpolation."""
-
-    factor: Any = argument(extent, "how many times as high and as wide")
-    mode: str = option(one_of("nearest", "bilinear", "bicubic"), "nearest", "how new values are found")
-
-    def out_shape(self, x: Shape) -> Shape:
-        """C×H×W to C×factor·H×factor·W."""
-        factors = per_axis(self.factor, _map(x), "factor")
-        if self.mode == "bicubic" and len(x.spatial) != 2:
-            raise LayerError(f"mode=bicubic needs a map (got {x})", "mode")
-        return Shape(x.channels, tuple(n * factor for n, factor in zip(x.spatial, factors, strict=True)))
-
-    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
-        """Elements that leave, by how they are found, and elements that enter."""
-        return {self.mode: y.elements, "interpolation_inputs": x.elements}
-
-    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
-        """Every element that leaves is interpolated."""
-        return (("interpolation", y.elements),)
-
-    def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """Nothing: its gradient needs sizes alone."""
-        return Keeps()
-
-
 @kind("pixel_shuffle")
 class PixelShuffle(Kind):
     """Channels to a finer map: every factor² channels become one."""
@@ -137,7 +109,7 @@ class PixelShuffle(Kind):
 
     def out_shape(self, x: Shape) -> Shape:
         """C×H×W to C/factor²×factor·H×factor·W."""
-        rank = _map(x)
+        rank = rank_of(x)
         if is_whole(x.channels) and x.channels % self.factor**rank:
             raise LayerError(f"channels (={x.channels}) must be divisible by factor**{rank} (={self.factor**rank})", 0)
         channels = share(x.channels, self.factor**rank, "channels", "factor")
@@ -157,7 +129,7 @@ class PixelUnshuffle(Kind):
 
     def out_shape(self, x: Shape) -> Shape:
         """C×H×W to factor²·C×H/factor×W/factor."""
-        factors = per_axis(self.factor, _map(x), "factor")
+        factors = per_axis(self.factor, rank_of(x), "factor")
         axes = zip(x.spatial, factors, strict=True)
         if self.ceil:
             sizes = tuple((n + factor - 1) // factor for n, factor in axes)
@@ -192,9 +164,3 @@ class ChannelShuffle(Kind):
     def keeps(self, x: Shape, y: Shape) -> Keeps:
         """Nothing."""
         return Keeps()
-
-
-def _map(x: Shape) -> int:
-    if not x.spatial:
-        raise LayerError(f"needs a map or a sequence (got a vector of {x})")
-    return len(x.spatial)

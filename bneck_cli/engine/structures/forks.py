@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import repeat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.engine.joins import is_gate
 from bneck_cli.engine.layers import LAYERS, LayerError, make
@@ -29,7 +29,6 @@ from bneck_cli.engine.tensor import (
 from bneck_cli.engine.wording import spelled
 from bneck_cli.errors import nearest
 from bneck_cli.language.bodies import Aside, Body, Branch, Join, Loop, Nothing, Residual, Resume, Scale, Step
-from bneck_cli.language.document import Place
 from bneck_cli.language.expression import Items, Name, show, truth
 from bneck_cli.language.syntax import SHORTCUTS
 from bneck_cli.sizes.number import is_size, is_whole
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
 
     from bneck_cli.engine.network import Size
     from bneck_cli.engine.walk import Walk
+    from bneck_cli.language.document import Place
 
 
 class Dropped(NamedTuple):
@@ -54,21 +54,32 @@ class Dropped(NamedTuple):
     last: Place
 
 
+class Unwritten(NamedTuple):
+    """A layer that stands for a word of the spec: as it would be written, its name, arguments and options."""
+
+    text: str
+    name: str
+    arguments: list[Any]
+    options: dict[str, Any]
+
+
 def walk_residual(walk: Walk, residual: Residual, flow: Flow, frame: Frame) -> Result:
     """Add the body's result to what the shortcut gives."""
     body, out = walk.body(residual.body, flow, frame)
     shortcut = residual.shortcut
-    if shortcut in ("auto", "if_same"):
+    if shortcut in ("auto", "if_same", "pad"):
         unchanged = walk.joins.unchanged(flow, out)
         if shortcut == "if_same" and not unchanged:
             walk.dropped.append(Dropped(residual.place, flow.shape, out.shape, last_place(body)))
             return Result(body, out)
-        shortcut = "identity" if unchanged else "projection"
+        shortcut = "identity" if unchanged else "padded" if shortcut == "pad" else "projection"
     if not isinstance(shortcut, str):
         _require_shortcut(walk, shortcut, frame)
         side, across = walk.body(shortcut, flow, frame)
     elif shortcut == "projection":
         side, across = _projection(walk, flow, out, residual.place)
+    elif shortcut == "padded":
+        side, across = _padded(walk, flow, out, residual.place)
     else:
         side, across = identity(flow, residual.place)
     way_out = ""
@@ -88,21 +99,55 @@ def _require_shortcut(walk: Walk, shortcut: Body, frame: Frame) -> None:
             raise unknown_step(shortcut.name, shortcut.place, [*SHORTCUTS, *known])
 
 
+def _strides(flow: Flow, out: Flow, word: str, place: Place) -> tuple[int, ...]:
+    """Return the stride of a residual's body by axis."""
+    if flow.stride is None or out.stride is None or len(flow.stride) != len(out.stride):
+        raise place.error(f"`shortcut: {word}` cannot tell the body's stride; write the shortcut out")
+    return tuple(after // before for before, after in zip(flow.stride, out.stride, strict=True))
+
+
 def _projection(walk: Walk, flow: Flow, out: Flow, place: Place) -> Result:
     """Project the shortcut as the ResNet paper does (option B): a strided 1x1 convolution and batch norm."""
-    if flow.stride is None or out.stride is None or len(flow.stride) != len(out.stride):
-        raise place.error("`shortcut: auto` cannot tell the body's stride; write the shortcut out")
-    stride = tuple(after // before for before, after in zip(flow.stride, out.stride, strict=True))
-    word = Place(place.node, place.offset, place.width)
+    stride = _strides(flow, out, "auto", place)
     step = stride[0] if len(set(stride)) == 1 else stride
+    options = {} if step in (1, ()) else {"stride": step}
+    text = spelled("conv", [(1, 1), out.shape.channels], options)
+    conv = Unwritten(text, "conv", [1, out.shape.channels], options)
+    return _layers(walk, [conv, Unwritten("bn", "bn", [], {})], flow, "auto", place)
+
+
+def _padded(walk: Walk, flow: Flow, out: Flow, place: Place) -> Result:
+    """Make the shortcut fit without weights (option A of the ResNet paper).
+
+    Positions are left out as the body's stride does, and channels of zeros stand on both sides of those that arrive.
+    """
+    stride = _strides(flow, out, "pad", place)
+    more = out.shape.channels - flow.shape.channels
+    if is_whole(more) and more < 0:
+        few = f"{flow.shape.channels} channels arrive and {out.shape.channels} leave"
+        raise place.error(f"`shortcut: pad` adds channels, and takes none away: {few}")
+    steps = []
+    if any(step != 1 for step in stride):
+        step = stride[0] if len(set(stride)) == 1 else stride
+        steps.append(Unwritten(spelled("subsample", [step], {}), "subsample", [step], {}))
+    if more != 0:
+        before, options = more // 2, {"along": "channels"}
+        text = f"pad ({before},{more - before}) along=channels"
+        steps.append(Unwritten(text, "pad", [(before, more - before)], options))
+    return _layers(walk, steps, flow, "pad", place)
+
+
+def _layers(walk: Walk, steps: Iterable[Unwritten], flow: Flow, shortcut: str, place: Place) -> Result:
+    """Apply the layers of a shortcut that is not written out, each a name, its arguments and its options."""
+    nodes: list[Node] = []
+    out = flow
     try:
-        options = {} if step in (1, ()) else {"stride": step}
-        text = spelled("conv", [(1, 1), out.shape.channels], options)
-        first, middle = apply_layer(walk, text, make("conv", [1, out.shape.channels], options), flow, word)
-        second, last = apply_layer(walk, "bn", make("bn", [], {}), middle, word)
+        for step in steps:
+            node, out = apply_layer(walk, step.text, make(step.name, step.arguments, step.options), out, place)
+            nodes.append(node)
     except LayerError as error:
-        raise place.error(f"`shortcut: auto`: {error}") from None
-    return Result(series("chain", "", [first, second], flow.shape, last.shape, place), last)
+        raise place.error(f"`shortcut: {shortcut}`: {error}") from None
+    return Result(series("chain", "", nodes, flow.shape, out.shape, place), out)
 
 
 def branches(walk: Walk, join: Join, flow: Flow, frame: Frame) -> Iterator[Body]:

@@ -170,9 +170,11 @@ def formula(axis: Axis) -> str:
 
 
 def _sides(axis: Axis, sign: str) -> str:
-    if axis.before == axis.after:
-        return f" {sign} 2·{axis.before}" if axis.before else ""
-    return f" {sign} {axis.before} {sign} {axis.after}"
+    """Write what is added at the sides, or with ``sign`` - taken away; of a negative number the other sign."""
+    pairs = [(2, axis.before)] if axis.before == axis.after else [(1, axis.before), (1, axis.after)]
+    other = "-" if sign == "+" else "+"
+    said = [f" {sign if side > 0 else other} {'2·' * (count > 1)}{abs(side)}" for count, side in pairs if side]
+    return "".join(said)
 
 
 # Costs

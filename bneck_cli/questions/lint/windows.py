@@ -135,7 +135,7 @@ def dropped_border(flow: Flow) -> Iterator[Finding]:
     for met in flow.running():
         layer = met.layer
         axes = sides(layer)
-        lost = [0 if axis.gapped else axis.length - axis.end for axis in axes]
+        lost = [0 if axis.gapped or layer.rule.view or layer.op == "pad" else axis.length - axis.end for axis in axes]
         if not any(lost):
             continue
         whole = prod(axis.length for axis in axes)

@@ -1,0 +1,196 @@
+"""Layers that fit a map to a size: interpolated to it, cut, padded, or with some positions left out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bneck_cli.engine.layers.convolution import windows_over
+from bneck_cli.engine.layers.kinds import (
+    Keeps,
+    Kind,
+    LayerError,
+    Window,
+    argument,
+    extent,
+    kind,
+    one_of,
+    option,
+    per_axis,
+    sides,
+    target,
+)
+from bneck_cli.sizes.number import is_whole
+from bneck_cli.sizes.shape import Shape
+
+if TYPE_CHECKING:
+    from bneck_cli.sizes.shape import Size
+
+
+def rank_of(x: Shape) -> int:
+    """Return how many axes a map or a sequence has; a vector has none."""
+    if not x.spatial:
+        raise LayerError(f"needs a map or a sequence (got a vector of {x})")
+    return len(x.spatial)
+
+
+def one_tap(*padding: tuple[Size, Size], stride: tuple[int, ...] = ()) -> Window:
+    """Return the window that looks at one position at a time; a negative padding leaves positions out."""
+    ones = (1,) * len(padding)
+    return Window(ones, stride or ones, padding, ones)
+
+
+class Interpolated(Kind):
+    """A map of other sizes, each of whose values is found among those that arrive."""
+
+    mode: str
+
+    def sizes(self, x: Shape) -> tuple[Size, ...]:
+        """Return the sizes that leave, by axis."""
+        raise NotImplementedError
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×H×W to C×H'×W'."""
+        if self.mode == "bicubic" and rank_of(x) != 2:
+            raise LayerError(f"mode=bicubic needs a map (got {x})", "mode")
+        return Shape(x.channels, self.sizes(x))
+
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """Elements that leave, by how they are found, and elements that enter."""
+        return {self.mode: y.elements, "interpolation_inputs": x.elements}
+
+    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
+        """Every element that leaves is interpolated."""
+        return (("interpolation", y.elements),)
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """Nothing: its gradient needs sizes alone."""
+        return Keeps()
+
+
+MODES = one_of("nearest", "bilinear", "bicubic")
+
+
+@kind("upsample")
+class Upsample(Interpolated):
+    """A finer map, by repetition or interpolation."""
+
+    factor: Any = argument(extent, "how many times as high and as wide")
+    mode: str = option(MODES, "nearest", "how new values are found")
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×H×W to C×factor·H×factor·W."""
+        return super().out_shape(x)
+
+    def sizes(self, x: Shape) -> tuple[Size, ...]:
+        """Multiply each axis."""
+        factors = per_axis(self.factor, rank_of(x), "factor")
+        return tuple(n * factor for n, factor in zip(x.spatial, factors, strict=True))
+
+
+@kind("resize")
+class Resize(Interpolated):
+    """A map of a given size, by repetition or interpolation, whatever arrives."""
+
+    size: Any = argument(target, "the size that leaves: 65x65, 65 for square, or a named tensor's")
+    mode: str = option(MODES, "nearest", "how values are found")
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×H×W to C×size."""
+        return super().out_shape(x)
+
+    def sizes(self, x: Shape) -> tuple[Size, ...]:
+        """Take what is written."""
+        return per_axis(self.size, rank_of(x), "size")
+
+
+@kind("crop")
+class Crop(Kind):
+    """The middle of a map, in a given size; what is left over is cut off, the smaller half before."""
+
+    size: Any = argument(target, "the size that leaves: 64x64, 64 for square, or a named tensor's")
+    view = True
+
+    def window_over(self, x: Shape) -> Window:
+        """Look at each position that is left."""
+        sizes = per_axis(self.size, rank_of(x), "size")
+        for n, m in zip(x.spatial, sizes, strict=True):
+            if is_whole(n) and is_whole(m) and m > n:
+                shown = "×".join(map(str, sizes))
+                raise LayerError(f"size (={shown}) must be at most what arrives ({x})", 0, hint="`pad` makes it larger")
+        return one_tap(*((-((n - m) // 2), m - n + (n - m) // 2) for n, m in zip(x.spatial, sizes, strict=True)))
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×H×W to C×size."""
+        self.geometry(x)
+        return Shape(x.channels, per_axis(self.size, rank_of(x), "size"))
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """Nothing: it is a view."""
+        return Keeps()
+
+
+@kind("pad")
+class Pad(Kind):
+    """A map with rows and columns added at its sides, or cut off where the number is negative; or channels."""
+
+    sides: Any = argument(sides, "how many: 1, 1x2 by axis, (top,bottom,left,right); -1 cuts one off")
+    mode: str = option(one_of("zeros", "reflect", "replicate", "circular"), "zeros", "what is added")
+    along: str = option(one_of("positions", "channels"), "positions", "of what more is added")
+
+    def pairs(self, x: Shape) -> tuple[tuple[int, int], ...]:
+        """Return what is added before and after each axis."""
+        rank, given = rank_of(x) if self.along == "positions" else 1, self.sides
+        if isinstance(given, tuple) and len(given) == 2 * rank:
+            pairs = tuple((given[2 * axis], given[2 * axis + 1]) for axis in range(rank))
+        else:
+            pairs = tuple((side, side) for side in per_axis(given, rank, "sides"))
+        if self.mode != "zeros":
+            self._require_found(x, pairs)
+        return pairs
+
+    def _require_found(self, x: Shape, pairs: tuple[tuple[int, int], ...]) -> None:
+        """Require that what is added can be found in the map, as PyTorch has it."""
+        if self.along == "channels":
+            raise LayerError("channels are added as zeros", "mode")
+        for n, pair in zip(x.spatial, pairs, strict=True):
+            if min(pair) < 0:
+                raise LayerError(f"mode={self.mode} cuts nothing off (got {min(pair)})", 0)
+            most = n - 1 if self.mode == "reflect" else n
+            if self.mode != "replicate" and is_whole(most) and max(pair) > most:
+                raise LayerError(f"mode={self.mode} finds at most {most} positions (got {max(pair)})", 0)
+
+    def window_over(self, x: Shape) -> Window | None:
+        """Look at each position that was there, and at what was added."""
+        return one_tap(*self.pairs(x)) if self.along == "positions" else None
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×H×W to C×(top + H + bottom)×(left + W + right), or with ``along=channels`` to so many channels more."""
+        if self.along == "positions":
+            return Shape(x.channels, windows_over(x, self.geometry(x)))
+        ((before, after),) = self.pairs(x)
+        return Shape(x.channels + before + after, x.spatial)
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """What arrives, where values are found in it; of zeros nothing."""
+        return Keeps(input=self.mode in ("reflect", "replicate"))
+
+
+@kind("subsample")
+class Subsample(Kind):
+    """Every second position of each axis, or every so many: the first, and those at steps of ``stride``."""
+
+    stride: Any = argument(extent, "the step: 2, or 1x2 by axis")
+    view = True
+
+    def window_over(self, x: Shape) -> Window:
+        """Look at one position in so many."""
+        rank = rank_of(x)
+        return one_tap(*((0, 0),) * rank, stride=per_axis(self.stride, rank, "stride"))
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×H×W to C×⌈H/stride⌉×⌈W/stride⌉."""
+        return Shape(x.channels, windows_over(x, self.geometry(x)))
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """Nothing: it is a view."""
+        return Keeps()
