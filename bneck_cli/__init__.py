@@ -121,22 +121,27 @@ def compare(
 def match(
     *specs: Spec,
     measure: str,
-    channels: int | str,
-    multiple_of: int = 8,
+    channels: int | str | None = None,
+    vary: str = "channels",
+    multiple_of: int | None = None,
+    nearest: bool = False,
     input: str | None = None,
     in_channels: int | str | None = None,
     **parameters: object,
 ) -> Answer[Comparison]:
-    """Find the width at which the other blocks cost as much as the first: ``weights``, ``params``, ``macs`` ...
+    """Find the width at which the others cost as much as the first: ``weights``, ``params``, ``macs`` ...
 
-    Raises BneckError for an unknown measure, and where no width matches.
+    ``vary`` is what varies instead of the channels, a parameter or ``group_width=1:64``; the value found costs no more
+    than the first, or is the ``nearest``. Raises BneckError for an unknown measure, and where no value matches.
     """
     from bneck_cli.answers import Answer
     from bneck_cli.questions.compare import report
     from bneck_cli.questions.match import compare_matched
 
     settings = _settings(input, channels, in_channels, None, 1, parameters)
-    return Answer(compare_matched(_programs(specs), settings, measure, multiple_of)[0], report)
+    return Answer(
+        compare_matched(_programs(specs), settings, measure, multiple_of, vary=vary, nearest=nearest)[0], report
+    )
 
 
 def explain(

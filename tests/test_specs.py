@@ -113,9 +113,9 @@ def test_every_block_works_with_its_channels_alone(name: str) -> None:
 @pytest.mark.parametrize(("block", "channels", "weights"), [("basic", "64", 73_728), ("bottleneck", "256", 69_632)])
 def test_the_blocks_of_the_papers_figure(block: str, channels: str, weights: int) -> None:
     """A basic block at 64 and a bottleneck at 256 cost about the same: the two of the ResNet paper's Figure 5."""
-    from bneck_cli.questions.compare import part_params
+    from bneck_cli.engine.network import part_params
 
-    assert part_params(analyze_program(load(block), read_settings(channels=channels)), "conv") == weights
+    assert part_params(analyze_program(load(block), read_settings(channels=channels)).root, "conv") == weights
 
 
 def test_the_two_resnet50s_differ_in_their_multiply_adds_alone() -> None:

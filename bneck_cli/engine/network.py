@@ -282,6 +282,15 @@ def entries(root: Node, folded: bool = True) -> Iterator[Entry]:
     return bounded(_entries(root, "", 1, folded, False), root, folded)
 
 
+def part_params(root: Node, part: str) -> Size:
+    """Add up the parameters of all layers of a part: conv, linear, attention or norm."""
+    total: Size = 0
+    for entry in entries(root):
+        if entry.layer.rule is not None and entry.layer.rule.part == part:
+            total = total + entry.layer.cost.params * entry.copies
+    return total
+
+
 def bounded(rows: Iterable[T], root: Node, folded: bool) -> Iterator[T]:
     """Yield rows, each with a ``path``, of a network; copies are one where ``folded``. Raises BneckError beyond."""
     most = require_rows(root, folded)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.engine.analysis import Analysis, analyze_program
-from bneck_cli.engine.network import entries
+from bneck_cli.engine.network import part_params
 from bneck_cli.errors import BneckError, listed
 from bneck_cli.flow.follow import depth
 from bneck_cli.questions.analyze import (
@@ -61,18 +61,25 @@ class Candidate(NamedTuple):
 
 
 class Match(NamedTuple):
-    """A block at the largest width that it takes, in steps of ``step``, whose ``measure`` is at most the first's."""
+    """One of those compared at the value ``at`` of ``vary`` at which its ``measure`` is the first's, or nearly so.
+
+    That is the largest at which it is at most the first's, or the one at which it is nearest.
+    """
 
     name: str
     measure: str
     noun: str
     target: int
-    channels: int
+    vary: str
+    at: Any
     value: int
-    step: int
-    """Channels from one width that the block takes to the next, about the one found."""
+    step: Any
+    """From one value that is legal to the next, about the one found."""
+    below: tuple[Any, int] | None
+    """The legal value below, and its measure."""
+    above: tuple[Any, int] | None
     formula: Dim | None
-    """The measure over C, where it has a closed form."""
+    """The measure over the channels, C, where it has a closed form."""
     solution: float | None
     """The width, not whole in general, at which the formula equals the target."""
 
@@ -147,10 +154,10 @@ def compared(candidates: list[Candidate]) -> Comparison:
 def _metrics(candidates: list[Candidate]) -> list[Metric]:
     """Gather every total; one that is 0 for all is left out."""
     rows: list[tuple[str, str, list[Any]]] = [
-        ("conv_params", "params in convolutions", [part_params(c.analysis, "conv") for c in candidates]),
-        ("linear_params", "params in linear layers", [part_params(c.analysis, "linear") for c in candidates]),
-        ("attention_params", "params in attention", [part_params(c.analysis, "attention") for c in candidates]),
-        ("norm_params", "params in normalisation", [part_params(c.analysis, "norm") for c in candidates]),
+        ("conv_params", "params in convolutions", [part_params(c.analysis.root, "conv") for c in candidates]),
+        ("linear_params", "params in linear layers", [part_params(c.analysis.root, "linear") for c in candidates]),
+        ("attention_params", "params in attention", [part_params(c.analysis.root, "attention") for c in candidates]),
+        ("norm_params", "params in normalisation", [part_params(c.analysis.root, "norm") for c in candidates]),
         ("params", "params", [c.analysis.cost.params for c in candidates]),
         ("macs", _title(candidates), [c.analysis.cost.macs * c.analysis.batch for c in candidates]),
         ("activations", "activations", [c.analysis.cost.activations * c.analysis.batch for c in candidates]),
@@ -161,21 +168,12 @@ def _metrics(candidates: list[Candidate]) -> list[Metric]:
 
 def weights(analysis: Analysis) -> Size:
     """Count the parameters without those of normalisation."""
-    return analysis.cost.params - part_params(analysis, "norm")
+    return analysis.cost.params - part_params(analysis.root, "norm")
 
 
 def _title(candidates: list[Candidate]) -> str:
     rule = candidates[0].analysis.rule
     return "MACs" if rule is None else rule.title
-
-
-def part_params(analysis: Analysis, part: str) -> Size:
-    """Add up the parameters of all layers of a part: conv, linear, attention or norm."""
-    total: Size = 0
-    for entry in entries(analysis.root):
-        if entry.layer.rule is not None and entry.layer.rule.part == part:
-            total = total + entry.layer.cost.params * entry.copies
-    return total
 
 
 # The conclusion in words
@@ -223,6 +221,7 @@ def report(comparison: Comparison) -> Report:
         parts=lambda: _parts(comparison),
         records=lambda: _records(comparison),
         data=lambda: _data(comparison),
+        schema=3,
     )
 
 
@@ -280,12 +279,21 @@ def _records(comparison: Comparison) -> Records:
     return Records(header, rows)
 
 
-MATCHED = ["match", "target", "channels", "value", "step", "formula", "solution"]
+MATCHED = ["match", "target", "vary", "at", "value", "step", "formula", "solution"]
 
 
 def _matched(match: Match) -> dict[str, Any]:
     """Return what a match found, by the names of its columns."""
-    figures = (match.measure, match.target, match.channels, match.value, match.step, match.formula, match.solution)
+    figures = (
+        match.measure,
+        match.target,
+        match.vary,
+        match.at,
+        match.value,
+        match.step,
+        match.formula,
+        match.solution,
+    )
     return dict(zip(MATCHED, figures, strict=True))
 
 

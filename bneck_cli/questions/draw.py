@@ -97,7 +97,7 @@ def _matched(
 
     if len(programs) < 2:
         raise BneckError("--match draws two blocks, or more, at equal cost", hint="name another beside the first")
-    found, _ = compare_matched(list(programs), settings, match, 8)
+    found, _ = compare_matched(list(programs), settings, match)
     subjects = tuple(Subject(one.name, one.analysis, one.analysis.root) for one in found.candidates)
     return Drawing(" and ".join(one.name for one in subjects), subjects, numbers, found.conclusion)
 

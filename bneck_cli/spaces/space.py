@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.engine.analysis import BLOCK_MAP, analyze_plainly
+from bneck_cli.engine.network import part_params
+from bneck_cli.engine.settings import with_words
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.flow.liveness import peak_elements
 from bneck_cli.language.library import as_network
@@ -31,6 +33,7 @@ BLOCK = 1 << 16
 
 TOTALS: dict[str, Callable[[Analysis], Any]] = {
     "params": lambda analysis: analysis.cost.params,
+    "weights": lambda analysis: analysis.cost.params - part_params(analysis.root, "norm"),
     "inference_params": lambda analysis: analysis.cost.inference_params,
     "macs": lambda analysis: analysis.macs,
     "conv_macs": lambda analysis: analysis.cost.conv_macs * analysis.batch,
@@ -70,11 +73,14 @@ class Space:
     """A spec with axes. Raises BneckError where an axis is nothing that the spec has."""
 
     def __init__(self, program: Program, settings: Settings, designs: Designs, totals: tuple[str, ...]) -> None:
+        program, settings = with_words(program, settings)
         self.program, self.designs, self.totals = program, designs, totals
         self.varied = Varied(program, settings, designs.axes)
         self.tape, self.root = Tape(), Branch()
         self.variables = [self.tape.variable(min(axis.above), max(axis.above)) for axis in designs.axes]
         self.walks = 0
+        self.most_walks: int | None = None
+        """How often it may be walked, if there is a limit."""
 
     def blocks(self, first: int = 0, each: int = 1) -> Iterator[Block]:
         """Work out all blocks of designs, or from ``first`` on one in ``each``."""
@@ -117,6 +123,8 @@ class Space:
 
     def walk(self, above: list[int]) -> Leaf:
         """Walk one design, and put what it does on the tape and into the tree."""
+        if self.walks == self.most_walks:
+            raise BneckError(f"that is too much work: the values take more than {self.walks:,} different ways")
         self.walks += 1
         trail = Trail(self.tape, self.root)
         numbers = [trail.variable(at, value) for at, value in zip(self.variables, above, strict=True)]

@@ -11,6 +11,7 @@ from bneck_cli.cli.edge import check_format, flops, put, settings
 GROUP = "Figures"
 EXAMPLES = (
     "bneck compare basic bottleneck --channels 256",
+    "bneck compare 'bottleneck 256' 'resnext 256 groups=8' --match weights --vary group_width --nearest",
     "bneck compare basic bottleneck --symbolic",
     "bneck compare resnet50 resnet50_v1 --format markdown",
 )
@@ -32,7 +33,20 @@ def command(
             autocompletion=completion.MEASURES,
         ),
     ] = None,
-    multiple_of: Annotated[int | None, typer.Option(min=1, help="With --match: widths in steps of this (8).")] = None,
+    vary: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[=VALUES]",
+            help="With --match: what varies instead of the channels: group_width, width=0.1:2:0.05.",
+            autocompletion=completion.names,
+        ),
+    ] = None,
+    nearest: Annotated[
+        bool, typer.Option("--nearest", help="With --match: the nearest, not the widest that costs no more.")
+    ] = False,
+    multiple_of: Annotated[
+        int | None, typer.Option(min=1, help="With --match: values in steps of this (8 for channels).")
+    ] = None,
     assume: opt.Assume = None,
     symbolic: opt.Symbolic = False,
     symbol: opt.Symbols = None,
@@ -47,8 +61,9 @@ def command(
 
     if len(specs) < 2:
         raise typer.BadParameter("name two blocks or networks, or more")
-    if multiple_of is not None and match is None:
-        raise typer.BadParameter("--multiple-of goes with --match", param_hint="--multiple-of")
+    for option, given in (("--multiple-of", multiple_of), ("--vary", vary), ("--nearest", nearest)):
+        if given and match is None:
+            raise typer.BadParameter(f"{option} goes with --match", param_hint=option)
     chosen = check_format(format, output)
     values = [*(set or []), *([f"stride={stride}"] if stride else [])]
     asked = settings(input, channels, in_channels, values, assume, batch, symbolic, symbol)
@@ -56,7 +71,7 @@ def command(
     if match:
         from bneck_cli.questions.match import compare_matched
 
-        comparison, _ = compare_matched(programs, asked, match, multiple_of or 8)
+        comparison, _ = compare_matched(programs, asked, match, multiple_of, vary=vary or "channels", nearest=nearest)
     else:
         comparison = compare_programs(programs, asked)
     if flops(unit):
