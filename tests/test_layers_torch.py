@@ -421,11 +421,20 @@ class Attention(nn.Module):
     """Multi-head self-attention (arXiv 1706.03762) over a sequence or a map, channels first.
 
     Windows and their shift are Swin's (2103.14030), the grid is MaxViT's (2204.01697), the network that gives the
-    position bias and the cosine with a temperature are Swin V2's (2111.09883).
+    position bias and the cosine with a temperature are Swin V2's (2111.09883), the vectors of offsets along each axis,
+    which queries meet, are ViTDet's (2203.16527); ``tile`` is what attends to itself, a window or the map.
     """
 
     def __init__(
-        self, width: int, heads: int, side: tuple[int, ...] | None, shift: int, grid: bool, position: str, bias: bool
+        self,
+        width: int,
+        heads: int,
+        side: tuple[int, ...] | None,
+        shift: int,
+        grid: bool,
+        position: str,
+        bias: bool,
+        tile: tuple[int, ...],
     ) -> None:
         super().__init__()
         self.heads, self.side, self.shift, self.grid, self.position = heads, side, shift, grid, position
@@ -436,6 +445,21 @@ class Attention(nn.Module):
         if position == "continuous":
             self.network = nn.Sequential(nn.Linear(2, 512), nn.ReLU(), nn.Linear(512, heads, bias=False))
             self.temperature = parameter(heads, 1, 1)
+        if position == "decomposed":
+            self.vectors = nn.ParameterList(parameter(2 * w - 1, width // heads) for w in tile)
+
+    def decomposed(self, q: Any) -> Any:
+        """Give each query's products with the vectors of its offsets along each axis: rows×heads×L×L."""
+        sides = [(len(vectors) + 1) // 2 for vectors in self.vectors]
+        whole: Any = 0
+        for axis, (w, vectors) in enumerate(zip(sides, self.vectors, strict=True)):
+            places = torch.arange(w)
+            queries = q.unflatten(2, sides).movedim(2 + axis, 0)
+            met = torch.bmm(queries.flatten(1, -2), vectors[places[:, None] - places + w - 1].mT)
+            met = met.unflatten(1, queries.shape[1:-1]).movedim(0, 2 + axis)
+            keys = [w if other == axis else 1 for other in range(len(sides))]
+            whole = whole + met.unflatten(-1, keys)
+        return whole.flatten(2 + len(sides)).flatten(2, 1 + len(sides))
 
     def bias(self) -> Any:
         """Look the bias of each pair of positions up: heads×L×L."""
@@ -458,7 +482,9 @@ class Attention(nn.Module):
             scores = functional.normalize(q, dim=-1) @ functional.normalize(k, dim=-1).mT * self.temperature.exp()
         else:
             scores = q * q.shape[-1] ** -0.5 @ k.mT
-        if self.position != "none":
+        if self.position == "decomposed":
+            scores = scores + self.decomposed(q)
+        elif self.position != "none":
             scores = scores + self.bias()
         return self.proj((scores.softmax(dim=-1) @ v).transpose(1, 2).flatten(2))
 
@@ -502,7 +528,10 @@ def attention(draw: st.DrawFn) -> Pair:
             options["window"] = side[0]
         options |= {"shift": draw(st.integers(0, 2)), "grid": draw(st.booleans())}
         options["position"] = draw(st.sampled_from(["none", "relative", *(["continuous"] if rank == 2 else [])]))
-    arguments = (options.get("shift", 0), options.get("grid", False), options.get("position", "none"), bias)
+    if options.get("position", "none") == "none" and draw(st.booleans()):
+        options["position"] = "decomposed"
+    tile = x[1:] if side is None else side
+    arguments = (options.get("shift", 0), options.get("grid", False), options.get("position", "none"), bias, tile)
     return Pair(x, lambda: Attention(x[0], heads, side, *arguments), (), options)
 
 

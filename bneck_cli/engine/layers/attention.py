@@ -152,9 +152,10 @@ class Attention(Kind):
     shift: Any = option(natural, 0, "how far the windows are shifted; costs nothing")
     grid: bool = flag("attend across the map: the window's positions along each axis, spread evenly (MaxViT)")
     position: str = option(
-        one_of("none", "relative", "continuous", "rotary"),
+        one_of("none", "relative", "continuous", "decomposed", "rotary"),
         "none",
-        "a bias for relative positions, a table or Swin V2's network; or rotary, which has no weights",
+        "a bias for relative positions: a table, Swin V2's network, or a product of queries along each axis (ViTDet); "
+        "or rotary, which has no weights",
     )
     qk_norm: str = option(one_of("none", "ln", "rmsnorm"), "none", "a norm of each head's queries and keys")
     bias: Any = option(parts, PARTS, "which linear layers have a bias: qkv, qvo, none; o is the projection")
@@ -180,7 +181,7 @@ class Attention(Kind):
             raise LayerError("position=continuous needs heads that divide the channels", "position")
         if self.causal and len(x.spatial) != 1:
             raise LayerError(f"causal needs a sequence (got {x})", "causal")
-        if self.causal and self.position in ("relative", "continuous"):
+        if self.causal and self.position in ("relative", "continuous", "decomposed"):
             raise LayerError("causal and a position bias do not go together", "position")
         if self.nobias and self.bias != PARTS:
             raise LayerError("bias and nobias do not go together", "bias")
@@ -252,7 +253,7 @@ class Attention(Kind):
     @property
     def _fused(self) -> bool:
         """Whether PyTorch's kernel never writes the scores: it does within windows."""
-        return self.window is None or self.causal
+        return self.position != "decomposed" and (self.window is None or self.causal)
 
     def _weights(self, x: Shape) -> Size:
         return 2 * x.channels * (self._inner(x) + self._held(x))
@@ -268,7 +269,13 @@ class Attention(Kind):
             total = total + self._offsets(x) * heads
         if self.position == "continuous":  # two inputs, bias, a factor per head, and no bias at the end
             total = total + (2 + 1) * CONTINUOUS_WIDTH + CONTINUOUS_WIDTH * heads + heads
+        if self.position == "decomposed":
+            total = total + sum(2 * side - 1 for side in self._tile(x)) * self.dim(x)
         return total
+
+    def _tile(self, x: Shape) -> tuple[Size, ...]:
+        """Give the sides of what attends to itself: a window, or the map."""
+        return self._side(x) or x.spatial
 
     def _offsets(self, x: Shape) -> int:
         """Count the relative positions in a window: (2w-1) along each axis."""
@@ -296,9 +303,13 @@ class Attention(Kind):
         return total
 
     def attention_macs(self, x: Shape, y: Shape) -> Size:
-        """Scores and weighted sum: 2 · windows · queries · keys · heads·head_dim."""
+        """Scores and weighted sum: 2 · windows · queries · keys · heads·head_dim.
+
+        With position=decomposed each query also meets a vector for each offset along each axis (arXiv 2112.01526, 4.2).
+        """
         count, length = self._windows(x)
-        return 2 * count * length * self._seen(x) * self._inner(x)
+        met = 2 * self._seen(x) + (sum(self._tile(x)) if self.position == "decomposed" else 0)
+        return count * length * met * self._inner(x)
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
         """The four linear layers; then what joins queries, keys and values: products, softmax, scaled queries."""
@@ -376,7 +387,11 @@ class Attention(Kind):
             held = held + 3 * positions * x.channels + 4 * rows + rows * length
             shared = self._offsets(x) * CONTINUOUS_WIDTH + length * length * self._heads(x) + self._heads(x)
             return Keeps(values=held + positions * x.channels, statistics=shared)
-        return Keeps(input=True, values=held) if whole else Keeps(values=held + positions * x.channels)
+        shared: Size = 0
+        if self.position == "decomposed":  # queries before they are scaled, and the vectors of all pairs along an axis
+            held = held + positions * self._inner(x)
+            shared = sum(side * side for side in self._tile(x)) * self.dim(x)
+        return Keeps(input=whole, values=held if whole else held + positions * x.channels, statistics=shared)
 
     def working(self, x: Shape, y: Shape, fused: bool | None = None) -> Size:
         """Count the elements alive inside at the worst moment, of those that the code of torchvision passes through.
