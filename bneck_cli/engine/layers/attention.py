@@ -387,11 +387,11 @@ class Attention(Kind):
             held = held + 3 * positions * x.channels + 4 * rows + rows * length
             shared = self._offsets(x) * CONTINUOUS_WIDTH + length * length * self._heads(x) + self._heads(x)
             return Keeps(values=held + positions * x.channels, statistics=shared)
-        shared: Size = 0
+        vectors: Size = 0
         if self.position == "decomposed":  # queries before they are scaled, and the vectors of all pairs along an axis
             held = held + positions * self._inner(x)
-            shared = sum(side * side for side in self._tile(x)) * self.dim(x)
-        return Keeps(input=whole, values=held if whole else held + positions * x.channels, statistics=shared)
+            vectors = sum(side * side for side in self._tile(x)) * self.dim(x)
+        return Keeps(input=whole, values=held if whole else held + positions * x.channels, statistics=vectors)
 
     def working(self, x: Shape, y: Shape, fused: bool | None = None) -> Size:
         """Count the elements alive inside at the worst moment, of those that the code of torchvision passes through.
