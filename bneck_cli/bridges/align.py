@@ -74,7 +74,7 @@ Template = tuple[Laid, ...]
 
 def is_activation(kind: str) -> bool:
     """Tell whether a kind is a function of each element without parameters."""
-    return kind in LAYERS and LAYERS[kind].part == "activation" and not LAYERS[kind].fields and kind != "softmax"
+    return kind in LAYERS and LAYERS[kind].elementwise and not LAYERS[kind].fields
 
 
 def weight(items: Sequence[Any]) -> int:

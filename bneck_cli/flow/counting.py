@@ -50,7 +50,9 @@ def counts(rule: CountingRule, label: str, layer: Layer) -> bool:
 
 def _parameters(layer: Layer) -> dict[str, Size]:
     """Return the parameters of a layer, and the running statistics of a batch norm (without its count of batches)."""
-    statistics = 2 * layer.out.channels if layer.op == "bn" and layer.holder is None else 0
+    if layer.rule is None or layer.holder is not None:
+        return {"params": layer.cost.params, "running_statistics": 0}
+    statistics = layer.rule.running_statistics(layer.shape)
     return {"params": layer.cost.params, "running_statistics": statistics}
 
 

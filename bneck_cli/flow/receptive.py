@@ -7,72 +7,16 @@ affine step of that, so a block is one step, and n copies of it are n steps at o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from bneck_cli.engine.joins import is_everywhere
-from bneck_cli.engine.layers.kinds import per_axis
+from bneck_cli.engine.layers.reach import MAP, UNKNOWN, WHOLE, Axis, Reach, here
 from bneck_cli.engine.network import JOINS, Layer
 from bneck_cli.flow.follow import Follow
 
 if TYPE_CHECKING:
     from bneck_cli.engine.analysis import Analysis
     from bneck_cli.sizes.shape import Shape
-
-POINTWISE = frozenset(
-    {"bn", "ln", "gn", "in", "rmsnorm", "lrn", "linear", "prelu", "softmax", "layer_scale", "shuffle", "embed"}
-)
-WHOLE_MAP = frozenset({"global_avgpool", "global_maxpool", "flatten"})
-
-
-class Axis(NamedTuple):
-    """What a position sees along one axis: ``low`` to ``high`` about ``jump`` times its index."""
-
-    jump: int
-    low: int
-    high: int
-
-    @property
-    def size(self) -> int:
-        """How many positions of the input one position sees."""
-        return self.high - self.low + 1
-
-    @property
-    def start(self) -> float:
-        """The middle of what the first position sees, in the input's positions; padding lies below 0."""
-        return (self.low + self.high) / 2
-
-    def then(self, step: Axis) -> Axis:
-        """Give what is seen after another step."""
-        return Axis(self.jump * step.jump, self.low + self.jump * step.low, self.high + self.jump * step.high)
-
-
-class Reach(NamedTuple):
-    """What a position of a tensor sees, by axis: all of the input where ``whole``, no axes where it is unknown."""
-
-    axes: tuple[Axis, ...] = ()
-    whole: bool = False
-
-    @property
-    def known(self) -> bool:
-        """Whether there is a number for it."""
-        return bool(self.axes) and not self.whole
-
-    def then(self, step: Reach) -> Reach:
-        """Give what is seen after another step."""
-        if self.whole or step.whole:
-            return WHOLE
-        if len(self.axes) != len(step.axes):
-            return UNKNOWN
-        return Reach(tuple(mine.then(theirs) for mine, theirs in zip(self.axes, step.axes, strict=True)))
-
-
-WHOLE = Reach(whole=True)
-UNKNOWN = Reach()
-
-
-def here(rank: int) -> Reach:
-    """Give the reach of a tensor's own positions: each sees itself."""
-    return Reach((Axis(1, 0, 0),) * rank)
 
 
 class Sight:
@@ -126,9 +70,14 @@ def receptive_field(analysis: Analysis) -> Reach:
 def last_field(follow: Follow[Reach]) -> Reach:
     """Return the reach of the last feature map of a network that is followed already."""
     for operation, entering in follow.held(follow.part, follow.inputs):
-        if isinstance(operation.node, Layer) and operation.node.op in WHOLE_MAP:
+        if isinstance(operation.node, Layer) and sees_the_map(operation.node):
             return follow.value(entering[0])
     return follow.value(follow.run(follow.part, follow.inputs)[follow.part.outs[0]])
+
+
+def sees_the_map(layer: Layer) -> bool:
+    """Tell whether a layer makes one position of the whole map: a global pooling, or a vector of all its values."""
+    return layer.rule is not None and layer.rule.sees == MAP
 
 
 def joined(ends: list[Reach]) -> Reach:
@@ -144,50 +93,7 @@ def joined(ends: list[Reach]) -> Reach:
 
 
 def step_of(layer: Layer) -> Reach:
-    """Give the step that a layer makes."""
-    x, y, op = layer.shape, layer.out, layer.op
-    rank = len(x.spatial)
-    if op in WHOLE_MAP:
-        return WHOLE if x.spatial else here(0)
+    """Give the step that a layer makes, as its kind says; of an op of a file's own nothing is known."""
     if layer.rule is None:
         return UNKNOWN
-    if op in ("lstm", "gru", "rnn"):
-        return WHOLE if layer.rule.both and len(x.spatial) == 1 else UNKNOWN
-    if op == "transpose":  # a channel of the one is a position of the other
-        return WHOLE
-    if op == "reshape":  # a position of the one may be anywhere in the other
-        return UNKNOWN
-    window = layer.rule.geometry(x)
-    if window is not None:
-        return UNKNOWN if window.transposed else _windowed(window)
-    if op in ("adaptive_avgpool", "adaptive_maxpool"):
-        return _adaptive(x, y)
-    if op == "pixel_unshuffle":
-        return Reach(tuple(Axis(side, 0, side - 1) for side in per_axis(layer.rule.factor, rank, "factor")))
-    if op == "attention":
-        return WHOLE if layer.rule.window is None else UNKNOWN
-    same = x.spatial == y.spatial
-    return here(rank) if same and (op in POINTWISE or layer.weights == 0) else UNKNOWN
-
-
-def _windowed(window: Any) -> Reach:
-    """Give the step of a window that moves over the map."""
-    axes = []
-    for k, s, pad, d in zip(window.kernel, window.stride, window.padding, window.dilation, strict=True):
-        span = d * (k - 1)
-        if pad == "tf_same":  # it depends on the size, which is a symbol
-            return UNKNOWN
-        axes.append(Axis(s, -pad[0], span - pad[0]))
-    return Reach(tuple(axes))
-
-
-def _adaptive(x: Shape, y: Shape) -> Reach:
-    """Give the step of an adaptive pooling whose windows are all alike; else there is no one step."""
-    axes = []
-    for n, m in zip(x.spatial, y.spatial, strict=True):
-        if m == 1:
-            return WHOLE
-        if not isinstance(n, int) or not isinstance(m, int) or n % m:
-            return UNKNOWN
-        axes.append(Axis(n // m, 0, n // m - 1))
-    return Reach(tuple(axes))
+    return layer.rule.reach(layer.shape, layer.out)  # type: ignore[no-any-return]

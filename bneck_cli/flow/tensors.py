@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from bneck_cli.engine.layers.reach import Reach
 from bneck_cli.engine.network import JOINS, Fork, Layer, Series, Wire, entries
 from bneck_cli.engine.operations import network_outputs
 from bneck_cli.flow.follow import Follow
-from bneck_cli.flow.receptive import Reach, Sight
+from bneck_cli.flow.receptive import Sight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,10 +17,6 @@ if TYPE_CHECKING:
     from bneck_cli.engine.network import Entry
     from bneck_cli.engine.operations import Operation, Part
 
-WEIGHTED = frozenset({"conv", "upconv", "linear"})
-"""Layers that multiply, and whose channels that leave are a choice, whatever arrives."""
-CHOSEN = WEIGHTED | {"embed", "lstm", "gru", "rnn"}
-"""All layers whose channels that leave are a choice."""
 Seen = tuple[Reach, ...]
 """What each tensor that a layer reads sees."""
 OUTPUT = -1
@@ -203,7 +200,7 @@ class _Walk:
         if layer.rule is None and layer.op in JOINS:  # what is added has the same channels, given or not
             out = Tensor((any if layer.op == "add" else all)(tensor.given for tensor in reads), tuple(reads))
         else:
-            free = layer.op in CHOSEN and layer.rule is not None
+            free = layer.rule is not None and layer.rule.chooses
             out = Tensor(layer.rule is None or (reads[0].given and not free), () if free else tuple(reads))
         if layer.is_source:
             out, reads = Tensor(False), []

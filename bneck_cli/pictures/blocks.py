@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.engine.network import Fork, Layer, Series, Wire
-from bneck_cli.pictures.labels import CLOSED, POINTWISE, Label, flat, holds_something, in_words, label, shape_words
+from bneck_cli.pictures.labels import CLOSED, flat, holds_something, in_words, is_line, label, shape_words
 from bneck_cli.pictures.marks import Bar, Box, Element, Joint, Line, Picture, Words, moved
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bneck_cli.engine.layers.drawn import Label
     from bneck_cli.engine.network import Node
     from bneck_cli.pictures.marks import Mark, Measures
 
@@ -160,13 +161,13 @@ def items(nodes: Sequence[Node], m: Measures) -> list[Item]:
                 found.append(Item(named._replace(apart=True), ""))
             continue
         if isinstance(node, Layer):
-            more = []
+            more: list[str] = []
             words = label(node)
             while words.fill != "pill" and index < len(nodes):
                 follower = nodes[index]
-                if not isinstance(follower, Layer) or follower.op not in POINTWISE:
+                if not isinstance(follower, Layer) or not is_line(follower):
                     break
-                more.append(POINTWISE[follower.op])
+                more += label(follower).lines
                 index += 1
             element = linked(box(words, " · ".join(more), m), m.links.get(id(node), ""))
         elif isinstance(node, Fork):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.engine.network import Fork, Layer, Wire
-from bneck_cli.pictures.labels import POINTWISE, flat, label, shape_words
+from bneck_cli.pictures.labels import flat, is_line, label, shape_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -78,9 +78,9 @@ def _follow(nodes: Sequence[Node], at: int, graph: Graph) -> int:
         elif isinstance(node, Layer):
             words = label(node)
             before = nodes[index - 1] if index else None
-            if node.op in POINTWISE and isinstance(before, Layer) and graph.vertices[at].form == "box":
+            if is_line(node) and isinstance(before, Layer) and graph.vertices[at].form == "box":
                 lines, last = graph.vertices[at].lines, words.lines[0]
-                if before.op in POINTWISE and len(lines) > 1:
+                if is_line(before) and len(lines) > 1:
                     lines, last = lines[:-1], f"{lines[-1]} · {last}"
                 graph.vertices[at] = Vertex((*lines, last), "box")
             else:

@@ -2,64 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
+from bneck_cli.engine.layers.drawn import LINE, Label, written
 from bneck_cli.engine.network import Fork, Layer, Series, Wire, inner, name_of
 
 if TYPE_CHECKING:
-    from bneck_cli.engine.network import Node, Size
+    from bneck_cli.engine.network import Node
     from bneck_cli.sizes.shape import Shape
 
-POINTWISE = {
-    "bn": "BN",
-    "ln": "LN",
-    "gn": "GN",
-    "in": "IN",
-    "rmsnorm": "RMSNorm",
-    "lrn": "LRN",
-    "relu": "ReLU",
-    "relu6": "ReLU6",
-    "leaky_relu": "leaky ReLU",
-    "prelu": "PReLU",
-    "elu": "ELU",
-    "selu": "SELU",
-    "celu": "CELU",
-    "silu": "SiLU",
-    "gelu": "GELU",
-    "mish": "Mish",
-    "sigmoid": "sigmoid",
-    "tanh": "tanh",
-    "hard_swish": "hard-swish",
-    "hard_sigmoid": "hard-sigmoid",
-    "hard_tanh": "hard-tanh",
-    "softplus": "softplus",
-    "softsign": "softsign",
-    "softmax": "softmax",
-    "layer_scale": "layer scale",
-    "dropout": "dropout",
-    "droppath": "drop path",
-}
-"""Layers that change each position by itself: they stand as a line in the box of the layer before."""
 CLOSED = "closed"
 """The kind of a series that is drawn as one box, its ``text``."""
-SILENT = frozenset({"dropout", "droppath"})
-"""Layers that do nothing at inference, and are not drawn."""
-
-
-class Label(NamedTuple):
-    """The words of a box, the first line strong, and its kind."""
-
-    lines: tuple[str, ...]
-    fill: str
-
-
-def written(size: Size) -> str:
-    """Write a size: a number plainly, a symbolic one in its mathematical form."""
-    if isinstance(size, int):
-        return str(size)
-    from bneck_cli.sizes.writing import pretty
-
-    return pretty(size)
 
 
 def shape_words(shape: Shape) -> str:
@@ -67,93 +20,19 @@ def shape_words(shape: Shape) -> str:
     return "×".join(written(size) for size in (shape.channels, *shape.spatial))
 
 
-def _axes(values: tuple[Any, ...]) -> str:
-    return "×".join(written(value) for value in values)
-
-
-def _step(stride: tuple[int, ...]) -> str:
-    """Write a stride as the figures do, ``/2``; nothing where it is 1."""
-    if all(side == 1 for side in stride):
-        return ""
-    return f" /{stride[0]}" if len(set(stride)) == 1 else f" /{_axes(stride)}"
-
-
-def _window(layer: Layer) -> Label:
-    """Label a convolution: its window, its filters, and what is unusual about them."""
-    window = layer.rule.geometry(layer.shape)
-    kernel, channels = _axes(window.kernel), written(layer.out.channels)
-    more = []
-    depthwise = window.groups == layer.shape.channels and window.groups != 1
-    if window.transposed:
-        words = f"{kernel} transposed, {channels}"
-        more.append(f"stride {_axes(tuple(dict.fromkeys(window.stride)))}")
-    elif depthwise:
-        words = f"{kernel} depthwise, {channels}{_step(window.stride)}"
-    else:
-        words = f"{kernel}, {channels}{_step(window.stride)}"
-        if window.groups != 1:
-            more.append(f"{written(window.groups)} groups")
-    if any(step != 1 for step in window.dilation):
-        more.append(f"dilation {_axes(tuple(dict.fromkeys(window.dilation)))}")
-    point = all(side == 1 for side in window.kernel)
-    fill = "up" if window.transposed else "depthwise" if depthwise else "point" if point else "conv"
-    return Label((words, *more), fill)
-
-
-def _pool(layer: Layer) -> Label:
-    window = layer.rule.geometry(layer.shape)
-    what = {"maxpool": "max pool", "avgpool": "average pool"}[layer.op]
-    return Label((f"{_axes(window.kernel)} {what}{_step(window.stride)}",), "pool")
-
-
-def _attention(layer: Layer) -> Label:
-    rule = layer.rule
-    heads = rule.heads if rule.heads is not None else layer.shape.channels // rule.head_dim
-    more = f"{written(heads)} heads"
-    if rule.window is not None:
-        side = rule.window if isinstance(rule.window, tuple) else (rule.window,) * len(layer.shape.spatial)
-        more += f", {_axes(side)} {'grid' if rule.grid else 'windows'}"
-    return Label(("self-attention", more), "attention")
-
-
-def _tokens(layer: Layer) -> Label:
-    more = ["class token"] if layer.rule.cls == 1 else [f"{layer.rule.cls} tokens"] if layer.rule.cls else []
-    more += ["position embedding"] if layer.rule.pos == "learned" else []
-    return Label(("tokens", *more), "other")
-
-
 def label(layer: Layer) -> Label:
     """Return what stands in the box of a layer."""
-    rule = layer.rule
-    if rule is None:
-        return Label((layer.text,), "other")
-    match layer.op:
-        case "conv" | "dwconv" | "upconv":
-            return _window(layer)
-        case "linear":
-            return Label((f"linear, {written(layer.out.channels)}",), "linear")
-        case "maxpool" | "avgpool":
-            return _pool(layer)
-        case "global_avgpool":
-            return Label(("global average pool",), "pool")
-        case "global_maxpool":
-            return Label(("global max pool",), "pool")
-        case "adaptive_avgpool" | "adaptive_maxpool":
-            what = "average" if layer.op == "adaptive_avgpool" else "max"
-            return Label((f"{what} pool to {_axes(layer.out.spatial)}",), "pool")
-        case "attention":
-            return _attention(layer)
-        case "upsample" | "pixel_shuffle" | "pixel_unshuffle":
-            return Label((f"{layer.op.replace('_', ' ')} {written(rule.factor)}",), "up")
-        case "resize" | "crop":
-            return Label((f"{layer.op} to {_axes(layer.out.spatial)}",), "up" if layer.op == "resize" else "other")
-        case "shuffle":
-            return Label((f"channel shuffle, {written(rule.groups)} groups",), "other")
-        case "tokens":
-            return _tokens(layer)
-        case "take":
-            return Label((f"take token {rule.index}",), "other")
-    return Label((POINTWISE.get(layer.op, layer.op.replace("_", " ")),), "pill" if layer.op in POINTWISE else "other")
+    return Label((layer.text,), "other") if layer.rule is None else layer.rule.label(layer.shape, layer.out)
+
+
+def is_line(node: Node) -> bool:
+    """Tell whether a layer stands as a line in the box of the layer before: it changes each position by itself."""
+    return isinstance(node, Layer) and node.rule is not None and label(node).fill == LINE
+
+
+def is_silent(node: Node) -> bool:
+    """Tell whether a layer does nothing at inference, and is not drawn."""
+    return isinstance(node, Layer) and node.rule is not None and node.rule.view_at_inference
 
 
 def flat(node: Node) -> list[Node]:
@@ -169,7 +48,7 @@ def flat(node: Node) -> list[Node]:
             else:
                 opened += inside
         return opened
-    if isinstance(node, Layer) and node.op in SILENT:
+    if is_silent(node):
         return []
     return [node]
 
@@ -244,7 +123,7 @@ def in_words(node: Node) -> str:
             steps += [item.name.replace("../", "")] if item.kind == "from" else []
         elif isinstance(item, Layer):
             words = label(item)
-            if words.fill != "pill" or not steps:
+            if words.fill != LINE or not steps:
                 steps.append(" ".join((words.lines[0], *(f"({line})" for line in words.lines[1:]))))
         elif isinstance(item, Fork):
             parts = [in_words(branch) or "identity" for branch in item.branches]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.engine.network import Cost, Fork, Layer, Series, Wire
-from bneck_cli.pictures.labels import POINTWISE, SILENT, block_words, label
+from bneck_cli.pictures.labels import block_words, is_line, is_silent, label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,7 +52,7 @@ class _Stages:
                 self.close()
                 self.begins = self.names.get(node.name, -1)
             return
-        if isinstance(node, Layer) and node.op in SILENT:
+        if is_silent(node):
             return
         if self.items and _is_block(node) and any(map(_is_block, self.items)):
             self.close()
@@ -142,7 +142,7 @@ def described(items: list[Node]) -> tuple[tuple[str, ...], str]:
     for item in items:
         if isinstance(item, Layer):
             words = label(item)
-            if item.op in POINTWISE and lines:
+            if is_line(item) and lines:
                 continue
             lines.append(words.lines[0])
             fill = fill or ("other" if words.fill == "pill" else words.fill)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from bneck_cli.engine.analysis import Analysis
     from bneck_cli.engine.layers import Window
+    from bneck_cli.engine.layers.reach import Reach
     from bneck_cli.engine.network import Size
-    from bneck_cli.flow.receptive import Reach
     from bneck_cli.report import Part
     from bneck_cli.sizes.shape import Shape
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from bneck_cli.budget import BOXES, exceeded
 from bneck_cli.engine.analysis import analyze_program
+from bneck_cli.engine.layers.drawn import written
 from bneck_cli.engine.network import Layer, Series, at_path, inner
 from bneck_cli.engine.settings import Settings, with_words
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.pictures.blocks import Page, drawn_block, page
 from bneck_cli.pictures.grid import arranged, draw_grid
-from bneck_cli.pictures.labels import boxes, closed, written
+from bneck_cli.pictures.labels import boxes, closed
 from bneck_cli.pictures.marks import cells, pixels
 from bneck_cli.pictures.stages import gathered, stages
 from bneck_cli.report import Figure

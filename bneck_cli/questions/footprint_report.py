@@ -182,8 +182,8 @@ def course(footprint: Footprint) -> Size:
         values = values + shape.elements * analysis.batch
     for entry in entries(analysis.root):
         layer = entry.layer
-        over = layer.rule is not None and layer.rule.part == "activation"
-        over = over or (layer.op.startswith("adaptive_") and layer.shape == layer.out)
+        rule = layer.rule
+        over = rule is not None and (rule.part == "activation" or rule.as_it_came(layer.shape, layer.out))
         if not entry.idle and not over and not is_view(layer):
             values = values + layer.out.elements * (entry.copies * analysis.batch)
     return values
@@ -196,7 +196,8 @@ def _rules(footprint: Footprint) -> Iterator[tuple[str, str]]:
             yield name, words
     if "int4" in footprint.precision.types.values():
         yield "packing", "int4 is two to a byte; a layer's weights, its buffers and each tensor end on a whole byte"
-    if any(item.op == "attention" for item in footprint.items):
+    layers = [entry.layer for entry in entries(footprint.analysis.root) if not entry.idle]
+    if any(each.rule is not None and each.rule.inside(each.shape, each.out, footprint.attention) for each in layers):
         yield (
             "attention",
             f"{ATTENTION[footprint.attention]}; its inner tensors are in both of PyTorch's figures",

@@ -210,21 +210,25 @@ def _changed(analysis: Analysis, amounts: Amounts, rules: list[CountingRule]) ->
     layers = list(entries(as_written(analysis).root))
     running = [entry for entry in layers if not entry.idle]
     convs = [entry for entry in running if entry.layer.rule is not None and entry.layer.rule.part == "conv"]
-    linear = [entry for entry in running if entry.layer.op == "linear"]
+    linear = [entry for entry in running if entry.layer.rule is not None and entry.layer.rule.part == "linear"]
     if linear:
         less = _without(amounts, linear[-1])
         words = f"without its last linear layer ({_number(linear[-1].layer.cost.params):,} parameters)"
         yield from _counted(less, rules, words, 2)
     if convs:
         yield from _counted(_without(amounts, convs[0]), rules, "without its first convolution", 2)
-    norms = [entry for entry in layers if entry.layer.op == "bn"]
+    norms = [
+        entry
+        for entry in layers
+        if entry.layer.rule is not None and entry.layer.rule.running_statistics(entry.layer.shape) != 0
+    ]
     if norms:
         less = dict(amounts)
         less["params", "module"] -= sum(_number(entry.layer.cost.params) * entry.copies for entry in norms)
         less["running_statistics", "module"] = 0
         words = "without batch norm's parameters"
         yield from _counted(less, rules, words, 2, macs=False)
-    bare = [entry for entry in convs if not entry.layer.rule.bias]
+    bare = [entry for entry in convs if not entry.layer.rule.biased]
     if bare:
         yield from _counted(_biased(amounts, bare), rules, "with a bias in every convolution", 2)
     if len(bare) > 1 and bare[0] is convs[0]:

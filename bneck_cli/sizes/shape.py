@@ -44,6 +44,16 @@ class Shape(NamedTuple):
         rank = len(self.spatial)
         return AXES[rank] if rank < len(AXES) else tuple(f"axis {index}" for index in range(1, rank + 1))
 
+    @property
+    def noun(self) -> str:
+        """What it is called: a map, a sequence."""
+        return {1: "sequence", 2: "map", 3: "volume"}.get(len(self.spatial), "tensor")
+
+    @property
+    def side(self) -> str:
+        """The sizes of the spatial axes: ``56×56``."""
+        return "×".join(map(str, self.spatial))
+
     def __str__(self) -> str:
         return "×".join(_written(size) for size in (self.channels, *self.spatial))
 

@@ -118,6 +118,11 @@ def people(value: Any) -> str:
     return str(value)
 
 
+def counted(count: int, noun: str) -> str:
+    """Write a count with its noun: ``1 filter``, ``64 filters``, ``1,024 biases``."""
+    return f"{people(count)} {noun if count == 1 else noun + ('es' if noun[-1] == 's' else 's')}"
+
+
 def mathematics(value: Any) -> str | None:
     """Write a number, a symbolic size or a shape in LaTeX's mathematics; None for what is none of these."""
     if type(value) is int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bneck_cli.engine.layers.kinds import LAYERS, Keeps, Kind, flag, kind
+from bneck_cli.engine.layers.reach import OWN
 
 if TYPE_CHECKING:
     from bneck_cli.sizes.shape import Shape, Size
@@ -13,6 +14,12 @@ BY_OUTPUT = ("relu", "sigmoid", "tanh")
 """Functions whose derivative PyTorch works out from what they give."""
 BY_OUTPUT_IN_PLACE = ("relu", "leaky_relu", "elu", "selu", "celu")
 """The same, where they write over what they take."""
+DRAWN = {
+    "relu": "ReLU", "relu6": "ReLU6", "leaky_relu": "leaky ReLU", "elu": "ELU", "selu": "SELU", "celu": "CELU",
+    "silu": "SiLU", "gelu": "GELU", "mish": "Mish", "hard_swish": "hard-swish", "hard_sigmoid": "hard-sigmoid",
+    "hard_tanh": "hard-tanh", "droppath": "drop path",
+}  # fmt: skip
+"""What figures call a function, where that is not its name."""
 
 
 @kind(
@@ -23,6 +30,8 @@ class Activation(Kind):
     """A function of each element by itself; nothing is learned."""
 
     part = "activation"
+    sees = OWN
+    elementwise = True
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
         """Elements, by the function."""
@@ -49,6 +58,9 @@ class PReLU(Kind):
 
     per_channel: bool = flag("learn a slope for each channel")
     part = "activation"
+    sees = OWN
+    noun = drawn = "PReLU"
+    elementwise = True
 
     def params(self, x: Shape) -> Size:
         """One slope, or one per channel."""
@@ -72,6 +84,7 @@ class Softmax(Kind):
     """Exponentials over the channels of each position, scaled to a sum of 1."""
 
     part = "activation"
+    sees = OWN
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
         """Elements; and additions, one fewer than channels at every position."""
@@ -89,6 +102,9 @@ class Softmax(Kind):
 @kind("layer_scale")
 class LayerScale(Kind):
     """A learned factor for each channel (CaiT, ConvNeXt)."""
+
+    part = "scaling"
+    sees = OWN
 
     def params(self, x: Shape) -> Size:
         """A factor per channel."""
@@ -111,6 +127,8 @@ class LayerScale(Kind):
 class Identity(Kind):
     """The tensor as it is, at inference."""
 
+    part = "other"
+    sees = OWN
     view_at_inference = True
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
@@ -118,6 +136,8 @@ class Identity(Kind):
         return Keeps(mask=x.elements if self.name == "dropout" else 0, values=1 if self.name == "droppath" else 0)
 
 
-LAYERS["identity"].view = True
+LAYERS["identity"].view = LAYERS["identity"].absent = True
+for name, drawn in DRAWN.items():
+    LAYERS[name].drawn = drawn
 for name in (*BY_OUTPUT_IN_PLACE, "relu6", "hard_tanh", "hard_sigmoid", "hard_swish", "silu", "mish"):
     LAYERS[name].in_place = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from bneck_cli.engine.layers.drawn import Label, sides, written
 from bneck_cli.engine.layers.kinds import (
     Keeps,
     Kind,
@@ -24,8 +25,10 @@ from bneck_cli.engine.layers.kinds import (
     size,
     token,
 )
+from bneck_cli.engine.layers.reach import OTHER, OWN, UNKNOWN, WHOLE, Reach
 from bneck_cli.sizes.number import is_whole, largest, least
 from bneck_cli.sizes.shape import Shape
+from bneck_cli.words.values import counted, people
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,6 +46,27 @@ class Tokens(Kind):
 
     cls: Any = option(natural, 0, "class tokens put before the sequence")
     pos: str = option(one_of("learned", "none"), "learned", "position embedding: learned, or none")
+    part = "tokens"
+    sees = OWN
+
+    def label(self, x: Shape, y: Shape) -> Label:
+        """Its class tokens, and its position embedding."""
+        more = ["class token"] if self.cls == 1 else [f"{self.cls} tokens"] if self.cls else []
+        more += ["position embedding"] if self.pos == "learned" else []
+        return Label(("tokens", *more), "other")
+
+    def role(self, x: Shape, y: Shape) -> str:
+        """How long the sequence is, and why."""
+        if x.positions + self.cls != y.positions:
+            return ""
+        places = "·".join(map(str, x.spatial))
+        if not self.cls:
+            return f"It makes a sequence of the {places} = {people(y.positions)} positions."
+        verb = "is" if self.cls == 1 else "are"
+        return (
+            f"It makes a sequence of the positions, before which {counted(self.cls, 'class token')} {verb} put: "
+            f"{places} + {self.cls} = {people(y.positions)}."
+        )
 
     def out_shape(self, x: Shape) -> Shape:
         """C×H×W to C×(H·W + cls)."""
@@ -77,9 +101,15 @@ class Tokens(Kind):
 class Take(Kind):
     """One token of a sequence, as a vector."""
 
+    part = "other"
+    sees = OTHER
     view = True
 
     index: Any = argument(token, "which token, from 0; from the end where negative: -1 is the last")
+
+    def label(self, x: Shape, y: Shape) -> Label:
+        """Which token."""
+        return Label((f"take token {self.index}",), "other")
 
     def out_shape(self, x: Shape) -> Shape:
         """C×L to C."""
@@ -99,6 +129,8 @@ class Take(Kind):
 class Slice(Kind):
     """A range of the channels, or of a sequence's positions."""
 
+    part = "other"
+    sees = OWN
     view = True
 
     start: Any = argument(bound, "where it begins, from 0")
@@ -161,9 +193,23 @@ class Attention(Kind):
     bias: Any = option(parts, PARTS, "which linear layers have a bias: qkv, qvo, none; o is the projection")
     nobias: bool = flag("leave all biases out")
     part = "attention"
+    sees = OTHER
     forms = ("module", "function", "multihead", "einsum")
     past: Size = 0
     """Positions that causal attention has seen before."""
+
+    def reach(self, x: Shape, y: Shape) -> Reach:
+        """All positions; within windows it depends on where a position stands."""
+        return WHOLE if self.window is None else UNKNOWN
+
+    def label(self, x: Shape, y: Shape) -> Label:
+        """Its heads, and its windows."""
+        heads = self.heads if self.heads is not None else x.channels // self.head_dim
+        more = f"{written(heads)} heads"
+        if self.window is not None:
+            side = self.window if isinstance(self.window, tuple) else (self.window,) * len(x.spatial)
+            more += f", {sides(side)} {'grid' if self.grid else 'windows'}"
+        return Label(("self-attention", more), "attention")
 
     def out_shape(self, x: Shape) -> Shape:
         """The shape as it came."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from bneck_cli.engine.layers.drawn import Label, filters, sides
 from bneck_cli.engine.layers.kinds import (
     Keeps,
     Kind,
@@ -22,8 +23,10 @@ from bneck_cli.engine.layers.kinds import (
     share,
     size,
 )
+from bneck_cli.engine.layers.reach import WINDOW
 from bneck_cli.sizes.number import is_whole
 from bneck_cli.sizes.shape import Shape
+from bneck_cli.words.values import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,8 +114,49 @@ def require_kernel_first(layer: Kind, arguments: Sequence[Any], x: Shape) -> Non
         )
 
 
+class Convolution(Kind):
+    """What convolutions have in common: filters that move over the map, and a bias for each."""
+
+    bias: bool
+    part = "conv"
+    sees = WINDOW
+
+    def label(self, x: Shape, y: Shape) -> Label:
+        """Its window, its filters, and what is unusual about them."""
+        return filters(self.geometry(x), x, y)
+
+    def role(self, x: Shape, y: Shape) -> str:
+        """Which channels and positions it mixes."""
+        window = self.geometry(x)
+        came: Any = x.channels
+        left: Any = y.channels
+        if window.transposed:
+            return f"It spreads each position over {sides(window.kernel)} positions of what leaves."
+        pointwise = set(window.kernel) == {1}
+        if window.groups == came != 1:
+            said = "It filters each channel by itself and mixes none"
+        elif window.groups != 1:
+            said = f"It mixes channels within {window.groups} groups of {came // window.groups}"
+        elif pointwise:
+            change = "squeezes" if left < came else "expands" if left > came else ""
+            changed = f", and {change} {came} to {left}" if change else ""
+            return f"It mixes channels at each position{changed}."
+        else:
+            many = f"{'all ' if came > 1 else ''}{counted(came, 'channel')}"
+            return f"It looks at {sides(window.kernel)} positions in {many} at once."
+        return f"{said}." if pointwise else f"{said}; it looks at {sides(window.kernel)} positions."
+
+    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
+        """Bias is added to every element that leaves."""
+        return (("bias additions", y.elements),) if self.bias else ()
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """What arrives, for the filters' gradients."""
+        return Keeps(input=True)
+
+
 @kind("conv")
-class Conv(Kind):
+class Conv(Convolution):
     """Cross-correlation over the spatial axes; a multiply-add counts once and bias is not counted."""
 
     kernel: Any = argument(extent, "the window: 3x3, or 3 for square, 1x7")
@@ -122,7 +166,7 @@ class Conv(Kind):
     dilation: Any = option(extent, 1, "distance between the taps of the window")
     groups: Any = option(size, 1, "groups of channels that do not see each other")
     bias: bool = flag("add a bias to each filter")
-    part = "conv"
+    chooses = True
 
     def window_over(self, x: Shape) -> Window:
         """Give the window per axis."""
@@ -157,17 +201,9 @@ class Conv(Kind):
         """Multiply-adds, and a bias for every element that leaves."""
         return {"conv": self.macs(x, y), "conv_bias": y.elements if self.bias else 0}
 
-    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
-        """Bias is added to every element that leaves."""
-        return (("bias additions", y.elements),) if self.bias else ()
-
-    def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """What arrives, for the filters' gradients."""
-        return Keeps(input=True)
-
 
 @kind("dwconv")
-class DepthwiseConv(Kind):
+class DepthwiseConv(Convolution):
     """Depthwise convolution: a filter (or ``multiplier`` of them) for each channel by itself."""
 
     kernel: Any = argument(extent, "the window: 3x3, or 3 for square")
@@ -176,7 +212,6 @@ class DepthwiseConv(Kind):
     pad: Any = option(padding, None, "padding; dilation*(k-1)/2 for an odd kernel, 0 for an even one")
     dilation: Any = option(extent, 1, "distance between the taps of the window")
     bias: bool = flag("add a bias to each filter")
-    part = "conv"
 
     def window_over(self, x: Shape) -> Window:
         """Give the window per axis; there are as many groups as channels."""
@@ -204,17 +239,9 @@ class DepthwiseConv(Kind):
         """Multiply-adds, and a bias for every element that leaves."""
         return {"conv": self.macs(x, y), "conv_bias": y.elements if self.bias else 0}
 
-    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
-        """Bias is added to every element that leaves."""
-        return (("bias additions", y.elements),) if self.bias else ()
-
-    def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """What arrives, for the filters' gradients."""
-        return Keeps(input=True)
-
 
 @kind("upconv")
-class TransposedConv(Kind):
+class TransposedConv(Convolution):
     """Transposed convolution: every input element spreads a window over the output."""
 
     kernel: Any = argument(extent, "the window: 2x2, or 2 for square")
@@ -225,7 +252,7 @@ class TransposedConv(Kind):
     dilation: Any = option(extent, 1, "distance between the taps of the window")
     groups: Any = option(size, 1, "groups of channels that do not see each other")
     bias: bool = flag("add a bias to each filter")
-    part = "conv"
+    chooses = True
 
     def window_over(self, x: Shape) -> Window:
         """Give the window per axis."""
@@ -274,11 +301,3 @@ class TransposedConv(Kind):
             "transposed_conv_outputs": weights * y.positions,
             "conv_bias": y.elements if self.bias else 0,
         }
-
-    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
-        """Bias is added to every element that leaves."""
-        return (("bias additions", y.elements),) if self.bias else ()
-
-    def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """What arrives, for the filters' gradients."""
-        return Keeps(input=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.layers.convolution import windows_over
+from bneck_cli.engine.layers.drawn import Label
+from bneck_cli.engine.layers.drawn import sides as sides_written
 from bneck_cli.engine.layers.kinds import (
     Keeps,
     Kind,
@@ -19,6 +21,7 @@ from bneck_cli.engine.layers.kinds import (
     sides,
     target,
 )
+from bneck_cli.engine.layers.reach import OWN, WINDOW
 from bneck_cli.sizes.number import is_whole
 from bneck_cli.sizes.shape import Shape
 
@@ -33,6 +36,12 @@ def rank_of(x: Shape) -> int:
     return len(x.spatial)
 
 
+def finer(layer: Any) -> Label:
+    """Label a layer that changes how fine the map is, with its factor."""
+    factor = layer.factor if isinstance(layer.factor, tuple) else (layer.factor,)
+    return Label((f"{layer.noun} {sides_written(factor)}",), "up")
+
+
 def one_tap(*padding: tuple[Size, Size], stride: tuple[int, ...] = ()) -> Window:
     """Return the window that looks at one position at a time; a negative padding leaves positions out."""
     ones = (1,) * len(padding)
@@ -43,6 +52,8 @@ class Interpolated(Kind):
     """A map of other sizes, each of whose values is found among those that arrive."""
 
     mode: str
+    part = "fitting"
+    sees = OWN
 
     def sizes(self, x: Shape) -> tuple[Size, ...]:
         """Return the sizes that leave, by axis."""
@@ -77,6 +88,10 @@ class Upsample(Interpolated):
     factor: Any = argument(extent, "how many times as high and as wide")
     mode: str = option(MODES, "nearest", "how new values are found")
 
+    def label(self, x: Shape, y: Shape) -> Label:
+        """How much finer it makes the map."""
+        return finer(self)
+
     def out_shape(self, x: Shape) -> Shape:
         """C×H×W to C×factor·H×factor·W."""
         return super().out_shape(x)
@@ -94,6 +109,10 @@ class Resize(Interpolated):
     size: Any = argument(target, "the size that leaves: 65x65, 65 for square, or a named tensor's")
     mode: str = option(MODES, "nearest", "how values are found")
 
+    def label(self, x: Shape, y: Shape) -> Label:
+        """The size that leaves."""
+        return Label((f"resize to {sides_written(y.spatial)}",), "up")
+
     def out_shape(self, x: Shape) -> Shape:
         """C×H×W to C×size."""
         return super().out_shape(x)
@@ -108,7 +127,13 @@ class Crop(Kind):
     """The middle of a map, in a given size; what is left over is cut off, the smaller half before."""
 
     size: Any = argument(target, "the size that leaves: 64x64, 64 for square, or a named tensor's")
+    part = "fitting"
+    sees = WINDOW
     view = True
+
+    def label(self, x: Shape, y: Shape) -> Label:
+        """The size that leaves."""
+        return Label((f"crop to {sides_written(y.spatial)}",), "other")
 
     def window_over(self, x: Shape) -> Window:
         """Look at each position that is left."""
@@ -136,6 +161,8 @@ class Pad(Kind):
     sides: Any = argument(sides, "how many: 1, 1x2 by axis, (top,bottom,left,right); -1 cuts one off")
     mode: str = option(one_of("zeros", "reflect", "replicate", "circular"), "zeros", "what is added")
     along: str = option(one_of("positions", "channels"), "positions", "of what more is added")
+    part = "fitting"
+    sees = WINDOW
 
     def pairs(self, x: Shape) -> tuple[tuple[int, int], ...]:
         """Return what is added before and after each axis."""
@@ -180,6 +207,8 @@ class Subsample(Kind):
     """Every second position of each axis, or every so many: the first, and those at steps of ``stride``."""
 
     stride: Any = argument(extent, "the step: 2, or 1x2 by axis")
+    part = "fitting"
+    sees = WINDOW
     view = True
 
     def window_over(self, x: Shape) -> Window:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, dataclass_transform
 
+from bneck_cli.engine.layers.drawn import FILLS, Label
+from bneck_cli.engine.layers.reach import MAP, OTHER, UNKNOWN, WHOLE, WINDOW, Reach, here, same_position, windowed
 from bneck_cli.sizes.number import Ratio, divided, is_size, is_symbolic, is_whole
 
 if TYPE_CHECKING:
@@ -88,13 +90,33 @@ class Keeps(NamedTuple):
 class Kind:
     """What every layer has unless it says otherwise: the shape as it came, no parameters, no multiply-adds.
 
-    A kind that costs something states it; ``part`` says under which head its multiply-adds count.
+    A kind that costs something states it. It says all about itself, and nobody else asks for its name: what is needed
+    of one kind and not of another is a trait, declared here. Those without a value (``TRAITS``) each kind declares.
     """
 
     name: str
     summary: str
     fields: tuple[Field, ...] = ()
-    part = "other"
+    part: str
+    """Under which head its costs count: a convolution, a linear layer, attention, a norm, an activation, ..."""
+    sees: str
+    """What a position of the result sees of what arrives: its ``OWN``, a ``WINDOW`` (where there is one, else its own),
+    the whole ``MAP``, or ``OTHER``.
+    """
+    noun: str = ""
+    """What it is called in a sentence, where its name is not a word: batch norm."""
+    drawn: str = ""
+    """What it is called in a figure, where that is not its name: BN."""
+    chooses = False
+    """Whether the channels that leave are a choice, whatever arrives."""
+    centres = False
+    """Whether it takes each channel's mean away, and with it whatever was added to the channel."""
+    over_the_map = False
+    """Whether statistics of the whole map enter every position, beside what it sees."""
+    elementwise = False
+    """Whether it is a function of each element by itself."""
+    absent = False
+    """Whether it stands for there being no operation."""
     view = False
     """Whether what leaves is the tensor that arrived, or a part of it: nothing is written."""
     source = False
@@ -135,6 +157,10 @@ class Kind:
 
     def buffers(self, x: Shape) -> Size:
         """Count what is stored but not learned (running statistics)."""
+        return 0
+
+    def running_statistics(self, x: Shape) -> Size:
+        """Count those of ``buffers`` that are means and variances which training keeps up to date."""
         return 0
 
     def macs(self, x: Shape, y: Shape) -> Size:
@@ -193,6 +219,32 @@ class Kind:
         """Count the elements that stay alive until the network ends, held by a variable of its code."""
         return 0
 
+    @property
+    def biased(self) -> Any:
+        """Whether it adds a bias, as its flag ``bias`` or ``nobias`` says."""
+        return not self.nobias if hasattr(self, "nobias") else getattr(self, "bias", False)
+
+    def as_it_came(self, x: Shape, y: Shape) -> bool:
+        """Whether every value that leaves, at inference, is the one that arrived in its place."""
+        return self.view_at_inference
+
+    def reach(self, x: Shape, y: Shape) -> Reach:
+        """Say what a position of the result sees of what arrives."""
+        if self.sees == MAP:
+            return WHOLE if x.spatial else here(0)
+        window = self.geometry(x) if self.sees == WINDOW else None
+        if window is not None:
+            return windowed(window)
+        return UNKNOWN if self.sees == OTHER else same_position(x, y)
+
+    def label(self, x: Shape, y: Shape) -> Label:
+        """Say what stands in its box in a figure."""
+        return Label((self.drawn or self.name.replace("_", " "),), FILLS.get(self.part, "other"))
+
+    def role(self, x: Shape, y: Shape) -> str:
+        """Say in one sentence what it is for, with its numbers; nothing where its name says it all."""
+        return ""
+
     def geometry(self, x: Shape) -> Any:
         """Give the Window that moves over the input, or None; the rules of one layer all ask for the same one."""
         last = self._last
@@ -205,6 +257,8 @@ class Kind:
         return None
 
 
+TRAITS = ("part", "sees", "keeps")
+"""What each kind declares, or a class that it shares with others: what was left out would be wrong in silence."""
 LAYERS: dict[str, type[Kind]] = {}
 T = TypeVar("T", bound=Kind)
 
@@ -220,6 +274,7 @@ def kind(*names: str) -> Callable[[type[T]], type[T]]:
         for name in names:
             LAYERS[name] = cls if len(names) == 1 else type(cls.__name__, (cls,), {"__doc__": cls.__doc__})
             LAYERS[name].name = name
+            LAYERS[name].noun = vars(cls).get("noun") or name.replace("_", " ")
         return cls
 
     return register

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.layers.kinds import Keeps, Kind, argument, flag, kind, option, positive, share, size
+from bneck_cli.engine.layers.reach import OWN
 
 if TYPE_CHECKING:
     from bneck_cli.sizes.shape import Shape, Size
@@ -17,6 +18,9 @@ class BatchNorm(Kind):
     noaffine: bool = flag("leave the learned scale and shift out")
     frozen: bool = flag("keep all four values per channel as they are, as detection does: nothing is learned")
     part = "norm"
+    sees = OWN
+    noun, drawn = "batch norm", "BN"
+    centres = True
 
     def params(self, x: Shape) -> Size:
         """A scale and a shift per channel; frozen, none."""
@@ -25,6 +29,10 @@ class BatchNorm(Kind):
     def buffers(self, x: Shape) -> Size:
         """Running mean and variance per channel, and the count of batches; frozen, scale and shift instead of it."""
         return (2 if self.noaffine else 4) * x.channels if self.frozen else 2 * x.channels + 1
+
+    def running_statistics(self, x: Shape) -> Size:
+        """A mean and a variance per channel."""
+        return 2 * x.channels
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
         """Elements, which cost less without scale and shift, and parameters."""
@@ -49,6 +57,8 @@ class LayerNorm(Kind):
 
     noaffine: bool = flag("leave the learned scale and shift out")
     part = "norm"
+    sees = OWN
+    noun, drawn = "layer norm", "LN"
 
     def params(self, x: Shape) -> Size:
         """A scale and a shift per channel."""
@@ -78,6 +88,9 @@ class GroupNorm(Kind):
     groups: Any = argument(size, "groups of channels, which must divide them")
     noaffine: bool = flag("leave the learned scale and shift out")
     part = "norm"
+    sees = OWN
+    noun, drawn = "group norm", "GN"
+    over_the_map = True
 
     def shares(self, x: Shape) -> tuple[Size, ...]:
         """Return the channels of a group."""
@@ -116,6 +129,9 @@ class InstanceNorm(Kind):
 
     noaffine: bool = flag("leave the learned scale and shift out")
     part = "norm"
+    sees = OWN
+    noun, drawn = "instance norm", "IN"
+    centres = over_the_map = True
 
     def params(self, x: Shape) -> Size:
         """A scale and a shift per channel."""
@@ -139,6 +155,8 @@ class RMSNorm(Kind):
     """Root-mean-square normalisation over the channels of each position."""
 
     part = "norm"
+    sees = OWN
+    noun, drawn = "RMS norm", "RMSNorm"
 
     def params(self, x: Shape) -> Size:
         """A scale per channel."""
@@ -163,6 +181,8 @@ class LocalResponseNorm(Kind):
 
     size: Any = option(positive, 5, "neighbouring channels that are summed")
     part = "norm"
+    sees = OWN
+    noun, drawn = "local response norm", "LRN"
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
         """Elements."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.layers.convolution import window_over, windows_over
+from bneck_cli.engine.layers.drawn import Label, sides, stepping
 from bneck_cli.engine.layers.kinds import (
+    LAYERS,
     Keeps,
     Kind,
     LayerError,
@@ -18,6 +20,7 @@ from bneck_cli.engine.layers.kinds import (
     padding,
     per_axis,
 )
+from bneck_cli.engine.layers.reach import MAP, OTHER, WINDOW, Reach, evenly
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
@@ -73,10 +76,21 @@ class MaxPool(Kind):
     dilation: Any = option(extent, 1, "distance between the taps of the window")
     ceil: bool = flag("let a last window reach beyond the edge (PyTorch's ceil_mode)")
     part = "pooling"
+    sees = WINDOW
+    drawn = "max pool"
 
     def window_over(self, x: Shape) -> Window:
         """Give the window per axis."""
         return pool_window(x, self)
+
+    def label(self, x: Shape, y: Shape) -> Label:
+        """Its window, and its step."""
+        window = self.geometry(x)
+        return Label((f"{sides(window.kernel)} {self.drawn}{stepping(window.stride)}",), "pool")
+
+    def role(self, x: Shape, y: Shape) -> str:
+        """What it keeps of each window."""
+        return f"It keeps the largest value of each {sides(self.geometry(x).kernel)} window."
 
     def out_shape(self, x: Shape) -> Shape:
         """C×H×W to C×H'×W'."""
@@ -108,10 +122,21 @@ class AvgPool(Kind):
     pad: Any = option(padding, 0, "padding, at most half of the kernel")
     ceil: bool = flag("let a last window reach beyond the edge (PyTorch's ceil_mode)")
     part = "pooling"
+    sees = WINDOW
+    drawn = "average pool"
 
     def window_over(self, x: Shape) -> Window:
         """Give the window per axis."""
         return pool_window(x, self)
+
+    def label(self, x: Shape, y: Shape) -> Label:
+        """Its window, and its step."""
+        window = self.geometry(x)
+        return Label((f"{sides(window.kernel)} {self.drawn}{stepping(window.stride)}",), "pool")
+
+    def role(self, x: Shape, y: Shape) -> str:
+        """What it keeps of each window."""
+        return f"It keeps the mean of each {sides(self.geometry(x).kernel)} window."
 
     def out_shape(self, x: Shape) -> Shape:
         """C×H×W to C×H'×W'."""
@@ -135,7 +160,12 @@ class GlobalPool(Kind):
     """One value per channel: the mean (or the maximum) of the whole map."""
 
     part = "pooling"
+    sees = MAP
     forms = ("module", "function", "mean")
+
+    def role(self, x: Shape, y: Shape) -> str:
+        """What it makes of a map."""
+        return f"It makes one number of each channel's {x.side} {x.noun}."
 
     def out_shape(self, x: Shape) -> Shape:
         """C×H×W to C×1×1."""
@@ -162,6 +192,19 @@ class AdaptivePool(Kind):
 
     output: Any = argument(extent, "the size that leaves: 7x7, or 7 for square")
     part = "pooling"
+    sees = OTHER
+
+    def reach(self, x: Shape, y: Shape) -> Reach:
+        """A window of its own for each position."""
+        return evenly(x, y)
+
+    def as_it_came(self, x: Shape, y: Shape) -> bool:
+        """Whether there is nothing to pool: the map is as large already."""
+        return x == y
+
+    def label(self, x: Shape, y: Shape) -> Label:
+        """What it takes of each window, and the size that leaves."""
+        return Label((f"{self.drawn} to {sides(y.spatial)}",), "pool")
 
     def out_shape(self, x: Shape) -> Shape:
         """C×H×W to C×output."""
@@ -183,3 +226,8 @@ class AdaptivePool(Kind):
             input=self.name.endswith("maxpool") or y.positions != 1,
             indices=y.elements if self.name.endswith("maxpool") else 0,
         )
+
+
+for name, word in (("avgpool", "average"), ("maxpool", "max")):
+    LAYERS[f"global_{name}"].drawn = f"global {word} pool"
+    LAYERS[f"adaptive_{name}"].drawn = f"{word} pool"

@@ -6,6 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.layers.kinds import Keeps, Kind, LayerError, per_axis, share
+from bneck_cli.engine.layers.reach import OTHER
 from bneck_cli.sizes.number import least
 from bneck_cli.sizes.shape import Shape
 
@@ -18,6 +19,7 @@ class _Product(Kind):
     """What products of two tensors have in common: nothing but multiply-adds, which are all attention's."""
 
     part = "attention"
+    sees = OTHER
     product = True
 
     def attention_macs(self, x: Shape, y: Shape) -> Size:

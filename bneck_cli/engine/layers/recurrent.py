@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.layers.kinds import Keeps, Kind, LayerError, argument, flag, kind, one_of, option, positive, size
+from bneck_cli.engine.layers.reach import OTHER, UNKNOWN, WHOLE, Reach
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
@@ -24,11 +25,17 @@ class Recurrent(Kind):
     nobias: bool = flag("leave the biases out")
     along: Any = option(one_of("time", "height", "width"), None, "the axis of a map or a video that the state follows")
     part = "recurrent"
+    sees = OTHER
+    chooses = True
     gates = 0
     states = 1
     """Tensors of a state's size that a step works with beside its gates, as PyTorch writes it."""
     per_step = 0
     """Tensors of a state's size that autograd keeps of a step."""
+
+    def reach(self, x: Shape, y: Shape) -> Reach:
+        """The positions before, and in both directions all; along one axis of a map there is no number for it."""
+        return WHOLE if self.both and len(x.spatial) == 1 else UNKNOWN
 
     def out_shape(self, x: Shape) -> Shape:
         """C×L to hidden×L; to 2·hidden×L in both directions."""
@@ -102,6 +109,7 @@ class Recurrent(Kind):
 class LSTM(Recurrent):
     """Long short-term memory: a state and a memory carried along a sequence by four gates."""
 
+    noun = drawn = "LSTM"
     gates, states, per_step = 4, 3, 7
 
 
@@ -109,6 +117,7 @@ class LSTM(Recurrent):
 class GRU(Recurrent):
     """Gated recurrent unit: a state carried along a sequence by three gates."""
 
+    noun = drawn = "GRU"
     gates, per_step = 3, 7
 
 
@@ -116,6 +125,7 @@ class GRU(Recurrent):
 class RNN(Recurrent):
     """The plain recurrent layer: a state carried along a sequence through one matrix and tanh."""
 
+    noun, drawn = "plain recurrent layer", "RNN"
     gates = 1
 
     def _kept(self, x: Shape, y: Shape) -> Size:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from bneck_cli.engine.layers.fitting import rank_of
+from bneck_cli.engine.layers.drawn import Label, written
+from bneck_cli.engine.layers.fitting import finer, rank_of
 from bneck_cli.engine.layers.kinds import (
     Keeps,
     Kind,
@@ -20,6 +21,7 @@ from bneck_cli.engine.layers.kinds import (
     share,
     size,
 )
+from bneck_cli.engine.layers.reach import MAP, OTHER, OWN, UNKNOWN, Axis, Reach
 from bneck_cli.sizes.number import is_whole
 from bneck_cli.sizes.shape import Shape
 
@@ -34,6 +36,16 @@ class Linear(Kind):
     channels: Any = argument(size, "the channels that leave")
     nobias: bool = flag("leave the bias out")
     part = "linear"
+    sees = OWN
+    chooses = True
+
+    def label(self, x: Shape, y: Shape) -> Label:
+        """The channels that leave."""
+        return Label((f"linear, {written(y.channels)}",), "linear")
+
+    def role(self, x: Shape, y: Shape) -> str:
+        """What it does at more than one position."""
+        return "It mixes channels at each position." if x.positions != 1 else ""
 
     def out_shape(self, x: Shape) -> Shape:
         """C×… to channels×…."""
@@ -71,6 +83,8 @@ class Linear(Kind):
 class Flatten(Kind):
     """All values as one vector."""
 
+    part = "other"
+    sees = MAP
     view = True
 
     def out_shape(self, x: Shape) -> Shape:
@@ -87,7 +101,13 @@ class Reshape(Kind):
     """The same elements in another shape: windows as an axis of their own, heads among the positions."""
 
     shape: Any = argument(dimensions, "the shape that leaves: 4*c x n/4, c x h/7 x 7")
+    part = "other"
+    sees = OTHER
     view = True
+
+    def reach(self, x: Shape, y: Shape) -> Reach:
+        """Nothing certain: a position of the one may be anywhere in the other."""
+        return UNKNOWN
 
     def out_shape(self, x: Shape) -> Shape:
         """C×… to the shape that is written, of as many elements."""
@@ -106,6 +126,12 @@ class PixelShuffle(Kind):
     """Channels to a finer map: every factor² channels become one."""
 
     factor: Any = argument(positive, "how many times as high and as wide")
+    part = "other"
+    sees = OWN
+
+    def label(self, x: Shape, y: Shape) -> Label:
+        """How much finer it makes the map."""
+        return finer(self)
 
     def out_shape(self, x: Shape) -> Shape:
         """C×H×W to C/factor²×factor·H×factor·W."""
@@ -126,6 +152,16 @@ class PixelUnshuffle(Kind):
 
     factor: Any = argument(extent, "the side of the squares, or one for each axis")
     ceil: bool = flag("pad the map to whole squares")
+    part = "other"
+    sees = OTHER
+
+    def reach(self, x: Shape, y: Shape) -> Reach:
+        """Its square."""
+        return Reach(tuple(Axis(side, 0, side - 1) for side in per_axis(self.factor, len(x.spatial), "factor")))
+
+    def label(self, x: Shape, y: Shape) -> Label:
+        """How much coarser it makes the map."""
+        return finer(self)
 
     def out_shape(self, x: Shape) -> Shape:
         """C×H×W to factor²·C×H/factor×W/factor."""
@@ -151,6 +187,12 @@ class ChannelShuffle(Kind):
     """Channels reordered across groups (ShuffleNet)."""
 
     groups: Any = argument(size, "groups of channels, which must divide them")
+    part = "other"
+    sees = OWN
+
+    def label(self, x: Shape, y: Shape) -> Label:
+        """The groups."""
+        return Label((f"channel shuffle, {written(self.groups)} groups",), "other")
 
     def shares(self, x: Shape) -> tuple[Size, ...]:
         """Return the channels of a group."""

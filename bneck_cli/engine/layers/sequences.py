@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.layers.kinds import Keeps, Kind, LayerError, argument, dimensions, flag, kind, size
+from bneck_cli.engine.layers.reach import OTHER, OWN, WHOLE, Reach
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ class Embedding(Kind):
     vocabulary: Any = argument(size, "rows of the table: how many indices there are")
     channels: Any = argument(size, "the channels that leave: the length of a row")
     part = "lookup"
+    sees = OWN
+    chooses = True
 
     def out_shape(self, x: Shape) -> Shape:
         """1×L to channels×L."""
@@ -55,7 +58,10 @@ class Learned(Kind):
 
     shape: Any = argument(dimensions, "the shape that leaves: 768, 768 x 1, c x n")
     frozen: bool = flag("keep it as it is: nothing is learned (coordinates, a mask)")
+    part = "other"
+    sees = OTHER
     source = True
+    chooses = True
     view = True
 
     def out_shape(self, x: Shape) -> Shape:
@@ -83,7 +89,13 @@ class Learned(Kind):
 class Transpose(Kind):
     """Channels and positions of a sequence exchanged, so that what follows mixes positions (MLP-Mixer)."""
 
+    part = "other"
+    sees = OTHER
     view = True
+
+    def reach(self, x: Shape, y: Shape) -> Reach:
+        """All of it: a channel of the one is a position of the other."""
+        return WHOLE
 
     def out_shape(self, x: Shape) -> Shape:
         """C×L to L×C."""

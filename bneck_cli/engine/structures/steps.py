@@ -77,7 +77,7 @@ def _called(walk: Walk, step: Step, options: tuple[Option, ...], flow: Flow, own
     except LayerError as error:
         raise layer_error(walk, error, name, step, options, own, usage(name)) from None
     try:
-        if name == "identity":  # no operation: what it stands for is that there is none
+        if rule.absent:  # no operation: what it stands for is that there is none
             return Result(series("chain", "", [], flow.shape, flow.shape, step.place), flow)
         return apply_layer(walk, use.text(name), rule, flow, step.place)
     except LayerError as error:

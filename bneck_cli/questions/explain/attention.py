@@ -52,7 +52,7 @@ class Attending(NamedTuple):
 def attending(each: LayerFacts) -> Attending | None:
     """Work an attention layer out; None where its products do not come to what the analysis has."""
     rule, x = each.layer.rule, each.shape
-    if each.kind != "attention" or each.layer.op != "attention":
+    if each.part != "attention" or rule.product:
         return None
     channels = whole(x.channels)
     sides: tuple[int, ...] = ()
@@ -110,7 +110,7 @@ def arithmetic(each: LayerFacts) -> Iterator[str]:
 
 def growth(subject: Subject) -> Iterator[str]:
     """Say how the cost of attention grows with the tokens, and from where on the products cost more than the rest."""
-    worked = [(each, attending(each)) for each in subject.running if each.kind == "attention"]
+    worked = [(each, attending(each)) for each in subject.running if each.part == "attention"]
     known = [(each, found) for each, found in worked if found is not None]
     if not known or len(known) < len(worked):
         return
@@ -134,8 +134,8 @@ def growth(subject: Subject) -> Iterator[str]:
         "much in the products."
     )
     tokens = first.tokens
-    others = [each for each in subject.running if each.layer.cost.macs and each.kind != "attention"]
-    if any(each.kind != "linear" or each.macs is None or each.out.positions != tokens for each in others):
+    others = [each for each in subject.running if each.layer.cost.macs and each.part != "attention"]
+    if any(each.part != "linear" or each.macs is None or each.out.positions != tokens for each in others):
         return
     linear = sum(each.copies * found.weights for each, found in known)
     linear += sum(each.copies * each.weights.value for each in others if each.weights)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bneck_cli.engine.network import Fork, Layer, Series, Wire, children, entries
 from bneck_cli.errors import listed
 from bneck_cli.flow.follow import Follow
-from bneck_cli.flow.receptive import Sight, reaches
+from bneck_cli.flow.receptive import Sight, reaches, sees_the_map
 from bneck_cli.questions.explain.facts import Product, Sums, arriving, forks, is_identity, sums_of, taken, whole
 from bneck_cli.questions.explain.place import copies_at, way_to
 from bneck_cli.questions.explain.sentences import (
@@ -39,9 +39,9 @@ MOST_OPENED = 20_000
 def summary(name: str, subject: Subject) -> Iterator[str]:
     """Say what a block makes of what, with how much, and what its shortcut is."""
     cost = subject.node.cost
-    weighted = [each for each in subject.running if each.kind in ("conv", "transposed", "linear", "attention")]
+    weighted = [each for each in subject.running if each.part in ("conv", "linear", "attention")]
     number = sum(each.copies for each in weighted)
-    noun = "convolution" if all(each.kind in ("conv", "transposed") for each in weighted) else "layer with weights"
+    noun = "convolution" if all(each.part == "conv" for each in weighted) else "layer with weights"
     many = (f"{number:,} {noun}" if number == 1 else f"{number:,} {noun.replace('layer', 'layers')}") if number else ""
     many = many if number == 1 or noun != "convolution" else many + "s" * bool(many)
     yield (
@@ -66,7 +66,7 @@ def _shortcuts(subject: Subject) -> Iterator[str]:
     if is_identity(shortcut):
         yield f"{where} is added to {came}: the shortcut is the identity and costs nothing."
         return
-    if taken(shortcut) or not any(entry.layer.op == "conv" for entry in entries(shortcut)):
+    if taken(shortcut) or not any(_convolves(entry.layer) for entry in entries(shortcut)):
         return
     there, out = arriving(shortcut), shortcut.out
     reason = f", since {there} and {out} cannot be added" if there != out else ""
@@ -74,6 +74,10 @@ def _shortcuts(subject: Subject) -> Iterator[str]:
         f"{where} is added to a projection of {came}{reason}: {counted(whole(shortcut.cost.params), 'parameter')}, "
         f"{counted(whole(shortcut.cost.macs), 'multiply-add')}."
     )
+
+
+def _convolves(layer: Layer) -> bool:
+    return layer.rule is not None and layer.rule.part == "conv"
 
 
 def _once(subject: Subject, sums: list[Fork]) -> bool:
@@ -130,7 +134,7 @@ def copies(subject: Subject, analysis: Analysis) -> Iterator[str]:
 
 def legend(subject: Subject) -> Iterator[str]:
     """Say how a figure of the block reads: what is on the arrows, and what is in the boxes."""
-    convs = [each for each in subject.body if each.kind == "conv"]
+    convs = [each for each in subject.body if each.convolves]
     if not convs or len(subject.arrives.spatial) != 2 or isinstance(subject.node, Layer):
         return
     first = convs[0]
@@ -160,7 +164,7 @@ def sums(subject: Subject) -> Iterator[str]:
 def numbers(subject: Subject) -> Iterator[str]:
     """Say what the number of a convolution's channels is."""
     for first in subject.running:
-        if first.kind == "conv" and first.weights is not None:
+        if first.convolves and first.weights is not None:
             break
     else:
         return
@@ -171,7 +175,7 @@ def numbers(subject: Subject) -> Iterator[str]:
         f"{map_of(first.out)}."
     )
     if is_bottleneck(subject):
-        _, seen, expanded = [each for each in subject.body if each.kind == "conv"]
+        _, seen, expanded = [each for each in subject.body if each.convolves]
         ones = "×".join("1" * len(seen.kernel))
         yield (
             f"Between the two {ones} convolutions there are {seen.shape.channels} channels where "
@@ -187,7 +191,7 @@ def in_a_row(subject: Subject) -> bool:
 
 def is_bottleneck(subject: Subject) -> bool:
     """Tell whether a block squeezes, looks at neighbours, and expands again, in just this order."""
-    body = [each for each in subject.body if each.kind == "conv"]
+    body = [each for each in subject.body if each.convolves]
     if len(body) != 3 or not in_a_row(subject) or any(each.copies > 1 for each in body):
         return False
     squeezed, seen, expanded = body
@@ -208,7 +212,7 @@ def stride(subject: Subject) -> Iterator[str]:
     """Say in which layers the stride is, and what it would mean elsewhere."""
     windows = [each for each in subject.running if each.window is not None]
     stepping = [each for each in windows if each.strided]
-    if not windows or any(each.kind == "transposed" for each in windows):
+    if not windows or any(each.spreads for each in windows):
         return
     if not stepping:
         yield f"The stride is 1 in {'every window' if len(windows) > 1 else 'the only window'}: no position is skipped."
@@ -241,7 +245,7 @@ def _named(layers: list[LayerFacts]) -> str:
 
 def _moved(subject: Subject) -> Iterator[str]:
     """Say what the stride would mean in the 1x1 before, where it is in the body's wide kernel."""
-    body = [each for each in subject.body if each.kind == "conv"]
+    body = [each for each in subject.body if each.convolves]
     for before, each in pairwise(body):
         window, earlier = each.window, before.window
         if (
@@ -276,7 +280,7 @@ def separable(subject: Subject) -> Iterator[str]:
     if not in_a_row(subject):
         return
     for filtering, mixing in pairwise([each for each in subject.body if each.layer.cost.macs]):
-        mixes = (mixing.pointwise and mixing.groups == 1) or mixing.kind == "linear"
+        mixes = (mixing.pointwise and mixing.groups == 1) or mixing.part == "linear"
         if not (filtering.depthwise and mixes and filtering.weights and mixing.weights) or filtering.pointwise:
             continue
         if filtering.copies > 1 or mixing.copies > 1 or filtering.out != mixing.shape:
@@ -375,7 +379,7 @@ def sight(analysis: Analysis, subject: Subject) -> Iterator[str]:
 
 def _sees_all(gate: Fork) -> bool:
     """Tell whether a gate looks at the whole map."""
-    return any(entry.layer.op in ("global_avgpool", "global_maxpool") for entry in entries(gate.branches[0]))
+    return any(sees_the_map(entry.layer) for entry in entries(gate.branches[0]))
 
 
 def _positions(reach: Any) -> str:

@@ -16,7 +16,7 @@ from bneck_cli.errors import BneckError
 from bneck_cli.language.library import load
 from bneck_cli.questions.compare import weights
 from bneck_cli.questions.explain.block import is_bottleneck
-from bneck_cli.questions.explain.facts import NORMS, whole
+from bneck_cli.questions.explain.facts import whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,8 +30,8 @@ PLAIN, OTHER = "basic", "bottleneck"
 """The block that others are compared with, and the one that it is compared with itself."""
 PAPER = (("basic", 64), ("bottleneck", 256))
 """The two blocks of the ResNet paper's figure 5 (arXiv 1512.03385)."""
-WORK = frozenset({"conv", "dwconv", "add", "identity", *NORMS})
-"""What a block may consist of, beside functions of single elements, to be compared."""
+WORK = frozenset({"conv", "norm", "activation"})
+"""The parts that a block may consist of, beside sums, to be compared."""
 
 
 class Form(NamedTuple):
@@ -127,11 +127,14 @@ def _convolves(layers: Iterable[Layer]) -> bool:
     """Tell whether layers are convolutions without biases, one of them of a wide window, and what goes with them."""
     wide = False
     for layer in layers:
-        activates = layer.rule is not None and layer.rule.part == "activation"
-        if (layer.op not in WORK and not activates) or getattr(layer.rule, "bias", False):
+        if layer.rule is None:
+            if layer.op != "add":
+                return False
+            continue
+        window = layer.rule.geometry(layer.shape)
+        if layer.rule.part not in WORK or layer.rule.biased or (window is not None and window.transposed):
             return False
-        if layer.rule is not None and layer.rule.part == "conv":
-            wide = wide or set(layer.rule.geometry(layer.shape).kernel) != {1}
+        wide = wide or (window is not None and set(window.kernel) != {1})
     return wide
 
 

@@ -18,17 +18,6 @@ if TYPE_CHECKING:
     from bneck_cli.engine.network import Entry, Node, Size
     from bneck_cli.sizes.shape import Shape
 
-NORMS = {
-    "bn": "batch norm",
-    "ln": "layer norm",
-    "gn": "group norm",
-    "in": "instance norm",
-    "rmsnorm": "RMS norm",
-}
-
-SAME = frozenset({"identity", "dropout", "droppath"})
-"""Layers that hand on what arrives, as it is, at inference."""
-
 
 class Product(NamedTuple):
     """A value and the factors that it is the product of."""
@@ -85,16 +74,15 @@ class Sums(NamedTuple):
 class LayerFacts(NamedTuple):
     """What is known of one layer.
 
-    ``kind`` is ``conv``, ``transposed``, ``linear``, ``attention``, ``norm``, ``pool``, ``global``, ``tokens``,
-    ``join`` or ``other``. ``weights`` and ``macs`` are products; ``rest`` are parameters that are neither weights nor
-    biases.
+    ``part`` is its kind's, ``join`` or ``other``. ``weights`` and ``macs`` are products; ``rest`` are parameters that
+    are neither weights nor biases.
     """
 
     path: str
     copies: int
     idle: bool
     layer: Layer
-    kind: str
+    part: str
     window: Window | None
     axes: tuple[Axis, ...]
     filter: tuple[int, ...]
@@ -120,9 +108,19 @@ class LayerFacts(NamedTuple):
         return self.layer.out
 
     @property
+    def convolves(self) -> bool:
+        """Whether filters move over what arrives."""
+        return self.part == "conv" and not self.spreads
+
+    @property
+    def spreads(self) -> bool:
+        """Whether it is a transposed convolution, whose filters move over what leaves."""
+        return self.window is not None and self.window.transposed
+
+    @property
     def pointwise(self) -> bool:
         """Whether it is a convolution whose window is one position."""
-        return self.kind == "conv" and set(self.kernel) == {1}
+        return self.convolves and set(self.kernel) == {1}
 
     @property
     def kernel(self) -> tuple[int, ...]:
@@ -137,7 +135,7 @@ class LayerFacts(NamedTuple):
     @property
     def depthwise(self) -> bool:
         """Whether it is a convolution that filters each channel by itself."""
-        return self.kind == "conv" and self.groups == self.shape.channels and self.groups > 1
+        return self.convolves and self.groups == self.shape.channels and self.groups > 1
 
     @property
     def strided(self) -> bool:
@@ -182,7 +180,7 @@ def facts_of(entry: Entry) -> LayerFacts:
         copies=entry.copies,
         idle=entry.idle,
         layer=layer,
-        kind=_kind(layer, window),
+        part=_part(layer),
         window=window,
         axes=tuple(_axes(layer, window)) if window is not None else (),
         filter=size,
@@ -194,17 +192,10 @@ def facts_of(entry: Entry) -> LayerFacts:
     )
 
 
-def _kind(layer: Layer, window: Window | None) -> str:
+def _part(layer: Layer) -> str:
     if layer.rule is None:
         return "join" if layer.op in JOINS else "other"
-    part = layer.rule.part
-    if part == "conv":
-        return "transposed" if window is not None and window.transposed else "conv"
-    if part == "pooling":
-        return "pool" if window is not None else "global"
-    if part in ("linear", "attention", "norm"):
-        return str(part)
-    return "tokens" if layer.op == "tokens" else "other"
+    return str(layer.rule.part)
 
 
 def _costs(layer: Layer, window: Window | None) -> tuple[Product | None, int, Product | None]:
@@ -218,7 +209,6 @@ def _costs(layer: Layer, window: Window | None) -> tuple[Product | None, int, Pr
     if window is None:
         weights = Product((whole(x.channels), whole(y.channels)))
         places = y.spatial
-        biased = not rule.nobias
     else:
         groups = whole(window.groups)
         seen = (whole(x.channels), whole(y.channels) // groups)
@@ -226,8 +216,7 @@ def _costs(layer: Layer, window: Window | None) -> tuple[Product | None, int, Pr
             seen = (whole(x.channels) // groups, whole(y.channels))
         weights = Product((*window.kernel, *seen))
         places = x.spatial if window.transposed else y.spatial
-        biased = rule.bias
-    biases = whole(y.channels) if biased else 0
+    biases = whole(y.channels) if rule.biased else 0
     macs = Product((weights.value, *map(whole, places)))
     if weights.value + biases != layer.cost.params or macs.value != layer.cost.macs:
         return None, 0, None
@@ -267,7 +256,7 @@ def sums_of(layers: Iterable[LayerFacts]) -> tuple[list[Sums], list[Sums]]:
             continue
         add(params, "weights", each.copies, each.weights.value if each.weights else 0)
         add(params, "biases", each.copies, each.biases)
-        add(params, NORMS.get(each.layer.op, each.layer.op), each.copies, each.rest)
+        add(params, each.layer.op if each.layer.rule is None else each.layer.rule.noun, each.copies, each.rest)
         add(macs, "multiply-adds", each.copies, whole(each.layer.cost.macs))
     return (
         [Sums(noun, tuple(terms)) for noun, terms in params.items()],
@@ -300,7 +289,9 @@ def is_identity(node: Node) -> bool:
     """Tell whether a branch hands on what arrives, as it is."""
     if isinstance(node, Series):
         return all(is_identity(run.node) for run in node.runs)
-    return node.kind == "as" if isinstance(node, Wire) else isinstance(node, Layer) and node.op in SAME
+    if isinstance(node, Wire):
+        return node.kind == "as"
+    return isinstance(node, Layer) and node.rule is not None and node.rule.as_it_came(node.shape, node.out)
 
 
 def forks(node: Node) -> Iterator[Fork]:

@@ -13,14 +13,13 @@ if TYPE_CHECKING:
     from bneck_cli.questions.explain.facts import Axis, LayerFacts, Product, Sums
     from bneck_cli.sizes.shape import Shape
 
-MAPS = {1: "sequence", 2: "map", 3: "volume"}
 MOST_TERMS = 8
 """Terms of a sum that are written out."""
 
 
 def side(shape: Shape) -> str:
     """Write a shape's spatial sizes: ``56×56``."""
-    return "×".join(map(str, shape.spatial))
+    return shape.side
 
 
 def extent(sizes: Sequence[int]) -> str:
@@ -35,7 +34,7 @@ def kernel_of(each: LayerFacts) -> str:
 
 def map_of(shape: Shape) -> str:
     """Name what a shape is: a map, a sequence."""
-    return MAPS.get(len(shape.spatial), "tensor")
+    return shape.noun
 
 
 def counted(number: int, noun: str) -> str:
@@ -63,64 +62,22 @@ def total(sums: Sums, value: int | None = None) -> str:
 def layer_lines(layers: Iterable[LayerFacts]) -> Iterator[str]:
     """Say what each layer that mixes, moves or changes the map does; then how, in lines of their own."""
     for each in layers:
-        mixes = each.kind in ("conv", "transposed", "linear", "attention", "tokens")
-        if each.idle or not (mixes or each.reshapes or (each.layer.cost.macs and each.kind == "other")):
+        mixes = each.part in ("conv", "linear", "attention", "tokens")
+        if each.idle or not (mixes or each.reshapes or each.layer.cost.macs):
             continue
+        role = "" if each.layer.rule is None else each.layer.rule.role(each.shape, each.out)
         copies = f" ({each.copies:,} times)" if each.copies > 1 else ""
-        yield f"{each.path}{copies}: {each.text}, {each.shape} to {each.out}. {role(each)}".rstrip()
+        yield f"{each.path}{copies}: {each.text}, {each.shape} to {each.out}. {role}".rstrip()
         if each.window is not None:
             yield f"  {geometry(each)}"
         yield from (f"  {line}" for line in arithmetic(each))
-
-
-def role(each: LayerFacts) -> str:
-    """Say what a layer is for, as far as its numbers tell."""
-    x, y = each.shape, each.out
-    if each.kind == "conv":
-        return _conv_role(each)
-    if each.kind == "transposed":
-        return f"It spreads each position over {kernel_of(each)} positions of what leaves."
-    if each.kind == "linear":
-        return "It mixes channels at each position." if x.positions != 1 else ""
-    if each.layer.op in ("maxpool", "avgpool"):
-        kept = "largest value" if each.layer.op == "maxpool" else "mean"
-        return f"It keeps the {kept} of each {kernel_of(each)} window."
-    if each.layer.op in ("global_avgpool", "global_maxpool"):
-        return f"It makes one number of each channel's {side(x)} {map_of(x)}."
-    if each.kind == "tokens":
-        cls = whole(each.layer.rule.cls)
-        if whole(x.positions) + cls != y.positions:
-            return ""
-        places = "·".join(map(str, x.spatial))
-        if not cls:
-            return f"It makes a sequence of the {places} = {whole(y.positions):,} positions."
-        verb = "is" if cls == 1 else "are"
-        return (
-            f"It makes a sequence of the positions, before which {counted(cls, 'class token')} {verb} put: "
-            f"{places} + {cls} = {whole(y.positions):,}."
-        )
-    return ""
-
-
-def _conv_role(each: LayerFacts) -> str:
-    x, y = whole(each.shape.channels), whole(each.out.channels)
-    if each.depthwise:
-        said = "It filters each channel by itself and mixes none"
-    elif each.groups > 1:
-        said = f"It mixes channels within {each.groups} groups of {x // each.groups}"
-    elif each.pointwise:
-        changed = f", and squeezes {x} to {y}" if y < x else f", and expands {x} to {y}" if y > x else ""
-        return f"It mixes channels at each position{changed}."
-    else:
-        return f"It looks at {kernel_of(each)} positions in {'all ' if x > 1 else ''}{counted(x, 'channel')} at once."
-    return f"{said}; it looks at {kernel_of(each)} positions." if not each.pointwise else f"{said}."
 
 
 def geometry(each: LayerFacts) -> str:
     """Say how a window moves, and why the map keeps or changes its size."""
     window: Any = each.window
     parts = []
-    if each.kind == "conv":
+    if each.convolves:
         parts.append(f"{counted(each.filters, 'filter')} of {'×'.join(map(str, each.filter))}")
     parts.append(f"stride {extent(window.stride)}")
     parts.append(_padding(each.axes))
@@ -188,7 +145,7 @@ def arithmetic(each: LayerFacts) -> Iterator[str]:
         where = "".join(f"·{size}" for size in places)
         macs = f"{first:,}{where} = {each.macs.value:,}" if places else f"{first:,}, one for each weight"
         yield f"weights {product(each.weights)}{biases}; multiply-adds {macs}"
-    elif each.kind == "attention":
+    elif each.part == "attention":
         from bneck_cli.questions.explain.attention import arithmetic as of_attention
 
         yield from of_attention(each)

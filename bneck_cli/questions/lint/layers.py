@@ -6,7 +6,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from bneck_cli.engine.network import Cost, Layer
-from bneck_cli.flow.tensors import WEIGHTED, Flow, Met
 from bneck_cli.flow.unread import vain
 from bneck_cli.questions.lint.rule import Finding, counted, macs_of, number, percent, rule, says, times
 from bneck_cli.words.values import people as grouped
@@ -14,10 +13,9 @@ from bneck_cli.words.values import people as grouped
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bneck_cli.flow.tensors import Flow, Met
 
-FOLDING = {"bn": "batch norm", "in": "instance norm"}
-"""Norms that take the mean of each channel away."""
-NORMS = frozenset({"bn", "ln", "gn", "in", "rmsnorm", "layer_scale", "dropout", "droppath"})
+
 MULTIPLE = 8
 DOMINANT = 90
 """In percent of a block's multiply-adds."""
@@ -34,15 +32,14 @@ def bias_before_norm(flow: Flow) -> Iterator[Finding]:
     """Find biases that the norm behind them takes away."""
     for met in flow.layers:
         layer = met.layer
-        if layer.rule is None or layer.op not in (*WEIGHTED, "dwconv"):
+        if not _weighs(layer):
             continue
-        biased = not layer.rule.nobias if layer.op == "linear" else layer.rule.bias
         readers = [flow.layers[reader].layer if reader >= 0 else None for reader in met.out.all_readers()]
-        norms = [reader.op for reader in readers if reader and reader.rule is not None and reader.op in FOLDING]
-        if not biased or not readers or len(norms) < len(readers):
+        norms = [reader.rule for reader in readers if reader and reader.rule is not None and reader.rule.centres]
+        if not layer.rule.biased or not readers or len(norms) < len(readers):
             continue
         channels = number(layer.out.channels)
-        useless, norm = counted(channels, "param"), FOLDING[norms[0]]
+        useless, norm = counted(channels, "param"), norms[0].noun
         message = f"the bias of {layer.text} is {useless} that the {norm} behind it takes away"
         yield says(met, message, channels, "params")
 
@@ -56,17 +53,18 @@ def uneven_channels(flow: Flow) -> Iterator[Finding]:
     """Find layers whose own channels are no multiple of 8: not the input's, nor those that leave the network."""
     for met in flow.running():
         layer = met.layer
-        if layer.rule is None or layer.op not in (*WEIGHTED, "dwconv") or getattr(layer.rule, "groups", 1) != 1:
+        if not _weighs(layer) or getattr(layer.rule, "groups", 1) != 1:
             continue
+        follows = not layer.rule.chooses  # its channels are those that arrive: one choice, and fixed if either end is
         came, left = number(layer.shape.channels), number(layer.out.channels)
         fixed_in, fixed_out = met.reads[0].given, id(met.out) in flow.ends
-        if layer.op == "dwconv":  # its channels are those that arrive: one choice, and fixed where either end is
+        if follows:
             fixed_in = fixed_out = fixed_in or fixed_out
         wide_in, wide_out = came if fixed_in else _rounded(came), left if fixed_out else _rounded(left)
         if (wide_in, wide_out) == (came, left):
             continue
         macs = macs_of(layer)
-        wider = macs // left * wide_out if layer.op == "dwconv" else macs // (came * left) * wide_in * wide_out
+        wider = macs // left * wide_out if follows else macs // (came * left) * wide_in * wide_out
         message = (
             f"{layer.text} has {counted(came, 'channel')} in and {grouped(left)} out: "
             f"rounded up to {grouped(wide_in)} and {grouped(wide_out)} it is {grouped(wider)} MACs, not {grouped(macs)}"
@@ -107,11 +105,11 @@ def needless_projection(flow: Flow) -> Iterator[Finding]:
     """Find shortcuts that project a tensor to the shape that it has."""
     for fork, before, first, end in flow.shortcuts:
         layers = flow.layers[first:end]
-        mixing = [met for met in layers if met.layer.rule is not None and met.layer.op in ("conv", "linear")]
+        mixing = [met for met in layers if _mixes(met.layer)]
         if len(mixing) != 1 or layers[0].reads[0] is not before or layers[0].entry.idle:
             continue
         met = mixing[0]
-        plain = all(other is met or (other.layer.rule is not None and other.layer.op in NORMS) for other in layers)
+        plain = all(other is met or _only_scales(other.layer) for other in layers)
         chained = all(later.reads[0] is sooner.out for sooner, later in pairwise(layers))
         window = met.layer.rule.geometry(met.layer.shape)
         pointwise = window is None or set(window.kernel) | set(window.stride) == {1}
@@ -161,21 +159,37 @@ def dominant_pointwise(flow: Flow) -> Iterator[Finding]:
             yield says(met, message, part, "MACs")
 
 
+def _weighs(layer: Layer) -> bool:
+    """Tell whether a layer is a convolution or a linear layer."""
+    return layer.rule is not None and layer.rule.part in ("conv", "linear")
+
+
+def _mixes(layer: Layer) -> bool:
+    """Tell whether a layer projects: it makes channels of its own choice out of those that arrive."""
+    return _weighs(layer) and bool(layer.rule.chooses)
+
+
+def _only_scales(layer: Layer) -> bool:
+    """Tell whether a layer does no more to a channel than to scale and shift it."""
+    return layer.rule is not None and (layer.rule.part in ("norm", "scaling") or layer.rule.view_at_inference)
+
+
 def _is_grouped(layer: Layer) -> bool:
     """Tell whether a layer is a convolution in groups, over more than one position."""
-    if layer.rule is None or layer.op not in ("conv", "dwconv"):
+    window = layer.rule.geometry(layer.shape) if layer.rule is not None and layer.rule.part == "conv" else None
+    if window is None or window.transposed or set(window.kernel) == {1}:
         return False
-    window = layer.rule.geometry(layer.shape)
-    return set(window.kernel) != {1} and (layer.op == "dwconv" or layer.rule.groups != 1)
+    return window.groups != 1 or not layer.rule.chooses
 
 
 def _is_pointwise(layer: Layer) -> bool:
     """Tell whether a layer mixes all channels of each position of a map by itself, as a 1x1 convolution does."""
     if layer.rule is None or not layer.out.spatial or layer.out.positions == 1:
         return False
-    if layer.op != "conv":
-        return layer.op == "linear"
-    return set(layer.rule.geometry(layer.shape).kernel) == {1} and layer.rule.groups == 1
+    window = layer.rule.geometry(layer.shape)
+    if window is None or layer.rule.part != "conv":
+        return layer.rule.part == "linear"  # type: ignore[no-any-return]
+    return not window.transposed and set(window.kernel) == {1} and window.groups == 1
 
 
 @rule(
@@ -247,7 +261,12 @@ def linear_on_map(flow: Flow) -> Iterator[Finding]:
     maps = {shape.spatial for shape in analysis.outputs.values()}
     for met in flow.running():
         layer = met.layer
-        if layer.rule is None or layer.op != "linear" or len(layer.out.spatial) < 2 or layer.out.spatial not in maps:
+        if (
+            layer.rule is None
+            or layer.rule.part != "linear"
+            or len(layer.out.spatial) < 2
+            or layer.out.spatial not in maps
+        ):
             continue
         positions = number(layer.out.positions)
         if id(met.out) in flow.ends and positions > 1:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.engine.network import Layer, children
 from bneck_cli.errors import listed
-from bneck_cli.flow.receptive import WHOLE_MAP, last_field
+from bneck_cli.flow.receptive import last_field, sees_the_map
 from bneck_cli.questions.lint.rule import Finding, counted, number, numbers, percent, rule, says, times
 from bneck_cli.words.values import people as grouped
 
@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from bneck_cli.flow.tensors import Flow, Met, Seen
-
-
-OVER_THE_MAP = frozenset({"in", "gn"})
-"""Norms whose statistics let every position depend on all others."""
-
 
 MAX_TAPS = 4096
 SIDES = {1: ("position",), 2: ("row", "column"), 3: ("frame", "row", "column")}
@@ -109,7 +104,7 @@ def strided_shortcut(flow: Flow) -> Iterator[Finding]:
 def _strided(flow: Flow, in_shortcut: bool) -> Iterator[Finding]:
     for met in flow.running():
         layer = met.layer
-        if layer.op not in ("conv", "dwconv") or met.in_shortcut != in_shortcut:
+        if layer.rule is None or layer.rule.part != "conv" or met.in_shortcut != in_shortcut:
             continue
         axes = sides(layer)
         whole, seen = prod(axis.length for axis in axes), prod(axis.seen for axis in axes)
@@ -135,7 +130,8 @@ def dropped_border(flow: Flow) -> Iterator[Finding]:
     for met in flow.running():
         layer = met.layer
         axes = sides(layer)
-        lost = [0 if axis.gapped or layer.rule.view or layer.op == "pad" else axis.length - axis.end for axis in axes]
+        fits = layer.rule is not None and layer.rule.part == "fitting"  # what it leaves out is left out on purpose
+        lost = [0 if axis.gapped or fits else axis.length - axis.end for axis in axes]
         if not any(lost):
             continue
         whole = prod(axis.length for axis in axes)
@@ -175,7 +171,7 @@ def _field(flow: Flow) -> Field | None:
     if not reach.known or len(reach.axes) != len(sizes) or not running:
         return None
     top = {child.label: child for child in children(analysis.root)}
-    pooled = [met for met in running if met.entry.path in top and met.layer.op in WHOLE_MAP]
+    pooled = [met for met in running if met.entry.path in top and sees_the_map(met.layer)]
     if any(top[met.entry.path].stem == "gate" for met in pooled):
         return None
     met, ended = (pooled[0], "enters") if pooled else (running[-1], "leaves")
@@ -221,7 +217,8 @@ def short_field(flow: Flow) -> Iterator[Finding]:
     field = _field(flow)
     if field is None or not any(mine < size for mine, size in zip(field.seen, field.sizes, strict=True)):
         return
-    if any(met.layer.op == "scale" or met.layer.op in OVER_THE_MAP for met in flow.running()):
+    layers = [met.layer for met in flow.running()]
+    if any(layer.op == "scale" if layer.rule is None else layer.rule.over_the_map for layer in layers):
         return  # a gate, or a norm with statistics over the map, sees all of it
     whole = prod(field.sizes)
     message = (
