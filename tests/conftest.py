@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 GOLDEN = Path(__file__).parent / "golden"
+
+settings.register_profile("bneck", deadline=None)  # how fast a case is says more of the machine than of the code
+settings.load_profile("bneck")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
