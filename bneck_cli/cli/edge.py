@@ -33,8 +33,12 @@ def settings(
     past: str | None = None,
 ) -> "Settings":
     """Gather what is asked of the analysis."""
+    from bneck_cli.cli.several import axes
     from bneck_cli.engine.settings import read_settings
 
+    varied, _ = axes(values or (), input, channels)
+    if varied:
+        raise typer.BadParameter(f"'{quoted(varied[0])}' has several values: `bneck analyze` has one table of them")
     pairs = []
     for text in values or []:
         name, equals, value = text.partition("=")

@@ -44,13 +44,15 @@ class Axis(NamedTuple):
 def parse_axis(text: str) -> Axis:
     """Read ``NAME=VALUES``: values with commas, or ``first:last`` or ``first:last:step``, the last one included.
 
+    ``first..last`` is ``first:last``.
+
     Raises BneckError for what is not one.
     """
     match = AXIS.fullmatch(text)
     if match is None:
         raise BneckError(f"--vary: '{text[:60]}' is not an axis", hint="it reads width=0.25:2:0.25 or channels=64,128")
     name, item, values = match[1], match[2], match[3].strip()
-    ends = values.split(":")
+    ends = values.replace("..", ":").split(":")
     if len(ends) > 1:
         return _range(name, item, ends, text)
     listed = [_number(part, text) for part in values.split(",")]

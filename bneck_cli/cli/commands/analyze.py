@@ -6,6 +6,7 @@ import typer
 
 from bneck_cli import completion
 from bneck_cli.cli import options as opt
+from bneck_cli.cli import several
 from bneck_cli.cli.edge import analysed, check_format, flops, put, settings, words
 from bneck_cli.formats import FORMATS
 
@@ -13,6 +14,7 @@ GROUP = "Figures"
 EXAMPLES = (
     "bneck analyze resnet50",
     "bneck analyze my.yaml --input 3xHxW --assume H%32==0,W%32==0",
+    "bneck analyze mobilenet_v1 --set width=0.25,0.5,0.75,1 --input 128..224:32",
     "bneck analyze bottleneck --channels 256 --format csv > block.csv",
 )
 
@@ -69,6 +71,12 @@ def command(
     """Show every layer's shapes, stride, weights and multiply-adds."""
     from bneck_cli.questions.analyze import View, report
 
+    varied, single = several.axes(set or (), input, channels)
+    if varied:
+        if symbolic or symbol or assume or depth or expand or fold or only or sort or top or count_like or unit:
+            raise typer.BadParameter(f"'{varied[0]}' has several values: they give a table of totals, with --columns")
+        several.put_table(spec, varied, input, channels, in_channels, single, batch, past, columns, format, output)
+        return
     chosen = check_format(format, output, FORMATS)
     analysis = analysed(spec, settings(input, channels, in_channels, set, assume, batch, symbolic, symbol, past))
     if count_like:
