@@ -84,6 +84,16 @@ def one_budget() -> Iterator[None]:
         _budget.reset(token)
 
 
+@contextmanager
+def budget_of_its_own() -> Iterator[None]:
+    """Let what is done inside count for itself: one of many walks, whose number has a limit elsewhere."""
+    token = _budget.set(Budget())
+    try:
+        yield
+    finally:
+        _budget.reset(token)
+
+
 def spend_terms(count: int) -> None:
     """Count terms of formulas that are worked on. Raises BneckError beyond."""
     budget = _budget.get()

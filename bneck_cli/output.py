@@ -24,6 +24,7 @@ SUFFIXES = {
     ".tex": "latex",
     ".py": "python",
     ".html": "html",
+    ".parquet": "parquet",
 }
 """The format that a file's name asks for."""
 

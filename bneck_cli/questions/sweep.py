@@ -49,6 +49,16 @@ class Sweep(NamedTuple):
     space: Space
     asked: Asked
     tally: Tally
+    dask: str | None = None
+    """The address of the cluster that works it out, if one does."""
+
+    def blocks(self) -> Iterator[Block]:
+        """Work the blocks out that were asked for, here or on a cluster."""
+        if self.dask is None:
+            return self.space.blocks(*self.asked.shard)
+        from bneck_cli.spaces.cluster import spread
+
+        return spread(self.space, self.dask, *self.asked.shard)
 
 
 class Tally:
@@ -85,6 +95,7 @@ def sweep(
     pareto: Sequence[str] = (),
     refused: bool = False,
     shard: str | None = None,
+    dask: str | None = None,
 ) -> Sweep:
     """Settle a sweep: its axes (``width=0.25:2:0.25``), how they combine, and which designs are wanted.
 
@@ -104,7 +115,7 @@ def sweep(
         named = {part.name for part in parts_of(kept) if isinstance(part, Name)}
         wanted = tuple(dict.fromkeys([*wanted, *(each for each in TOTALS if each in named)]))
     asked = Asked(wanted, kept, best, by or wanted[0], maximize, tuple(pareto), refused, _shard(shard))
-    return Sweep(name, Space(program, settings, designs, wanted), asked, Tally())
+    return Sweep(name, Space(program, settings, designs, wanted), asked, Tally(), dask)
 
 
 def _shard(text: str | None) -> tuple[int, int]:
@@ -129,7 +140,7 @@ def rows(found: Sweep, watch: Callable[[int], bool] = lambda _done: True) -> Ite
     chosen: Kept | None = Front(asked.pareto, [asked.by] if asked.maximize else []) if asked.pareto else None
     if chosen is None and asked.best is not None:
         chosen = Best(asked.best, asked.by, asked.maximize)
-    for block in found.space.blocks(*asked.shard):
+    for block in found.blocks():
         tally.add(block)
         columns = _columns(found, block)
         if asked.keep is not None:
@@ -165,7 +176,7 @@ def _columns(found: Sweep, block: Block) -> dict[str, Any]:
 
 def refusals(found: Sweep, watch: Callable[[int], bool]) -> Iterator[list[Any]]:
     """Yield the designs that are refused, each with the reason."""
-    for block in found.space.blocks(*found.asked.shard):
+    for block in found.blocks():
         found.tally.add(block)
         for refusal in block.refusals:
             values = [column[refusal.numbers].tolist() for column in block.values]
@@ -213,28 +224,33 @@ def saved(found: Sweep, file: str) -> Iterator[str]:
 
 def report(found: Sweep, watch: Callable[[int], bool] = lambda _done: True) -> Report:
     """Report a sweep: a table of the first rows for people, every row as data."""
-    shown = ("reason",) if found.asked.refused else found.asked.totals
-    titles = [*(axis.title for axis in found.space.designs.axes), *shown]
+    names = titles(found)
 
     def records() -> Iterator[list[Any]]:
         if found.asked.refused:
             yield from refusals(found, watch)
             return
         for columns in rows(found, watch):
-            lists = [columns[title].tolist() for title in titles]
+            lists = [columns[title].tolist() for title in names]
             yield from (list(row) for row in zip(*lists, strict=True))
 
     return Report(
         "sweep",
         found.name,
         f"{people(found.space.designs.number)} designs",
-        lambda: _parts(found, titles, watch),
-        lambda: Records(titles, records()),
-        lambda: {"columns": titles, "rows": list(records()), **_summary(found)},
+        lambda: _parts(found, names, watch),
+        lambda: Records(names, records()),
+        lambda: {"columns": names, "rows": list(records()), **_summary(found)},
     )
 
 
-def _parts(found: Sweep, titles: list[str], watch: Callable[[int], bool]) -> Iterable[Any]:
+def titles(found: Sweep) -> list[str]:
+    """Name the columns: what varies, then the totals, or the reasons of what is refused."""
+    shown = ("reason",) if found.asked.refused else found.asked.totals
+    return [*(axis.title for axis in found.space.designs.axes), *shown]
+
+
+def _parts(found: Sweep, names: list[str], watch: Callable[[int], bool]) -> Iterable[Any]:
     shown: list[Row] = []
     if found.asked.refused:
         for row in refusals(found, watch):
@@ -243,10 +259,10 @@ def _parts(found: Sweep, titles: list[str], watch: Callable[[int], bool]) -> Ite
     for columns in () if found.asked.refused else rows(found, watch):
         room = ROWS_SHOWN - len(shown)
         if room > 0:
-            lists = [columns[title][:room].tolist() for title in titles]
+            lists = [columns[title][:room].tolist() for title in names]
             shown += [Row(list(row)) for row in zip(*lists, strict=True)]
     if shown:
-        yield Table([Column(t, t, "words" if t == "reason" else "number") for t in titles], shown)
+        yield Table([Column(t, t, "words" if t == "reason" else "number") for t in names], shown)
     tally = found.tally
     more = (found.asked.best is None and not found.asked.pareto) and tally.kept - len(shown)
     if more:

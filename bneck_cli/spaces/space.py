@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bneck_cli.budget import budget_of_its_own
 from bneck_cli.engine.analysis import BLOCK_MAP, analyze_plainly
 from bneck_cli.engine.network import part_params
 from bneck_cli.engine.settings import with_words
@@ -74,7 +75,7 @@ class Space:
 
     def __init__(self, program: Program, settings: Settings, designs: Designs, totals: tuple[str, ...]) -> None:
         program, settings = with_words(program, settings)
-        self.program, self.designs, self.totals = program, designs, totals
+        self.program, self.settings, self.designs, self.totals = program, settings, designs, totals
         self.varied = Varied(program, settings, designs.axes)
         self.tape, self.root = Tape(), Branch()
         self.variables = [self.tape.variable(min(axis.above), max(axis.above)) for axis in designs.axes]
@@ -138,7 +139,8 @@ class Space:
                     raise BneckError(f"{name} stays a formula: give {listed(sorted(left), 'and')} a number, or vary it")
             return found
 
-        return trail.follow(totals)
+        with budget_of_its_own():
+            return trail.follow(totals)
 
     def _refusal(self, part: Part, leaf: Leaf, numbers: Any, count: int) -> Refusal:
         """Say why designs are none, with the numbers of the first of them."""

@@ -6,11 +6,13 @@ import typer
 
 from bneck_cli import completion
 from bneck_cli.cli import options as opt
-from bneck_cli.cli.edge import check_format, put, settings, words
+from bneck_cli.cli.edge import check_format, on_terminal, put, settings, words
 from bneck_cli.cli.watching import watched
+from bneck_cli.formats import DATA_FORMATS
 from bneck_cli.output import write
 
 GROUP = "Design"
+KNOWN = (*DATA_FORMATS, "parquet")
 EXAMPLES = (
     "bneck sweep bottleneck --vary channels=64:512:64 --vary side=7,14,28,56",
     "bneck sweep mobilenet_v2 --vary width=0.25:1.4:0.05 --vary side=128:224:32 --keep 'macs < 300M'",
@@ -68,14 +70,29 @@ def command(
     shard: Annotated[
         str | None, typer.Option(metavar="I/N", help="Only this part of all designs: 3/100, for jobs side by side.")
     ] = None,
-    format: opt.Format = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Let a Dask cluster work it out: tcp://host:8786 (extra `dask`)."),
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help=f"One of {', '.join(KNOWN)} (extra `parquet`).",
+            autocompletion=completion.SWEEP_FORMATS,
+        ),
+    ] = None,
     output: opt.Output = None,
 ) -> None:
     """Work out every combination of widths, depths and sizes at once, and choose among them."""
     from bneck_cli.language.library import load
     from bneck_cli.questions.sweep import report, saved, sweep
 
-    chosen = check_format(format, output)
+    chosen = check_format(format, output, KNOWN)
+    if chosen == "parquet" and output is None and on_terminal():
+        raise typer.BadParameter("Parquet is no text: give --output FILE", param_hint="--format")
     if (zip and random) or (minimize and maximize):
         raise typer.BadParameter("--zip and --random exclude each other, and so do --minimize and --maximize")
     found = sweep(
@@ -94,9 +111,15 @@ def command(
         pareto=words(pareto),
         refused=refused,
         shard=shard,
+        dask=dask,
     )
     with watched(found.space.designs.number) as watch:
-        put(report(found, watch), chosen, output)
+        if chosen == "parquet":
+            from bneck_cli.questions.sweep_parquet import ENCODING, parquet
+
+            write(parquet(found, watch), output, ENCODING)
+        else:
+            put(report(found, watch), chosen, output)
         if save:
             write(saved(found, save), save)
     if found.tally.stopped:
