@@ -13,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bneck_cli import BneckError
-from bneck_cli.engine.analysis import analyze_program
-from bneck_cli.engine.network import entries
+from bneck_cli.engine.layers import LAYERS
 from bneck_cli.engine.settings import read_settings
 from bneck_cli.language.document import Source
 from bneck_cli.language.library import block_files, load, network_names, resolve
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bneck_cli.engine.network import Layer
     from bneck_cli.pictures.marks import Measures, Picture
     from bneck_cli.questions.draw import Drawing
 
@@ -233,18 +231,9 @@ def test_blocks_at_equal_cost_stand_side_by_side() -> None:
 
 
 def test_every_kind_has_words() -> None:
-    """Each kind of layer has a label of its own, and what does nothing at inference is not drawn."""
-    assert {labels.is_silent(layer) for layer in layers("dropout -> droppath")} == {True}
-    functions = layers("bn -> relu -> layer_scale -> prelu")
-    assert [labels.label(layer).lines for layer in functions] == [("BN",), ("ReLU",), ("layer scale",), ("PReLU",)]
-    assert {(labels.is_line(layer), labels.is_silent(layer)) for layer in functions} == {(True, False)}
-    assert not any(map(labels.is_line, layers("conv 3x3 4 -> maxpool 2 stride=2 -> shuffle 2 -> flatten -> linear 2")))
-
-
-def layers(net: str) -> list[Layer]:
-    """Return the layers of a short network."""
-    program = resolve(Source("net.yaml", f"input: 4 x 8 x 8\nnet: {net}"))
-    return [entry.layer for entry in entries(analyze_program(program, read_settings()).root)]
+    """Each kind of layer has a label, and each pointwise name is a kind."""
+    assert set(labels.POINTWISE) <= set(LAYERS)
+    assert set(labels.POINTWISE) >= labels.SILENT
 
 
 @pytest.mark.parametrize(
