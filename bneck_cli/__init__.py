@@ -257,6 +257,7 @@ def draw(
     numbers: Iterable[str] = ("params", "macs"),
     match: str | None = None,
     depth: int | None = None,
+    direction: str = "down",
     input: str | None = None,
     channels: int | str | None = None,
     in_channels: int | str | None = None,
@@ -264,14 +265,15 @@ def draw(
 ) -> Drawing:
     """Draw a block as the papers' figures do, or a network as its stages; ``text("svg")`` is the drawing.
 
-    With ``match`` (weights, macs ...) blocks are as wide as the first is dear; ``depth`` opens so many levels.
+    With ``match`` (weights, macs ...) blocks are as wide as the first is dear; ``depth`` opens so many levels;
+    ``direction`` is where the tensor runs, down or right.
     Raises BneckError for a path that is not there.
     """
     from bneck_cli.answers import Drawing
     from bneck_cli.questions.draw import draw as drawn
 
     settings = _settings(input, channels, in_channels, None, 1, parameters)
-    return Drawing(drawn(_programs(specs), settings, at, tuple(numbers), match, depth))
+    return Drawing(drawn(_programs(specs), settings, at, tuple(numbers), match, depth, direction))
 
 
 def layers(kind: str | None = None) -> Answer[None]:

@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ElementTree
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bneck_cli import BneckError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bneck_cli.pictures.marks import Measures, Picture
     from bneck_cli.questions.draw import Drawing
 
-MEASURES = {"pixels": pixels(), "cells": cells()}
+MEASURES = {"pixels": pixels(), "cells": cells(), "pixels right": pixels(right=True), "cells right": cells(right=True)}
 Rectangle = tuple[float, float, float, float]
 
 
@@ -106,6 +106,39 @@ def require_sound(picture: Picture, m: Measures) -> None:
             for a, b, w, h in (covered(words, m) for words in texts)
         )
         assert on_box or on_joint or on_text, line
+    require_clear(picture, areas, slack)
+
+
+def segments(line: Line) -> list[Rectangle]:
+    """Return the straight parts of a line as rectangles without width."""
+    pairs = zip(line.points, line.points[1:], strict=False)
+    return [(min(a, c), min(b, d), abs(c - a), abs(d - b)) for (a, b), (c, d) in pairs]
+
+
+def require_clear(picture: Picture, areas: list[Rectangle], slack: float) -> None:
+    """Require that no line runs through a box, and that lines of different ends never share a stretch."""
+    lines = [mark for mark in picture.marks if isinstance(mark, Line)]
+    parts = [(line, part) for line in lines for part in segments(line)]
+    for line, (x, y, width, height) in parts:
+        inside = [
+            area
+            for area in areas
+            if x + width > area[0] + slack
+            and x < area[0] + area[2] - 2 * slack
+            and y + height > area[1] + slack
+            and y < area[1] + area[3] - 2 * slack
+        ]
+        assert not inside, (line, inside)
+    lying: dict[tuple[bool, float], list[tuple[float, float, Line]]] = {}
+    for line, (x, y, width, height) in parts:
+        if width or height:
+            start, length = (x, width) if width else (y, height)
+            lying.setdefault((bool(width), round(y if width else x, 1)), []).append((start, start + length, line))
+    for held in lying.values():
+        for index, (start, end, line) in enumerate(held):
+            for other_start, other_end, other in held[index + 1 :]:
+                if min(end, other_end) - max(start, other_start) > 2 * slack:
+                    assert line.points[0] == other.points[0] or line.points[-1] == other.points[-1], (line, other)
 
 
 @pytest.mark.parametrize("measure", MEASURES)
@@ -146,6 +179,7 @@ def wrapped(inside: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
 BODIES = st.recursive(LAYER | st.just("identity"), wrapped, max_leaves=8)
 
 
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(body=BODIES)
 def test_any_tree_is_drawn_without_overlaps(body: object) -> None:
     """A random tree of series and forks is sound, in pixels and in cells."""
@@ -154,7 +188,7 @@ def test_any_tree_is_drawn_without_overlaps(body: object) -> None:
     spec = f"input: 8 x 16 x 16\nblocks:\n  b():\n    - conv 1x1 8\n    - {json.dumps(body)}\nnet: b\n"
     program = resolve(Source("random.yaml", spec))
     found = draw([("b", program._replace(block="b", net=None))], read_settings(input="8x16x16"))
-    for m in (*MEASURES.values(), cells(tight=1), cells(plain=True)):
+    for m in (*MEASURES.values(), cells(tight=1), cells(plain=True), cells(tight=1, right=True)):
         require_sound(lay_out(found, m), m)
     for depth in (1, 2):
         opened = draw([("b", program._replace(block="b", net=None))], read_settings(input="8x16x16"), depth=depth)
@@ -179,8 +213,8 @@ def test_a_block_fits_eighty_columns(name: str) -> None:
     """In 80 columns a block is drawn, the branches of a wide fork as the lines of one box."""
     found = block(name)
     assert in_cells(found, 80, plain=False).width <= 80
-    for tight in (1, 2):
-        m = cells(tight=tight)
+    for right in (False, True):
+        m = cells(tight=1, right=right)
         require_sound(lay_out(found, m), m)
 
 
@@ -281,6 +315,42 @@ def test_every_format_draws(format: str) -> None:
     """Each format writes a block and a network."""
     for name, channels in (("se_bottleneck", "64"), ("fpn_resnet50", None)):
         assert len("".join(render(drawing(name, channels), format)).splitlines()) > 10
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_drawing_to_the_right(format: str, golden: Callable[[str, str], None]) -> None:
+    """To the right a drawing is turned, not its words: each text is there once; a graph says so in its own way."""
+    for name, channels in (("se_bottleneck", "64"), ("unet", None)):
+        down = drawing(name, channels)
+        right = down._replace(direction="right")
+        text = "".join(render(right, format))
+        if format in ("mermaid", "dot"):
+            assert ("flowchart LR" if format == "mermaid" else "rankdir=LR") in text
+            assert "".join(render(down, format)).count("->") == text.count("->")
+        elif format == "text":
+            golden(f"draw-{name}-right.txt", text)
+        else:
+            words = [
+                sorted(
+                    mark.text for mark in lay_out(found, pixels(right=found is right)).marks if isinstance(mark, Words)
+                )
+                for found in (right._replace(numbers=("params",)), down._replace(numbers=("params",)))
+            ]
+            assert words[0] == words[1]
+    with pytest.raises(BneckError, match=r"drawn to the right this takes 1[0-9][0-9] columns"):
+        in_cells(drawing("resnet50")._replace(direction="right"), 80, plain=False)
+
+
+def test_long_skips_run_in_lanes_of_their_own() -> None:
+    """Skips of one size nest: where they overlap they are apart, the shorter inside."""
+    net = "".join(f"  - conv 3x3 8 -> as a{index}\n" for index in range(4))
+    net += "".join(f"  - add: [conv 3x3 8, from a{index}]\n" for index in (2, 1, 0))
+    found = draw([("x", resolve(Source("x.yaml", f"input: 8 x 16 x 16\nnet:\n{net}")))])
+    for m in MEASURES.values():
+        picture = lay_out(found, m)
+        require_sound(picture, m)
+    turns = {x for mark in picture.marks if isinstance(mark, Line) for x, _ in mark.points[1:-1]}
+    assert len(turns) >= 3
 
 
 def test_a_graph_has_the_edges_of_the_block() -> None:

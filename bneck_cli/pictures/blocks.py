@@ -31,11 +31,11 @@ class Item(NamedTuple):
 
 def drawn_block(title: str, node: Series, caption: str, m: Measures, shapes: bool = True) -> Element:
     """Return a block under its title, from the shape that enters to the one that leaves, its caption below."""
-    ends = [text_element(shape_words(shape), "shape", m) for shape in (node.shape, node.out)]
+    ends = [end(shape_words(shape), m) for shape in (node.shape, node.out)]
     inside = items(flat(node), m)
-    if not shapes:
+    if not shapes or (m.right and m.tight):
         inside = [item._replace(shape="") for item in inside]
-    drawn = stack([Item(ends[0], ""), *inside, Item(ends[1], "")], m)
+    drawn = m.leaf(stack([Item(ends[0], ""), *inside, Item(ends[1], "")], m))
     return column([text_element(title, "head", m), drawn, text_element(caption, "subtitle", m)], m)
 
 
@@ -49,12 +49,12 @@ class Page(NamedTuple):
 
 
 def page(text: Page, elements: Sequence[Element], m: Measures, width: float | None = None) -> Picture:
-    """Return elements side by side, and where a ``width`` is given and too small, in as many rows as they need."""
+    """Return elements side by side, or where they run to the right or a ``width`` is too small, in rows."""
     rows: list[list[Element]] = []
     for element in elements:
         held = rows[-1] if rows else []
         taken = sum(one.width + 2 * m.apart for one in held) + element.width
-        if held and (width is None or taken <= width):
+        if held and not m.right and (width is None or taken <= width):
             held.append(element)
         else:
             rows.append([element])
@@ -115,6 +115,14 @@ def column(elements: Sequence[Element], m: Measures) -> Element:
     return Element(width, y - (m.joint / 3 if m.round else 1), width // 2, tuple(marks))
 
 
+def end(text: str, m: Measures) -> Element:
+    """Return the shape at an end of a block: apart from the line beside it where that runs to the right."""
+    said = text_element(text, "shape", m)
+    if m.right:
+        said = said._replace(width=said.width + 2 * m.beside, marks=moved(said.marks, m.beside, 0))
+    return m.leaf(said)
+
+
 def text_element(text: str, role: str, m: Measures) -> Element:
     """Return a line of text by itself."""
     width, height = (m.wide(text, role) if text else 0), m.high(role)
@@ -128,7 +136,7 @@ def stack(items: Sequence[Item], m: Measures) -> Element:
     """Return elements one after the other, their spines in line, an arrow and a shape in every gap."""
     left = max((item.element.spine for item in items), default=0)
     right = max((item.element.width - item.element.spine for item in items), default=0)
-    noted = [m.beside + m.wide(item.shape, "small") for item in items[:-1] if item.shape]
+    noted = [m.across(item.shape, "small") for item in items[:-1] if item.shape]
     right = max([right, *noted])
     marks: list[Mark] = []
     y: float = 0
@@ -137,11 +145,12 @@ def stack(items: Sequence[Item], m: Measures) -> Element:
         y += element.height
         if index + 1 < len(items):
             after = items[index + 1].element
+            gap = max(m.gap, m.along(shape, "small"))
             if not after.apart:
-                marks.append(Line(((left, y), (left, y + m.gap)), head=not after.bare))
+                marks.append(Line(((left, y), (left, y + gap)), head=not after.bare))
             if shape:
-                marks.append(Words(left + m.beside, m.middle(y, m.gap), shape, "small", "start"))
-            y += m.gap
+                marks.append(m.note(left, y, gap, shape, "small"))
+            y += gap
     first = items[0].element if items else Element(0, 0, 0, ())
     return Element(left + right, y, left, tuple(marks), first.bare, first.apart)
 
@@ -158,7 +167,7 @@ def items(nodes: Sequence[Node], m: Measures) -> list[Item]:
         if isinstance(node, Wire):
             if node.kind == "from":
                 named = text_element(f"from {node.name.replace('../', '')}", "note", m)
-                found.append(Item(named._replace(apart=True), ""))
+                found.append(Item(m.leaf(named)._replace(apart=True), ""))
             continue
         if isinstance(node, Layer):
             more: list[str] = []
@@ -169,11 +178,11 @@ def items(nodes: Sequence[Node], m: Measures) -> list[Item]:
                     break
                 more += label(follower).lines
                 index += 1
-            element = linked(box(words, " · ".join(more), m), m.links.get(id(node), ""))
+            element = m.leaf(linked(box(words, " · ".join(more), m), m.links.get(id(node), "")))
         elif isinstance(node, Fork):
             element = fork(node, m)
         elif node.kind == CLOSED:
-            element = boxed([(node.text, "strong")], "block", m)
+            element = m.leaf(boxed([(node.text, "strong")], "block", m))
         else:
             element = repeated(node, m)
         shape = shape_words(node.out)
@@ -205,20 +214,31 @@ def linked(element: Element, link: str) -> Element:
     return element._replace(marks=tuple(marks))
 
 
-def boxed(lines: Sequence[tuple[str, str]], fill: str, m: Measures, least: float = 0, share: float = -1) -> Element:
-    """Return lines of text in a box, with a bar for a share of the whole where one is given."""
-    width = max(m.least, least, *(m.wide(text, role) + 2 * m.inside[0] for text, role in lines))
+def boxed(
+    lines: Sequence[tuple[str, str]],
+    fill: str,
+    m: Measures,
+    least: float = 0,
+    share: float = -1,
+    wide: float = 0,
+) -> Element:
+    """Return lines of text in a box, with a bar for a share of the whole where one is given.
+
+    It reaches as far across the way of the tensor as ``least`` says, and is as ``wide`` at least.
+    """
+    bar = m.bar if share >= 0 else 0
+    width = max(m.least, wide, 0 if m.right else least, *(m.wide(text, role) + 2 * m.inside[0] for text, role in lines))
     if not m.round and width % 2 == 0:
         width += 1
-    y = m.inside[1]
+    filled = 2 * m.inside[1] + sum(m.high(role) for _, role in lines) + bar
+    height = max(filled, least if m.right else 0)
+    y = m.inside[1] + (height - filled) // 2
     marks: list[Mark] = []
     for text, role in lines:
         marks.append(Words(width // 2, m.middle(y, m.high(role)), text, role))
         y += m.high(role)
-    if share >= 0 and m.bar:
-        marks.append(Bar(m.inside[0] * 0.7, y + m.bar / 2, width - m.inside[0] * 1.4, share))
-        y += m.bar
-    height = y + m.inside[1]
+    if bar:
+        marks.append(Bar(m.inside[0] * 0.7, y + bar / 2, width - m.inside[0] * 1.4, share))
     return Element(width, height, width // 2, (Box(0, 0, width, height, fill, m.round), *marks))
 
 
@@ -229,13 +249,17 @@ def repeated(series: Series, m: Measures) -> Element:
     words = f"×{run.copies}"
     edge = m.inside[1] + m.round if m.round else 2
     top = edge + (m.high("note") if m.round else 0)
-    width = max(inside.width + 2 * edge, m.wide(words, "note") + 3 * edge)
-    height = inside.height + 2 * m.gap + top
-    spine = edge + inside.spine
+    before, aside = (edge, top) if m.right else (top, edge)
+    said = (m.wide(words, "note") + 3 * edge, m.high("note") + edge)
+    wide, long = (said[1], said[0]) if m.right else said
+    width = max(inside.width + edge + aside, wide)
+    height = max(inside.height + 2 * m.gap + before, long)
+    spine = aside + inside.spine
     marks: list[Mark] = [Box(0, 0, width, height, "frame", m.round)]
-    marks.append(Words(width - edge, m.middle(0, m.high("note")) + (edge / 3 if m.round else 1), words, "note", "end"))
-    start = top + (m.gap if m.round else 0)
-    marks += [Line(((spine, 0), (spine, start)), head=not inside.bare), *moved(inside.marks, edge, start)]
+    corner = (height if m.right else width) - edge, m.middle(0, m.high("note")) + (edge / 3 if m.round else 1)
+    marks.append(Words(*(reversed(corner) if m.right else corner), words, "note", "end"))
+    start = before + (m.gap if m.round else 0)
+    marks += [Line(((spine, 0), (spine, start)), head=not inside.bare), *moved(inside.marks, aside, start)]
     marks.append(Line(((spine, start + inside.height), (spine, height)), head=False))
     return Element(width, height, spine, tuple(marks), bare=True)
 
@@ -266,6 +290,8 @@ def around(body: Node | None, side: Node, sign: str, m: Measures) -> Element:
     spine = main.spine
     top = m.turn + m.fall
     height = max(main.height, other.height, 0 if other.width else m.gap)
+    if not other.width:
+        height = max(height, m.along("identity", "note") - 2 * m.gap)
     joint_top = top + height + m.gap
     level = m.middle(joint_top, m.joint)
     lane = max(main.width, m.reach) + m.lane + other.spine
@@ -289,8 +315,8 @@ def around(body: Node | None, side: Node, sign: str, m: Measures) -> Element:
         right = lane - other.spine + other.width
     else:
         marks.append(Line(((spine, m.turn), (lane, m.turn), (lane, level), end)))
-        marks.append(Words(lane + m.beside, m.middle(m.turn, level - m.turn), "identity", "note", "start"))
-        right = lane + m.beside + m.wide("identity", "note")
+        marks.append(m.note(lane, m.turn, level - m.turn, "identity", "note"))
+        right = lane + m.across("identity", "note")
     marks.append(Joint(spine, level, sign))
     left = max(0, m.reach - spine)
     return Element(right + left, joint_top + m.joint, spine + left, moved(marks, left, 0), bare=True)
@@ -299,7 +325,7 @@ def around(body: Node | None, side: Node, sign: str, m: Measures) -> Element:
 def beside(head: Node, m: Measures) -> Element:
     """Return a head that does not run: dashed, and joined to nothing."""
     other = branch(head, m)
-    words = text_element("does not run", "note", m)
+    words = m.leaf(text_element("does not run", "note", m))
     top = m.turn + m.fall
     lane = m.lane + max(other.spine, words.spine)
     marks: list[Mark] = [Line(((0, m.turn), (lane, m.turn), (lane, top)), head=not other.bare, dashed=True)]
@@ -323,7 +349,7 @@ def fan(node: Fork, m: Measures) -> Element:
     branches = [one if one.width else _passing(m) for one in branches]
     if m.tight and sum(one.width + m.apart for one in branches) > WIDE_FAN:
         return _listed(node, m)
-    names = [m.wide(text, "note") for text in ("split",) if node.kind == "split"]
+    named = "split" if node.kind == "split" else ""
     places, x = [], 0.0 if m.round else 0
     for one in branches:
         places.append(x)
@@ -332,14 +358,16 @@ def fan(node: Fork, m: Measures) -> Element:
     spines = [place + one.spine for place, one in zip(places, branches, strict=True)]
     concat = node.join is None or node.join.op not in SIGNS
     joined = f"{joining(node.join)} · {shape_words(node.out)}"
-    bar = boxed([(joined, "strong")], "join", m)
-    bar_left, bar_width = spines[0], spines[-1] - spines[0]
+    bar = m.leaf(boxed([(joined, "strong")], "join", m))
+    over = m.round + 4 if m.round else 1 if m.right else 2
+    bar_left, bar_width = spines[0] - over, spines[-1] - spines[0] + 2 * over + m.edge
     if bar_width < bar.width:
         bar_left, bar_width = (spines[0] + spines[-1] - bar.width) // 2, bar.width
     spine = (spines[0] + spines[-1]) // 2
     if not concat and len(spines) % 2:
         spine = spines[len(spines) // 2]
-    top = m.turn + m.fall
+    turn = max(m.turn, m.along(named, "note"))
+    top = turn + m.fall
     height = max(one.height for one in branches)
     marks: list[Mark] = []
     bottom = top + height + m.gap
@@ -348,7 +376,7 @@ def fan(node: Fork, m: Measures) -> Element:
         y = top + (height - one.height) // 2
         marks += moved(one.marks, place, y)
         if not one.apart:
-            marks.append(Line(((spine, 0), (spine, m.turn), (at, m.turn), (at, y)), head=not one.bare))
+            marks.append(Line(((spine, 0), (spine, turn), (at, turn), (at, y)), head=not one.bare))
         if concat or at == spine:
             marks.append(Line(((at, y + one.height), (at, bottom))))
         else:
@@ -356,7 +384,7 @@ def fan(node: Fork, m: Measures) -> Element:
             marks.append(Line(((at, y + one.height), (at, level), (side, level))))
     if concat:
         marks += moved(
-            boxed([(joined, "strong")], "join", m, least=bar_width).marks,
+            m.leaf(boxed([(joined, "strong")], "join", m, least=bar_width)).marks,
             bar_left,
             bottom,
         )
@@ -364,10 +392,11 @@ def fan(node: Fork, m: Measures) -> Element:
     else:
         marks.append(Joint(spine, level, SIGNS[node.join.op if node.join else "add"]))
         height = bottom + m.joint
-    if names:
-        marks.append(Words(spine + m.beside, m.middle(0, m.turn), "split", "note", "start"))
+    if named:
+        marks.append(m.note(spine, 0, turn, named, "note"))
     left = max(0, -bar_left) if concat else 0
-    right = max(width, bar_left + bar_width if concat else 0, spine + m.beside + max(names, default=0))
+    beside = spine + m.across(named, "note") if named else 0
+    right = max(width, bar_left + bar_width if concat else 0, beside)
     return Element(left + right, height, spine + left, moved(marks, left, 0), bare=True)
 
 
@@ -380,20 +409,13 @@ def _listed(node: Fork, m: Measures) -> Element:
     lines = [(in_words(one) or "identity", "plain") for one in node.branches]
     first = [("split in equal parts", "note")] if node.kind == "split" else []
     concat = node.join is None or node.join.op not in SIGNS
-    return boxed(
-        [
-            *first,
-            *lines,
-            (f"{joining(node.join)} · {shape_words(node.out)}" if concat else joining(node.join), "strong"),
-        ],
-        "join",
-        m,
-    )
+    last = f"{joining(node.join)} · {shape_words(node.out)}" if concat else joining(node.join)
+    return m.leaf(boxed([*first, *lines, (last, "strong")], "join", m))
 
 
 def _passing(m: Measures) -> Element:
     """Return a branch that is the identity: a line with its name."""
-    width = m.beside + m.wide("identity", "note")
-    line = Line(((0, 0), (0, m.gap)), head=False)
-    words = Words(m.beside, m.middle(0, m.gap), "identity", "note", "start")
-    return Element(width, m.gap, 0, (line, words), bare=True)
+    length = max(m.gap, m.along("identity", "note"))
+    line = Line(((0, 0), (0, length)), head=False)
+    words = m.note(0, 0, length, "identity", "note")
+    return Element(m.across("identity", "note"), length, 0, (line, words), bare=True)

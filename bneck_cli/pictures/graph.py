@@ -107,10 +107,10 @@ def _fork(node: Fork, at: int, graph: Graph) -> int:
     return graph.add(Vertex((word,), "joint" if len(word) == 1 else "box"), ends)
 
 
-def render_mermaid(graph: Graph) -> Iterator[str]:
+def render_mermaid(graph: Graph, right: bool = False) -> Iterator[str]:
     """Write a Mermaid flowchart; labels stand in quotes, as those with `×` and commas must."""
     forms = {"box": '["{}"]', "joint": '(("{}"))', "shape": '(["{}"])'}
-    yield "flowchart TD\n"
+    yield f"flowchart {'LR' if right else 'TD'}\n"
     for index, vertex in enumerate(graph.vertices):
         words = "<br/>".join(_mermaid(line) for line in vertex.lines)
         yield f"  n{index}{forms[vertex.form].format(words)}\n"
@@ -123,7 +123,7 @@ def _mermaid(text: str) -> str:
     return "".join(f"#{ord(character)};" if character in '"#<>&`' else character for character in text)
 
 
-def render_dot(graph: Graph, title: str) -> Iterator[str]:
+def render_dot(graph: Graph, title: str, right: bool = False) -> Iterator[str]:
     """Write a graph for graphviz."""
     forms = {
         "box": 'shape=box, style="rounded,filled", fillcolor="#eef4fc"',
@@ -131,6 +131,8 @@ def render_dot(graph: Graph, title: str) -> Iterator[str]:
         "shape": "shape=plaintext",
     }
     yield f'digraph {_quoted(title)} {{\n  node [fontname="Helvetica"];\n'
+    if right:
+        yield "  rankdir=LR;\n"
     for index, vertex in enumerate(graph.vertices):
         words = "\\n".join(_quoted(line)[1:-1] for line in vertex.lines)
         yield f'  n{index} [label="{words}", {forms[vertex.form]}];\n'

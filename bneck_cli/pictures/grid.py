@@ -86,103 +86,150 @@ def draw_grid(
     share: Callable[[Stage], float],
     m: Measures,
 ) -> Element:
-    """Return a network's stages as boxes on their grid, with bands for its rows and a line for whatever is read."""
+    """Return a network's stages as boxes on their grid, with bands for its rows and a line for whatever is read.
+
+    Where the tensor runs to the right the grid is turned: bands stand side by side.
+    """
     where = arranged(stages, outputs)
-    lines = [
-        [(text, "plain" if index else "strong") for index, text in enumerate(stage.lines)]
-        + [(text, "small") for text in _captions(caption(stage), m)]
-        for stage in stages
-    ]
-    boxes = [boxed(text, stage.fill, m, share=share(stage)) for text, stage in zip(lines, stages, strict=True)]
+
+    def drawn(stage: Stage, least: float = 0) -> Element:
+        lines = [(text, "plain" if index else "strong") for index, text in enumerate(stage.lines)]
+        lines += [(text, "small") for text in _captions(caption(stage), m)]
+        wide = 2 * (m.wide(stage.name, "note") + m.inside[0]) if m.right and stage.name else 0
+        return m.leaf(boxed(lines, stage.fill, m, least, share(stage), wide))
+
+    boxes = [drawn(stage) for stage in stages]
     count = max(where.columns) + 1
     widths = [max((boxes[i].width for i in _in(where.columns, column)), default=0) for column in range(count)]
-    boxes = [
-        boxed(text, stage.fill, m, least=widths[column], share=share(stage))
-        for text, stage, column in zip(lines, stages, where.columns, strict=True)
+    boxes = [drawn(stage, widths[column]) for stage, column in zip(stages, where.columns, strict=True)]
+    levels, bands, bottom = _levels(stages, where, boxes, count, m)
+    middles = [m.middle(level, box.height) for level, box in zip(levels, boxes, strict=True)]
+    roads = _Roads(stages, where, middles, m)
+    lefts, right = _lefts(stages, where, widths, roads, m)
+    places = [
+        Place(lefts[column], y, box.width, box.height)
+        for column, y, box in zip(where.columns, levels, boxes, strict=True)
     ]
-    roads = _Roads(stages, where)
-    places, bands, size = _placed(stages, where, boxes, widths, roads, m)
-    marks: list[Mark] = [*bands]
-    marks += [line for start, end in roads.edges for line in roads.line(start, end, places, m)]
+    roads.ends = [*lefts[1:], right]
+    marks: list[Mark] = [_band(band, index, right - (m.apart if m.round else 0), m) for index, band in enumerate(bands)]
+    marks += [_title(stages, where, band, index, m) for index, band in enumerate(bands)]
+    marks += [line for start, end in roads.edges for line in roads.line(start, end, places)]
     for stage, box, place in zip(stages, boxes, places, strict=True):
         marks += moved(linked(box, m.links.get(stage.first, "")).marks, place.x, place.y)
         if stage.name:
-            marks.append(Words(place.right + m.beside, place.y + m.high("note") // 2, stage.name, "note", "start"))
-    return Element(*size, size[0] // 2, tuple(marks))
+            middle = m.middle(0, m.high("note"))
+            x, y = (middle, 0) if m.right else (m.beside, middle)
+            marks.append(Words(place.right + x, place.y + y, stage.name, "note", "start"))
+    width = right - (m.apart if m.round else 0)
+    return m.leaf(Element(width, bottom, width // 2, tuple(marks)))
 
 
 def _captions(text: str, m: Measures) -> list[str]:
     """Return a caption's lines: one, or where room is short one a figure, or none."""
     if not text or m.tight > 1:
         return []
-    return text.split(" · ") if m.tight else [text]
+    return text.split(" · ") if m.tight or m.right else [text]
 
 
 def _in(columns: Sequence[int], column: int) -> list[int]:
     return [index for index, at in enumerate(columns) if at == column]
 
 
-def _placed(
-    stages: Sequence[Stage],
-    where: Grid,
-    boxes: Sequence[Element],
-    widths: Sequence[float],
-    roads: _Roads,
-    m: Measures,
-) -> tuple[list[Place], list[Mark], tuple[float, float]]:
-    """Place every box: rows as high as their tallest stack, columns as wide as their widest box and its roads."""
-    titles = ["×".join(map(str, stage.out.spatial)) or "vector" for stage in stages]
-    left = max(m.wide(title, "row") for title in titles) + 2 * m.apart
-    lefts: list[float] = []
-    x = left
-    for column, width in enumerate(widths):
-        lefts.append(x)
-        names = [m.wide(stages[i].name, "note") for i in _in(where.columns, column) if stages[i].name]
-        x += width + 2 * m.apart + max(names, default=0) + roads.lanes(column) * m.lane / 3
-    total = x - (m.apart if m.round else 0)
-    places: list[Place | None] = [None] * len(stages)
-    bands: list[Mark] = []
+def _said(stage: Stage) -> str:
+    """Return the title of a stage's row: the size of the map that leaves it."""
+    return "×".join(map(str, stage.out.spatial)) or "vector"
+
+
+def _title(stages: Sequence[Stage], where: Grid, band: tuple[float, float], row: int, m: Measures) -> Words:
+    """Return a row's title, at the start of its band."""
+    text = next(_said(stage) for stage, at in zip(stages, where.rows, strict=True) if at == row)
+    start, middle = (m.apart / 2 if m.round else 0), m.middle(*band)
+    if m.right:
+        return Words(start + m.middle(0, m.high("row")), middle, text, "row")
+    return Words(start, middle, text, "row", "start")
+
+
+def _band(band: tuple[float, float], row: int, width: float, m: Measures) -> Box:
+    return Box(0, band[0], width, band[1], f"band{row % 2}", m.round)
+
+
+def _levels(
+    stages: Sequence[Stage], where: Grid, boxes: Sequence[Element], count: int, m: Measures
+) -> tuple[list[float], list[tuple[float, float]], float]:
+    """Return how far down every box stands, where each row's band is, and where the last ends.
+
+    A row is as high as its tallest stack.
+    """
+    tops: list[float] = [0] * len(stages)
+    bands: list[tuple[float, float]] = []
     y: float = 0
     inside = m.apart / 2 if m.round else 0
     for row in range(max(where.rows) + 1):
-        stacks = {
-            column: [i for i in _in(where.columns, column) if where.rows[i] == row] for column in range(len(widths))
-        }
+        stacks = {column: [i for i in _in(where.columns, column) if where.rows[i] == row] for column in range(count)}
         heights = {c: sum(boxes[i].height + m.gap for i in held) - m.gap for c, held in stacks.items() if held}
-        tallest = max(heights.values())
-        bands.append(Box(0, y, total, tallest + 2 * inside, f"band{row % 2}", m.round))
-        title = next(title for title, at in zip(titles, where.rows, strict=True) if at == row)
-        bands.append(Words(m.apart / 2 if m.round else 0, m.middle(y, tallest + 2 * inside), title, "row", "start"))
+        titles = [m.wide(_said(stage), "row") for stage, at in zip(stages, where.rows, strict=True) if at == row]
+        tallest = max(*heights.values(), max(titles) if m.right else 0)
+        bands.append((y, tallest + 2 * inside))
         for column, held in stacks.items():
-            top = y + inside + (tallest - heights.get(column, 0)) // 2
+            top = y + inside + m.middle(0, tallest) - m.middle(0, heights.get(column, 0))
             for index in reversed(held) if column in where.grows else held:
-                places[index] = Place(lefts[column], top, boxes[index].width, boxes[index].height)
+                tops[index] = top
                 top += boxes[index].height + m.gap
         y += tallest + 2 * inside + m.gap
-    return [place for place in places if place is not None], bands, (total, y - m.gap)
+    return tops, bands, y - m.gap
+
+
+def _lefts(
+    stages: Sequence[Stage], where: Grid, widths: Sequence[float], roads: _Roads, m: Measures
+) -> tuple[list[float], float]:
+    """Return where every column begins, and where the last one's gutter ends: a gutter holds names and lanes."""
+    x = m.high("row") if m.right else max(m.wide(_said(stage), "row") for stage in stages)
+    x += roads.gutter * (1 if m.right or m.tight > 1 else 2)
+    lefts: list[float] = []
+    for column, width in enumerate(widths):
+        lefts.append(x)
+        held = [stages[i].name for i in _in(where.columns, column) if stages[i].name]
+        names = max((m.high("note") if m.right else m.wide(name, "note") for name in held), default=0)
+        x += width + 2 * roads.gutter + names + roads.lanes(column, bool(names)) * roads.step
+    return lefts, x
 
 
 class _Roads:
     """The lines between stages: straight where nothing is between, else along a lane of the gutter beside a column."""
 
-    def __init__(self, stages: Sequence[Stage], where: Grid) -> None:
+    def __init__(self, stages: Sequence[Stage], where: Grid, middles: Sequence[float], m: Measures) -> None:
         self.where = where
+        self.middles = middles
+        self.m = m
+        self.gutter = m.apart if m.round else 2
+        self.step = m.lane / 3 if m.round else 1
         self.edges = [(start, end) for end, stage in enumerate(stages) for start in stage.reads]
         self.order = {column: self._top_down(column, len(stages)) for column in set(where.columns)}
         self.lane: dict[tuple[int, int], int] = {}
-        used: dict[int, list[list[tuple[int, int]]]] = {}
-        for edge in sorted(self.edges, key=lambda edge: (abs(where.rows[edge[0]] - where.rows[edge[1]]), edge)):
+        self.used: dict[int, list[list[tuple[float, float]]]] = {}
+        self.ends: list[float] = []
+        """Where the gutter of every column ends."""
+        self.ports: dict[tuple[int, int], float] = {}
+        """Where an edge that runs in a lane enters its target: not level with what leaves another."""
+        for edge in sorted(self.edges, key=lambda edge: (abs(middles[edge[0]] - middles[edge[1]]), edge)):
             if self.kind(*edge) == "lane":
-                column = self.gutter(*edge)
-                span = tuple(sorted(self._height(index) for index in edge))
-                lanes = used.setdefault(column, [])
-                free = next((i for i, held in enumerate(lanes) if all(_apart(span, other) for other in held)), None)
-                if free is None:
-                    lanes.append([])
-                    free = len(lanes) - 1
-                lanes[free].append((span[0], span[1]))
-                self.lane[edge] = free
-        self.used = used
+                self._assign(edge)
+
+    def _assign(self, edge: tuple[int, int]) -> None:
+        """Give an edge its entry, and the innermost lane that is free along it: long ones go around short ones."""
+        start, end = edge
+        leaving = {self.middles[a] for a, b in self.edges if a != start and self.beside(a, b) == self.beside(*edge)}
+        near = 7 if self.m.round else 1
+        entries = (self.middles[end] + step * near for step in (0, 1, -1, 2, -2))
+        entry = next((at for at in entries if at not in leaving), self.middles[end])
+        low, high = sorted((self.middles[start], entry))
+        lanes = self.used.setdefault(self.beside(*edge), [])
+        free = next((i for i, held in enumerate(lanes) if all(high < a or b < low for a, b in held)), len(lanes))
+        if free == len(lanes):
+            lanes.append([])
+        lanes[free].append((low, high))
+        self.lane[edge] = free
+        self.ports[edge] = entry
 
     def _top_down(self, column: int, count: int) -> list[int]:
         """List the stages of a column from the top of the page."""
@@ -190,16 +237,11 @@ class _Roads:
         sign = -1 if column in self.where.grows else 1
         return sorted(held, key=lambda index: (self.where.rows[index], sign * index))
 
-    def _height(self, index: int) -> int:
-        """Order stages by how far down they stand, finely enough for lanes."""
-        column = self.order[self.where.columns[index]]
-        return self.where.rows[index] * 1000 + column.index(index)
+    def lanes(self, column: int, named: bool) -> int:
+        """Count the lanes beside a column for which its gutter must be wider; one is free where there are no names."""
+        return max(0, len(self.used.get(column, [])) - (not named))
 
-    def lanes(self, column: int) -> int:
-        """Count the lanes in the gutter to the right of a column."""
-        return len(self.used.get(column, []))
-
-    def gutter(self, start: int, end: int) -> int:
+    def beside(self, start: int, end: int) -> int:
         """Return the column whose gutter an edge runs in: before its target, or beside the column of both."""
         columns = self.where.columns
         return columns[start] if columns[end] <= columns[start] else columns[end] - 1
@@ -213,8 +255,10 @@ class _Roads:
             return {1: "down", -1: "up"}.get(apart, "lane")
         if columns[start] > columns[end] or not self._free(rows[start], columns[start] + 1, columns[end]):
             return "lane"
-        if rows[start] == rows[end]:
+        if self.middles[start] == self.middles[end]:
             return "across"
+        if rows[start] == rows[end]:
+            return "lane"
         order = self.order[columns[end]]
         facing = [i for i in order if min(rows[start], rows[end]) <= rows[i] <= max(rows[start], rows[end])]
         upward = rows[start] > rows[end]
@@ -226,32 +270,23 @@ class _Roads:
         cells = zip(self.where.rows, self.where.columns, strict=True)
         return not any(at == row and first <= column < last for at, column in cells)
 
-    def line(self, start: int, end: int, places: Sequence[Place], m: Measures) -> list[Line]:
+    def line(self, start: int, end: int, places: Sequence[Place]) -> list[Line]:
         """Draw the line from one stage to another that reads it."""
+        m = self.m
         a, b = places[start], places[end]
         from_y, to_y = m.middle(a.y, a.height), m.middle(b.y, b.height)
-        x, across = b.x + b.width // 2, self.kind(start, end)
+        x, across = m.middle(b.x, b.width), self.kind(start, end)
         if across == "down":
             return [Line(((x, a.bottom), (x, b.y)))]
         if across == "up":
-            return [Line(((x, a.y - (0 if m.round else 1)), (x, b.bottom - (0 if m.round else 1))))]
+            return [Line(((x, a.y - m.edge), (x, b.bottom - m.edge)))]
         if across == "turn up":
-            return [Line(((a.right, from_y), (x, from_y), (x, b.bottom - (0 if m.round else 1))))]
+            return [Line(((a.right, from_y), (x, from_y), (x, b.bottom - m.edge)))]
         if across == "turn down":
             return [Line(((a.right, from_y), (x, from_y), (x, b.y)))]
-        gutter = b.x - m.apart
         if across == "across":
-            turn = gutter if from_y != to_y else a.right
-            return [Line(((a.right, from_y), (turn, from_y), (turn, to_y), (b.x, to_y)))]
-        step = m.lane / 3 if m.round else 1
-        if self.where.columns[end] > self.where.columns[start]:
-            lane = b.x - m.apart - self.lane[start, end] * step
-            return [Line(((a.right, from_y), (lane, from_y), (lane, to_y), (b.x, to_y)))]
-        edge = max(places[i].right for i in self.order[self.where.columns[start]])
-        lane = edge + m.apart + self.lane[start, end] * step
-        return [Line(((a.right, from_y), (lane, from_y), (lane, to_y), (b.right, to_y)))]
-
-
-def _apart(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Tell whether two stretches share no more than an end."""
-    return one[1] <= other[0] or other[1] <= one[0]
+            return [Line(((a.right, from_y), (b.x, to_y)))]
+        lane = self.ends[self.beside(start, end)] - self.gutter - self.lane[start, end] * self.step
+        to_y = self.ports[start, end]
+        forward = self.where.columns[end] > self.where.columns[start]
+        return [Line(((a.right, from_y), (lane, from_y), (lane, to_y), (b.x if forward else b.right - m.edge, to_y)))]

@@ -121,10 +121,36 @@ class Measures(NamedTuple):
     """Where room is short: from 1 on branches are listed and a caption takes two lines, from 2 on it is left out."""
     links: Mapping[int, str] = {}
     """Anchors by the identity of a node, on a page that has rows to lead to."""
+    right: bool = False
+    """Whether the tensor runs to the right: a layout is made as if it ran down, and then turned, leaf by leaf."""
 
     def middle(self, top: float, height: float) -> float:
         """Return the middle of a stretch: of cells, the upper of two."""
         return top + (height / 2 if self.round else (height - 1) // 2)
+
+    @property
+    def edge(self) -> float:
+        """From the far edge of a box to where a line from there ends: cells belong to what they show."""
+        return 0 if self.round else 1
+
+    def leaf(self, element: Element) -> Element:
+        """Return what is read as it stands, such as a box with its text, for a layout that is turned afterwards."""
+        return turned(element, self) if self.right else element
+
+    def across(self, text: str, role: str) -> float:
+        """Measure how far words beside a line reach across it."""
+        return self.beside + (self.high(role) if self.right else self.wide(text, role))
+
+    def along(self, text: str, role: str) -> float:
+        """Measure how long a line must be for the words beside it; 0 where it always is."""
+        return self.wide(text, role) + (2 if not self.round else 2 * self.beside) if self.right and text else 0
+
+    def note(self, line: float, start: float, length: float, text: str, role: str) -> Words:
+        """Return words beside the middle of a line: to the right of one that runs down, else below it."""
+        if not self.right:
+            return Words(line + self.beside, self.middle(start, length), text, role, "start")
+        down = self.beside + (self.high(role) / 2 if self.round else 0)
+        return Words(line + down, self.middle(start, length), text, role)
 
 
 def moved(marks: Iterable[Mark], x: float, y: float) -> tuple[Mark, ...]:
@@ -136,6 +162,20 @@ def moved(marks: Iterable[Mark], x: float, y: float) -> tuple[Mark, ...]:
         else:
             shifted.append(mark._replace(x=mark.x + x, y=mark.y + y))
     return tuple(shifted)
+
+
+def turned(element: Element, m: Measures) -> Element:
+    """Return an element with across and down exchanged; turned twice it is as it was."""
+    marks: list[Mark] = []
+    for mark in element.marks:
+        if isinstance(mark, Line):
+            marks.append(mark._replace(points=tuple((b, a) for a, b in mark.points)))
+        elif isinstance(mark, Box):
+            marks.append(mark._replace(x=mark.y, y=mark.x, width=mark.height, height=mark.width))
+        else:
+            marks.append(mark._replace(x=mark.y, y=mark.x))
+    spine = m.middle(0, element.height)
+    return Element(element.height, element.width, spine, tuple(marks), element.bare, element.apart)
 
 
 NARROW = "".join(map(chr, range(32, 127))) + "×·–—→²³⌊⌋…√≈"
@@ -172,7 +212,7 @@ def advances(bold: bool) -> dict[str, int]:
     return dict(zip(NARROW, map(int, numbers), strict=True))
 
 
-def pixels(links: Mapping[int, str] | None = None) -> Measures:
+def pixels(links: Mapping[int, str] | None = None, right: bool = False) -> Measures:
     """Measure in pixels, as SVG has them; ``links`` are anchors by the identity of a node."""
     tables = {bold: advances(bold) for bold in (False, True)}
 
@@ -184,14 +224,51 @@ def pixels(links: Mapping[int, str] | None = None) -> Measures:
     def high(role: str) -> float:
         return float(ROLES[role][0] + 7)
 
-    return Measures(wide, high, (22, 9), 156, 34, 26, 34, 42, 22, 17, 34, 10, 8, 20, 0, links or {})
+    m = Measures(
+        wide,
+        high,
+        inside=(22, 9),
+        least=156,
+        gap=34,
+        turn=26,
+        fall=34,
+        lane=42,
+        apart=22,
+        reach=17,
+        joint=34,
+        beside=10,
+        round=8,
+        bar=20,
+        links=links or {},
+    )
+    return m._replace(right=True, inside=(14, 9), least=70, fall=40, lane=30, beside=6) if right else m
 
 
-def cells(plain: bool = False, tight: int = 0) -> Measures:
+def cells(plain: bool = False, tight: int = 0, right: bool = False) -> Measures:
     """Measure in cells of a grid of characters; ``plain`` ones are ASCII, of which some take more."""
     table = str.maketrans(PLAIN) if plain else {}
 
     def wide(text: str, _: str) -> int:
         return len(text.translate(table) if plain else text)
 
-    return Measures(wide, lambda _: 1, (2, 1), 5, 1, 0, 2, 3, 2, 2, 1, 2, 0, 0, tight)
+    m = Measures(
+        wide,
+        lambda _: 1,
+        inside=(2, 1),
+        least=5,
+        gap=1,
+        turn=0,
+        fall=2,
+        lane=3,
+        apart=2,
+        reach=1,
+        joint=1,
+        beside=2,
+        round=0,
+        bar=0,
+        tight=tight,
+    )
+    if not right:
+        return m
+    near = m._replace(right=True, gap=4, turn=1, fall=4, lane=1, apart=1, reach=0, joint=3, beside=1)
+    return near._replace(inside=(1, 1), gap=2, fall=2) if tight else near

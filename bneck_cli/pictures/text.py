@@ -87,10 +87,7 @@ def render_text(picture: Picture, plain: bool = False) -> Iterator[str]:
 
 
 def _line(grid: Grid, mark: Line) -> None:
-    """Draw a line; it stops before the cell that it ends on, which belongs to what it leads to, unless it turns there.
-
-    A line that ends at a joint ends beside it, in a cell of its own.
-    """
+    """Draw a line; it stops before the cell that it ends on, which belongs to what it leads to."""
     points = [(int(x), int(y)) for x, y in mark.points]
     points = [point for index, point in enumerate(points) if index == 0 or point != points[index - 1]]
     way = last = None
@@ -102,7 +99,7 @@ def _line(grid: Grid, mark: Line) -> None:
         final = (a, b) == points[-1]
         for step in range(steps + 1):
             at = (x + dx * step, y + dy * step)
-            if step == steps and final and way != LEFT:
+            if step == steps and final:
                 break
             ways = (way if step < steps else 0) | (back if step > 0 else 0)
             grid.stroke(*at, ways)

@@ -31,6 +31,7 @@ NUMBERS = ("params", "macs", "shapes", "none")
 """What may be written beside boxes; ``shapes`` leaves the costs out, ``none`` leaves the shapes out as well."""
 THEMES = ("light", "dark", "print")
 FORMATS = ("svg", "text", "mermaid", "dot", "tikz")
+DIRECTIONS = ("down", "right")
 
 
 class Drawing(NamedTuple):
@@ -42,6 +43,7 @@ class Drawing(NamedTuple):
     below: tuple[str, ...] = ()
     headed: bool = True
     """Whether titles stand above what is drawn."""
+    direction: str = "down"
 
 
 class Subject(NamedTuple):
@@ -59,6 +61,7 @@ def draw(
     numbers: tuple[str, ...] = ("params", "macs"),
     match: str | None = None,
     depth: int | None = None,
+    direction: str = "down",
 ) -> Drawing:
     """Analyse what is to be drawn.
 
@@ -71,7 +74,7 @@ def draw(
         if word not in NUMBERS:
             raise BneckError(f"--numbers: unknown word '{word}'", hint=nearest(word, NUMBERS) or listed(NUMBERS))
     if match is not None:
-        return _matched(programs, settings, numbers, match)
+        return _matched(programs, settings, numbers, match)._replace(direction=direction)
     subjects = []
     for _, asked in programs:
         words = asked.words
@@ -87,7 +90,7 @@ def draw(
             raise exceeded(BOXES)
         titled = f"{inner(node).name or at}: {at} of {analysis.name}" if at and node else analysis.name
         subjects.append(Subject(f"{titled} {words.channels}" if words and words.channels else titled, analysis, node))
-    return Drawing(" and ".join(subject.name for subject in subjects), tuple(subjects), numbers)
+    return Drawing(" and ".join(subject.name for subject in subjects), tuple(subjects), numbers, direction=direction)
 
 
 def _matched(
@@ -175,12 +178,18 @@ def lay_out(drawing: Drawing, m: Measures, width: float | None = None) -> Pictur
 
 def in_cells(drawing: Drawing, width: int | None, plain: bool) -> Picture:
     """Place everything in cells, within a width as far as that can be: first in rows, then with less beside it."""
-    found = lay_out(drawing, cells(plain), width)
+    right = drawing.direction == "right"
+    found = lay_out(drawing, cells(plain, right=right), width)
     for tight in (1, 2):
         if width is None or found.width <= width:
             break
-        closer = lay_out(drawing, cells(plain, tight), width)
+        closer = lay_out(drawing, cells(plain, tight, right), width)
         found = closer if closer.width < found.width else found
+    if right and width is not None and found.width > width:
+        raise BneckError(
+            f"drawn to the right this takes {int(found.width)} columns of text, and there are {width}",
+            hint="write an SVG, for which `-o FILE.svg` says the name, or draw it down",
+        )
     return found
 
 
@@ -247,11 +256,11 @@ def render(
     if format == "svg":
         from bneck_cli.pictures.svg import render_svg
 
-        return render_svg(lay_out(drawing, pixels()), theme)
+        return render_svg(lay_out(drawing, pixels(right=drawing.direction == "right")), theme)
     if format == "tikz":
         from bneck_cli.pictures.tikz import render_tikz
 
-        return render_tikz(lay_out(drawing, pixels()))
+        return render_tikz(lay_out(drawing, pixels(right=drawing.direction == "right")))
     return _graph(drawing, format)
 
 
@@ -266,4 +275,5 @@ def _graph(drawing: Drawing, format: str) -> Iterator[str]:
     else:
         found, _ = _stages(analysis)
         graph = stage_graph(found, [caption(stage.cost, drawing.numbers) for stage in found])
-    return render_mermaid(graph) if format == "mermaid" else render_dot(graph, drawing.title)
+    right = drawing.direction == "right"
+    return render_mermaid(graph, right) if format == "mermaid" else render_dot(graph, drawing.title, right)

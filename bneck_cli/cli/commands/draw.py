@@ -47,6 +47,9 @@ def command(
     depth: Annotated[
         int | None, typer.Option(min=1, help="Open so many levels: 1 stages, 2 blocks, 3 what they hold.")
     ] = None,
+    direction: Annotated[
+        str, typer.Option(help="Where the tensor runs: down or right.", autocompletion=completion.DIRECTIONS)
+    ] = "down",
     theme: Annotated[
         str, typer.Option(help="Colours of an SVG: light, dark or print.", autocompletion=completion.THEMES)
     ] = "light",
@@ -64,13 +67,14 @@ def command(
 ) -> None:
     """Draw a block as the papers' figures do, or a network as its stages."""
     from bneck_cli.language.library import load
-    from bneck_cli.questions.draw import FORMATS, THEMES, draw, render
+    from bneck_cli.questions.draw import DIRECTIONS, FORMATS, THEMES, draw, render
 
     usual = "text" if output is None and on_terminal() else "svg"
     suffix = os.path.splitext(output or "")[1]
     chosen = check_format(format or SUFFIXES.get(suffix, usual), output, FORMATS)
     one_of(theme, THEMES, "theme")
+    one_of(direction, DIRECTIONS, "direction")
     asked = settings(input, channels, in_channels, set)
-    found = draw([(name, load(name)) for name in specs], asked, at, words(numbers), match, depth)
+    found = draw([(name, load(name)) for name in specs], asked, at, words(numbers), match, depth, direction)
     style = style_of(output)
     write(render(found, chosen, theme, style.plain, style.width), output)
