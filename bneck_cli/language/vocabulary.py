@@ -27,7 +27,7 @@ _BY_FORM = {
     "conv 3x3 64 groups=32": "groupconv groupedconv groupedconvolution",
     "conv 3x3 64 dilation=2": "atrous atrousconv dilatedconv dilated",
     "dwconv 3x3": "depthwise depthwiseconv depthwiseconvolution dconv depthwiseconv2",
-    "dwconv 3x3 -> conv 1x1 64": "sepconv separable separableconv depthwiseseparable separableconvolution",
+    "dwconv 3x3 -> conv 1x1 64": "sepconv separableconv depthwiseseparable separableconvolution",
     "upconv 2x2 64 stride=2": "deconv deconvolution convtranspose transposedconv conv_transpose transposeconv",
     "maxpool 3 stride=2 pad=1": "maxpooling pool pooling",
     "avgpool 2 stride=2": "averagepool averagepooling avgpooling meanpool",

@@ -216,7 +216,7 @@ def _stages(analysis: Analysis) -> tuple[list[Stage], list[int]]:
 
 
 def _commonest(found: Sequence[Stage]) -> list[tuple[str, Series]]:
-    """Choose the block that a network has most of: its first copy, and one that is built in another way, if any is."""
+    """Choose the block that a network has most of: its first copy, and the fullest built in another way."""
     copies: dict[str, list[Series]] = {}
     for stage in found:
         for block in stage.blocks:
@@ -225,10 +225,11 @@ def _commonest(found: Sequence[Stage]) -> list[tuple[str, Series]]:
         return []
     name, held = max(copies.items(), key=lambda item: len(item[1]))
     first = held[0]
-    other = next((block for block in held[1:] if _skeleton(block) != _skeleton(first)), None)
-    if other is None:
+    others = {_skeleton(block): block for block in reversed(held) if _skeleton(block) != _skeleton(first)}
+    if not others:
         return [(name, first)]
-    return [(f"{name}: the first", first), (f"{name}: the others", other)]
+    fullest = max(reversed(others.values()), key=boxes)
+    return [(f"{name}: the first", first), (f"{name}: {'one of ' * (len(others) > 1)}the others", fullest)]
 
 
 def _skeleton(node: object) -> object:
