@@ -256,8 +256,9 @@ def repeated(series: Series, m: Measures) -> Element:
     height = max(inside.height + 2 * m.gap + before, long)
     spine = aside + inside.spine
     marks: list[Mark] = [Box(0, 0, width, height, "frame", m.round)]
-    corner = (height if m.right else width) - edge, m.middle(0, m.high("note")) + (edge / 3 if m.round else 1)
-    marks.append(Words(*(reversed(corner) if m.right else corner), words, "note", "end"))
+    right, level = (height if m.right else width) - edge, m.middle(0, m.high("note")) + (edge / 3 if m.round else 1)
+    x, y = (level, right) if m.right else (right, level)
+    marks.append(Words(x, y, words, "note", "end"))
     start = before + (m.gap if m.round else 0)
     marks += [Line(((spine, 0), (spine, start)), head=not inside.bare), *moved(inside.marks, aside, start)]
     marks.append(Line(((spine, start + inside.height), (spine, height)), head=False))
@@ -406,11 +407,25 @@ WIDE_FAN = 48
 
 def _listed(node: Fork, m: Measures) -> Element:
     """Return branches as the lines of one box, and what joins them as its last."""
-    lines = [(in_words(one) or "identity", "plain") for one in node.branches]
+    written = [in_words(one) or "identity" for one in node.branches]
+    lines = [(line, "plain") for text in written for line in broken(text)]
     first = [("split in equal parts", "note")] if node.kind == "split" else []
     concat = node.join is None or node.join.op not in SIGNS
     last = f"{joining(node.join)} · {shape_words(node.out)}" if concat else joining(node.join)
     return m.leaf(boxed([*first, *lines, (last, "strong")], "join", m))
+
+
+def broken(text: str) -> list[str]:
+    """Break a line that is too long for a box where a step ends."""
+    lines = [""]
+    for word in text.split(" "):
+        if lines[-1] and len(lines[-1]) + len(word) >= WIDEST_LINE:
+            lines.append("  ")
+        lines[-1] += f" {word}" if lines[-1].strip() else word
+    return lines
+
+
+WIDEST_LINE = 68
 
 
 def _passing(m: Measures) -> Element:

@@ -73,6 +73,37 @@ def arranged(stages: Sequence[Stage], outputs: Sequence[int]) -> Grid:
     return Grid(rows, tuple(columns), frozenset(column for column, way in ways.items() if way < 0))
 
 
+MOST_COLUMNS = 8
+
+
+def in_a_line(stages: Sequence[Stage]) -> Grid:
+    """Place stages one below the other in their order, a row for each stretch of one size: for what no grid holds."""
+    rows: list[int] = []
+    for index, stage in enumerate(stages):
+        same = index and stages[index - 1].out.spatial == stage.out.spatial
+        rows.append(rows[-1] + (not same) if rows else 0)
+    return Grid(tuple(rows), (0,) * len(stages), frozenset())
+
+
+def placed(stages: Sequence[Stage], outputs: Sequence[int], m: Measures) -> Grid:
+    """Choose how stages stand: on the grid, or in a line where that is too wide or a line would run through a box."""
+    where = arranged(stages, outputs)
+    if m.tight > MOST_TIGHT or max(where.columns) >= MOST_COLUMNS:
+        return in_a_line(stages)
+    rows, columns = where.rows, where.columns
+    held = set(zip(rows, columns, strict=True))
+    for end, stage in enumerate(stages):
+        for start in stage.reads:
+            between = range(columns[start] + 1, columns[end])
+            if any((rows[start], column) in held for column in between):
+                return in_a_line(stages)
+    return where
+
+
+MOST_TIGHT = 2
+"""Where room is shorter than that, a network is drawn in a line."""
+
+
 def _extent(stage: Stage) -> tuple[bool, int]:
     """Order stages by the positions that leave them, vectors last; sizes with symbols are all alike."""
     positions = stage.out.positions
@@ -90,7 +121,7 @@ def draw_grid(
 
     Where the tensor runs to the right the grid is turned: bands stand side by side.
     """
-    where = arranged(stages, outputs)
+    where = placed(stages, outputs, m)
 
     def drawn(stage: Stage, least: float = 0) -> Element:
         lines = [(text, "plain" if index else "strong") for index, text in enumerate(stage.lines)]
@@ -126,9 +157,9 @@ def draw_grid(
 
 def _captions(text: str, m: Measures) -> list[str]:
     """Return a caption's lines: one, or where room is short one a figure, or none."""
-    if not text or m.tight > 1:
+    if not text or m.tight == MOST_TIGHT:
         return []
-    return text.split(" · ") if m.tight or m.right else [text]
+    return text.split(" · ") if m.tight == 1 or m.right else [text]
 
 
 def _in(columns: Sequence[int], column: int) -> list[int]:
@@ -184,7 +215,7 @@ def _lefts(
 ) -> tuple[list[float], float]:
     """Return where every column begins, and where the last one's gutter ends: a gutter holds names and lanes."""
     x = m.high("row") if m.right else max(m.wide(_said(stage), "row") for stage in stages)
-    x += roads.gutter * (1 if m.right or m.tight > 1 else 2)
+    x += roads.gutter * (1 if m.right or m.tight == MOST_TIGHT else 2)
     lefts: list[float] = []
     for column, width in enumerate(widths):
         lefts.append(x)
@@ -211,25 +242,35 @@ class _Roads:
         """Where the gutter of every column ends."""
         self.ports: dict[tuple[int, int], float] = {}
         """Where an edge that runs in a lane enters its target: not level with what leaves another."""
-        for edge in sorted(self.edges, key=lambda edge: (abs(middles[edge[0]] - middles[edge[1]]), edge)):
+        bundles: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for edge in self.edges:
             if self.kind(*edge) == "lane":
-                self._assign(edge)
+                bundles.setdefault((self.beside(*edge), edge[0]), []).append(edge)
+        spans = {key: self._span(key, edges) for key, edges in bundles.items()}
+        for key in sorted(bundles, key=lambda key: (spans[key][1] - spans[key][0], key)):
+            free = self._lane(key[0], spans[key])
+            self.lane |= dict.fromkeys(bundles[key], free)
 
-    def _assign(self, edge: tuple[int, int]) -> None:
-        """Give an edge its entry, and the innermost lane that is free along it: long ones go around short ones."""
-        start, end = edge
-        leaving = {self.middles[a] for a, b in self.edges if a != start and self.beside(a, b) == self.beside(*edge)}
+    def _span(self, key: tuple[int, int], edges: Sequence[tuple[int, int]]) -> tuple[float, float]:
+        """Give the edges of one stage beside one column their entries, and return from where to where they run."""
+        column, start = key
+        leaving = {self.middles[a] for a, b in self.edges if a != start and self.beside(a, b) == column}
         near = 7 if self.m.round else 1
-        entries = (self.middles[end] + step * near for step in (0, 1, -1, 2, -2))
-        entry = next((at for at in entries if at not in leaving), self.middles[end])
-        low, high = sorted((self.middles[start], entry))
-        lanes = self.used.setdefault(self.beside(*edge), [])
+        for edge in edges:
+            entries = (self.middles[edge[1]] + step * near for step in (0, 1, -1, 2, -2))
+            self.ports[edge] = next((at for at in entries if at not in leaving), self.middles[edge[1]])
+        ends = [self.middles[start], *(self.ports[edge] for edge in edges)]
+        return min(ends), max(ends)
+
+    def _lane(self, column: int, span: tuple[float, float]) -> int:
+        """Choose the innermost lane that is free along a span: long ones go around short ones."""
+        lanes = self.used.setdefault(column, [])
+        low, high = span
         free = next((i for i, held in enumerate(lanes) if all(high < a or b < low for a, b in held)), len(lanes))
         if free == len(lanes):
             lanes.append([])
-        lanes[free].append((low, high))
-        self.lane[edge] = free
-        self.ports[edge] = entry
+        lanes[free].append(span)
+        return free
 
     def _top_down(self, column: int, count: int) -> list[int]:
         """List the stages of a column from the top of the page."""

@@ -40,6 +40,7 @@ class _Stages:
         self.names: dict[str, int] = dict.fromkeys(inputs, -1)
         self.items: list[Node] = []
         self.reads: list[int] = []
+        self.gives: list[str] = []
         self.begins: int = -1
 
     def add(self, node: Node) -> None:
@@ -47,7 +48,7 @@ class _Stages:
         if isinstance(node, Wire):
             if node.kind == "as":
                 self.close(node.name)
-                self.names[node.name] = len(self.stages) - 1
+                self.names |= dict.fromkeys((node.name, node.copy), len(self.stages) - 1)
             else:
                 self.close()
                 self.begins = self.names.get(node.name, -1)
@@ -58,6 +59,7 @@ class _Stages:
             self.close()
         self.items.append(node)
         self.reads += [self.names[name] for name in taken(node) if name in self.names]
+        self.gives += given(node)
 
     def close(self, name: str = "") -> None:
         """End the stage at hand, if there is one."""
@@ -72,7 +74,8 @@ class _Stages:
         reads = tuple(dict.fromkeys(index for index in (self.begins, *self.reads) if index >= 0))
         blocks = tuple(block for item in self.items for block in _blocks(item))
         self.stages.append(Stage(lines, fill, name, self.items[-1].out, cost, reads, blocks, _identity(self.items[0])))
-        self.items, self.reads, self.begins = [], [], len(self.stages) - 1
+        self.names |= dict.fromkeys(self.gives, len(self.stages) - 1)
+        self.items, self.reads, self.gives, self.begins = [], [], [], len(self.stages) - 1
 
 
 def stages(root: Series, inputs: tuple[str, ...]) -> list[Stage]:
@@ -133,6 +136,16 @@ def taken(node: Node, depth: int = 0) -> Iterator[str]:
     elif isinstance(node, Fork):
         for branch in node.branches:
             yield from taken(branch, depth)
+
+
+def given(node: Node) -> Iterator[str]:
+    """Yield the names that hold outside of a node, where it is no block of its own."""
+    if isinstance(node, Wire):
+        if node.kind == "as":
+            yield from filter(None, (node.name, node.copy))
+    elif isinstance(node, Series) and node.kind != "block":
+        for run in node.runs:
+            yield from given(run.node)
 
 
 def described(items: list[Node]) -> tuple[tuple[str, ...], str]:

@@ -11,7 +11,7 @@ from bneck_cli.engine.network import Layer, Series, at_path, inner
 from bneck_cli.engine.settings import Settings, with_words
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.pictures.blocks import Page, drawn_block, page
-from bneck_cli.pictures.grid import arranged, draw_grid
+from bneck_cli.pictures.grid import draw_grid, placed
 from bneck_cli.pictures.labels import boxes, closed
 from bneck_cli.pictures.marks import cells, pixels
 from bneck_cli.pictures.stages import gathered, stages
@@ -180,7 +180,7 @@ def in_cells(drawing: Drawing, width: int | None, plain: bool) -> Picture:
     """Place everything in cells, within a width as far as that can be: first in rows, then with less beside it."""
     right = drawing.direction == "right"
     found = lay_out(drawing, cells(plain, right=right), width)
-    for tight in (1, 2):
+    for tight in (1, 2, 3):
         if width is None or found.width <= width:
             break
         closer = lay_out(drawing, cells(plain, tight, right), width)
@@ -203,7 +203,7 @@ def _network(analysis: Analysis, drawing: Drawing, m: Measures) -> Iterator[Elem
         return macs / whole if isinstance(macs, int) and isinstance(whole, int) and whole else -1.0
 
     yield draw_grid(found, outputs, lambda stage: caption(stage.cost, drawing.numbers), share, m)
-    if drawing.headed and max(arranged(found, outputs).columns, default=0) == 0:
+    if drawing.headed and max(placed(found, outputs, m).columns) == 0:
         for title, block in _commonest(found):
             yield drawn_block(title, block, caption(block.cost, drawing.numbers), m, "none" not in drawing.numbers)
 
