@@ -13,11 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bneck_cli import BneckError
-from bneck_cli.engine.layers import LAYERS
 from bneck_cli.engine.settings import read_settings
 from bneck_cli.language.document import Source
 from bneck_cli.language.library import block_files, load, network_names, resolve
-from bneck_cli.pictures import labels
 from bneck_cli.pictures.marks import NARROW, Box, Joint, Line, Words, advances, cells, pixels
 from bneck_cli.questions.draw import FORMATS, THEMES, draw, in_cells, lay_out, render
 
@@ -262,12 +260,6 @@ def test_blocks_at_equal_cost_stand_side_by_side() -> None:
 
 
 # What is written
-
-
-def test_every_kind_has_words() -> None:
-    """Each kind of layer has a label, and each pointwise name is a kind."""
-    assert set(labels.POINTWISE) <= set(LAYERS)
-    assert set(labels.POINTWISE) >= labels.SILENT
 
 
 @pytest.mark.parametrize(
