@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -18,6 +18,9 @@ from bneck_cli.formats import Style, as_text
 from bneck_cli.language.library import network_names
 from bneck_cli.questions.lint import RULES, Finding, Lint, groups, lint, totals
 from bneck_cli.questions.lint_report import report, rules_report
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def linted(text: str, *ignore: str, **options: str) -> Lint:
@@ -332,6 +335,11 @@ PAIRS = {
         "pointwise-dominates",
         net("unit 64 64", "64 x 8 x 8", MOBILE),
         net("unit 64 64", "64 x 8 x 8", MOBILE.replace("dwconv 3x3", "conv 1x1 wide")),
+    ),
+    "nothing to allow": (
+        "needless-allow",
+        net("  - conv 3x3 8 -> bn  # bneck: allow bias-before-norm"),
+        net("  - conv 3x3 8 bias -> bn  # bneck: allow bias-before-norm"),
     ),
 }
 
@@ -665,6 +673,79 @@ def test_an_unknown_rule_is_refused_with_the_nearest() -> None:
         linted("resnet18", "bias-before-nrom")
     assert "bias-before-nrom" in str(error.value)
     assert "did you mean 'bias-before-norm'?" in str(error.value)
+
+
+# What a spec allows
+
+
+USELESS = "  - conv 3x3 8 bias -> bn"
+ALLOW = "# bneck: allow bias-before-norm"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (net(f"{USELESS}\n{USELESS}  {ALLOW}: as measured\n{USELESS}"), [1, 3]),
+        (net(f"  - relu\n  {ALLOW} (both)\n{USELESS}\n{USELESS}"), [2]),
+        (net(f"{USELESS}\n  {ALLOW}\n  # why\n\n{USELESS}\n{USELESS}"), [1, 3]),
+        (f"# A small network.\n{ALLOW}, unread-result\n{net(f'{USELESS}')}", []),
+        (net(f"{USELESS}\n  - |  {ALLOW}\n    conv 3x3 8 bias ->\n    bn"), [1]),
+        (net(f"{USELESS}\n{USELESS}").replace("name:", f"{ALLOW}\nname:"), []),
+    ],
+)
+def test_a_comment_allows_its_line_the_one_below_or_the_file(text: str, left: list[int]) -> None:
+    """Findings are left of the steps, counted from 1, that no comment is about; the others are counted."""
+    found, every = linted(text), linted(text.replace("# bneck", "# "))
+    told = of("bias-before-norm", found)
+    lines = [finding.place.location().line for finding in of("bias-before-norm", every)]
+    assert [finding.place.location().line for finding in told] == [lines[step - 1] for step in left]
+    assert found.allowed == len(lines) - len(left)
+
+
+def test_the_comments_of_an_included_file_are_about_its_own_lines(tmp_path: Path) -> None:
+    """A block's file allows its own steps, whoever includes it; on top of the spec, everything that it is made of."""
+    block = "blocks:\n  unit(channels):\n    - conv 3x3 channels bias -> bn{}\n"
+    spec = "{}include: held\ninput: 3 x 16 x 16\nnet:\n  - unit 8\n"
+    (tmp_path / "spec.yaml").write_text(spec.format(""), encoding="utf-8")
+    (tmp_path / "held.yaml").write_text(block.format(""), encoding="utf-8")
+    assert of("bias-before-norm", linted(str(tmp_path / "spec.yaml")))
+    (tmp_path / "held.yaml").write_text(block.format(f"  {ALLOW}, unread-result"), encoding="utf-8")
+    found = linted(str(tmp_path / "spec.yaml"))
+    assert (of("bias-before-norm", found), of("needless-allow", found)) == ([], [])  # another may need the second
+    (tmp_path / "held.yaml").write_text(block.format(""), encoding="utf-8")
+    (tmp_path / "spec.yaml").write_text(spec.format(f"{ALLOW}\n"), encoding="utf-8")
+    assert of("bias-before-norm", linted(str(tmp_path / "spec.yaml"))) == []
+
+
+@pytest.mark.parametrize(
+    ("comment", "at", "message", "hint"),
+    [
+        ("allow bias-befor-norm", "bias-b", "is called 'bias-befor-norm'", "did you mean 'bias-before-norm'?"),
+        ("alow bias-before-norm", "alow", "says `allow RULE` (got 'alow')", "did you mean 'allow'?"),
+        ("allow", "", "names rules, with commas", "dropped-border, strided-1x1"),
+        ("allow bias-before-norm unread-result", "unread", "its reason after a colon", "as in the paper"),
+    ],
+)
+def test_a_comment_that_says_nothing_is_refused(comment: str, at: str, message: str, hint: str) -> None:
+    """A misspelt comment would allow nothing, and is an error with its place."""
+    with pytest.raises(bneck_cli.BneckError) as error:
+        linted(net(line := f"  - conv 3x3 8 bias -> bn # bneck: {comment}"))
+    assert message in error.value.message
+    assert hint in error.value.hint
+    assert error.value.location is not None
+    assert error.value.location.column == (line.index(at) if at else len(line)) + 1
+
+
+def test_a_comment_is_needless_only_where_its_rule_has_spoken() -> None:
+    """A rule that is ignored, or that cannot speak of symbols, leaves its comments alone."""
+    text = net("  - conv 3x3 8 -> bn  # bneck: allow bias-before-norm")
+    (needless,) = of("needless-allow", linted(text))
+    assert (needless.place.location().line, needless.place.text()) == (4, "bias-before-norm")
+    assert of("needless-allow", linted(text, "bias-before-norm")) == []
+    assert of("needless-allow", linted(text, "needless-allow")) == []
+    border = net("  - conv 2x2 8 stride=2  # bneck: allow dropped-border", "3 x 16 x 16")
+    assert of("needless-allow", linted(border))
+    assert of("needless-allow", linted(border, input="HxW")) == []
 
 
 # Output

@@ -50,7 +50,8 @@ def _parts(lint: Lint) -> Iterator[Part]:
         if group.rule not in explained:
             explained.add(group.rule)
             lines.append(f"  {group.worst.reason}")
-        lines.append(f"  {_layers(group)}")
+        if group.worst.path:
+            lines.append(f"  {_layers(group)}")
     if lines:
         yield Prose(lines, listed=True)
     sums = totals(lint)
@@ -92,6 +93,9 @@ def _notes(lint: Lint) -> Iterator[tuple[str, str]]:
     """Say how findings are silenced, and what was not looked at or not shown."""
     if lint.findings:
         yield "silence with", f"--ignore {','.join(totals(lint))}"
+        yield "or in the spec", "`# bneck: allow RULE` on the line or above it"
+    if lint.allowed:
+        yield "allowed in the spec", f"{people(lint.allowed)} finding{'s' * (lint.allowed != 1)}"
     if lint.ignored:
         yield "silent", f"{people(lint.ignored)} finding{'s' * (lint.ignored != 1)} (--all shows those of quiet rules)"
     if lint.skipped:
@@ -106,6 +110,7 @@ def _data(lint: Lint) -> dict[str, Any]:
         "findings": [{key: cell(finding) for key, cell in CELLS.items()} for finding in lint.findings],
         "totals": {rule: {"layers": count, "cost": cost, "unit": unit} for rule, (count, cost, unit) in sums.items()},
         "ignored": lint.ignored,
+        "allowed": lint.allowed,
         "skipped": lint.skipped,
     }
 

@@ -12,6 +12,7 @@ from bneck_cli.flow.tensors import follow
 from bneck_cli.questions.analyze import describe_input
 
 from bneck_cli.questions.lint import windows, layers  # isort: skip  # noqa: F401  (in the order of their rules)
+from bneck_cli.questions.lint.allowed import NAME, Allowed
 from bneck_cli.questions.lint.rule import RULES, Finding, SymbolicError
 
 if TYPE_CHECKING:
@@ -27,12 +28,16 @@ USUAL = tuple(rule.name for rule in RULES.values() if rule.usual)
 
 
 class Lint(NamedTuple):
-    """The findings, by rule and in execution order; how many were ignored; the rules that symbolic sizes ruled out."""
+    """The findings, by rule and in execution order; how many were ignored; the rules that symbolic sizes ruled out.
+
+    ``allowed`` counts those that a comment of the spec allows.
+    """
 
     title: str
     findings: tuple[Finding, ...]
     ignored: int = 0
     skipped: tuple[str, ...] = ()
+    allowed: int = 0
 
 
 class Group(NamedTuple):
@@ -59,14 +64,18 @@ class Group(NamedTuple):
 
 
 def lint(analysis: Analysis, ignore: Iterable[str] = ()) -> Lint:
-    """Apply every rule to an analysed network. Raises BneckError where ``ignore`` names a rule that there is not."""
+    """Apply every rule to an analysed network.
+
+    Raises BneckError where ``ignore``, or a comment of the spec, names a rule that there is not.
+    """
     silent = frozenset(ignore)
     for name in sorted(silent.difference(RULES)):
         hint = nearest(name, RULES) or f"they are {listed(RULES, 'and')}"
         raise BneckError(f"--ignore: unknown rule '{name}'", hint=hint)
     flow = follow(analysis)
+    permitted = Allowed(analysis)
     findings: list[Finding] = []
-    skipped, ignored = [], 0
+    skipped, ignored, allowed = [], 0, 0
     for name, rule in RULES.items():
         try:
             found = rule.findings(flow)
@@ -77,8 +86,12 @@ def lint(analysis: Analysis, ignore: Iterable[str] = ()) -> Lint:
         if name in silent:
             ignored += len(found)
         else:
-            findings += found
-    return Lint(f"{analysis.name} · {describe_input(analysis)}", tuple(findings), ignored, tuple(skipped))
+            told = [finding for finding in found if not permitted.allows(finding)]
+            allowed += len(found) - len(told)
+            findings += told
+    if NAME not in silent:
+        findings += permitted.needless(RULES.keys() - silent - set(skipped))
+    return Lint(f"{analysis.name} · {describe_input(analysis)}", tuple(findings), ignored, tuple(skipped), allowed)
 
 
 def groups(lint: Lint) -> list[Group]:
