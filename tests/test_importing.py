@@ -270,15 +270,15 @@ def test_positions_are_sliced() -> None:
 
 
 class Strange(nn.Module):
-    """A cumulative sum, which the language has not, and a linear layer."""
+    """A map convolved with a corner of itself, which the language has not, a cumulative sum, and a linear layer."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.linear = nn.Linear(8, 4)
+        self.linear = nn.Linear(1, 4)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Run it."""
-        return self.linear(torch.cumsum(x, 1).mean([2, 3]))
+        return self.linear(torch.cumsum(functional.conv2d(x, x[:, :, :3]), 1).mean([2, 3]))
 
 
 def test_what_the_language_has_not_is_told() -> None:
@@ -287,13 +287,17 @@ def test_what_the_language_has_not_is_told() -> None:
     with pytest.raises(BneckError) as caught:
         spec_of(graph, "test")
     assert str(caught.value) == (
-        "test: 1 of 3 layers and joins are outside the language\n"
-        "  (top) (Strange): `cumsum` is outside the language\n"
+        "test: 1 of 4 layers and joins are outside the language\n"
+        "  (top) (Strange): a convolution whose weights are computed from the input\n"
         "  --opaque writes each as an op of the file's own, its shape and figures as numbers"
     )
     written = spec_of(graph, "test", opaque=True)
-    assert "cumsum: {out: [8, 16, 16], params: 0, macs: 0}" in written.text
-    assert written.notes == ("1 operations are numbers for this input alone, and follow from no symbol",)
+    assert "conv2d: {out: [1, 14, 1], params: 0, macs: 5376}" in written.text
+    assert "cumsum: {out: [c, h, w], params: 0, macs: 0}" in written.text
+    assert written.notes == (
+        "The ops are functions of the model's code that are no layers of the language.",
+        "1 operations are numbers for this input alone, and follow from no symbol",
+    )
 
 
 class Shared(nn.Module):

@@ -96,6 +96,14 @@ def padded(window: Sliding, sign: int = 1, **options: Any) -> Any:
     return Composed(lambda t: functional.pad(t, sides, **options))
 
 
+def as_buffers(module: Any) -> Any:
+    """Let what a module has learned be values that nothing learns."""
+    for name, values in list(module.named_parameters()):
+        delattr(module, name)
+        module.register_buffer(name, values.detach())
+    return module
+
+
 # Convolutions
 
 
@@ -106,14 +114,15 @@ def convolution(draw: st.DrawFn, depthwise: bool = False) -> Pair:
     seen = groups * (1 if depthwise else draw(channels))
     filters = groups * (multiplier if depthwise else draw(channels))
     own = {"multiplier": multiplier} if depthwise else {"channels": filters, "groups": groups}
-    x = (seen, *window.spatial)
+    x, frozen = (seen, *window.spatial), draw(st.booleans())
 
     def build() -> Any:
         shared = (window.stride, padding(window), window.dilation, groups, bias)
         module = of_rank("Conv", x)(seen, filters, window.kernel, *shared)
+        module = as_buffers(module) if frozen else module
         return module if even(window) else nn.Sequential(padded(window), module)
 
-    return Pair(x, build, (), {**window.given, **own, "bias": bias})
+    return Pair(x, build, (), {**window.given, **own, "bias": bias, "frozen": frozen})
 
 
 def transposed(draw: st.DrawFn) -> Pair:
@@ -197,21 +206,29 @@ def normalisation(draw: st.DrawFn, name: str, ranks: tuple[int, ...]) -> Pair:
 
 def layer_norm(draw: st.DrawFn) -> Pair:
     """Draw a normalisation over the channels of each position."""
-    x, affine = shapes(draw, (0, 1, 2, 3)), draw(st.booleans())
-    return Pair(x, lambda: last(nn.LayerNorm(x[0], elementwise_affine=affine)), (), {"noaffine": not affine})
+    x, affine, bias = shapes(draw, (0, 1, 2, 3)), draw(st.booleans()), draw(st.booleans())
+    options = {"noaffine": not affine, "nobias": not bias}
+    return Pair(x, lambda: last(nn.LayerNorm(x[0], elementwise_affine=affine, bias=bias)), (), options)
 
 
 def group_norm(draw: st.DrawFn) -> Pair:
     """Draw groups of at least two channels: PyTorch refuses to normalise a single value."""
-    groups, affine = draw(st.integers(1, 8)), draw(st.booleans())
+    groups, affine, bias = draw(st.integers(1, 8)), draw(st.booleans()), draw(st.booleans())
     x = shapes(draw, (0, 1, 2, 3), multiple=2 * groups)
-    return Pair(x, lambda: nn.GroupNorm(groups, x[0], affine=affine), (groups,), {"noaffine": not affine})
+
+    def build() -> Any:
+        module = nn.GroupNorm(groups, x[0], affine=affine)
+        if not bias:
+            module.bias = None
+        return module
+
+    return Pair(x, build, (groups,), {"noaffine": not affine, "nobias": not bias})
 
 
 def rms_norm(draw: st.DrawFn) -> Pair:
     """Draw a scale for each channel."""
-    x = shapes(draw, (0, 1, 2, 3))
-    return Pair(x, lambda: last(nn.RMSNorm(x[0])))
+    x, affine = shapes(draw, (0, 1, 2, 3)), draw(st.booleans())
+    return Pair(x, lambda: last(nn.RMSNorm(x[0], elementwise_affine=affine)), (), {"noaffine": not affine})
 
 
 def local_response_norm(draw: st.DrawFn) -> Pair:

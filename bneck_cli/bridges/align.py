@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bneck_cli.bridges.graph import FREE, LEARNED, OPAQUE, Node
+from bneck_cli.bridges.graph import FREE, LEARNED, OPAQUE, SOURCE, Node
 from bneck_cli.bridges.layout import number
 from bneck_cli.bridges.regions import Fork, Group, Item, Items, Leaf, Wire
 from bneck_cli.engine.layers import LAYERS
@@ -27,6 +27,8 @@ class Call(NamedTuple):
     into: Any
     out: Node
     layers: int
+    strides: bool = True
+    """Whether its stride can be told."""
 
 
 class Residual(NamedTuple):
@@ -113,16 +115,38 @@ def _residual(fork: Fork, branches: tuple[Items, ...]) -> Any:
     """Take the branch that is nothing, or a projection, or the shorter one, for the shortcut."""
     if len(branches) != 2 or any(branch and isinstance(branch[0], Wire) for branch in branches):
         return fork._replace(branches=branches)
+    if any((leaving_of(branch).out if branch else fork.into) != fork.out.out for branch in branches):
+        return fork._replace(branches=branches)
     for body, side in (branches, branches[::-1]):
         if not side:
             return Residual(body, "identity", fork.into, fork.out)
     for body, side in sorted((branches, branches[::-1]), key=lambda pair: weight(pair[1])):
-        if _projects(side, fork) and weight(body) > 2:
+        if _projects(side, fork) and weight(body) > 2 and strides(body):
             return Residual(body, "auto", fork.into, fork.out)
     body, side = sorted(branches, key=weight, reverse=True)
     if weight(body) > weight(side) and weight(side) <= 4 and not any(isinstance(one, Group) for one in side):
         return Residual(body, side, fork.into, fork.out)
     return fork._replace(branches=branches)
+
+
+def strides(body: Things) -> bool:
+    """Tell whether the stride of a body can be told: nothing gives its elements another shape."""
+    for item in body:
+        if isinstance(item, Residual) and not strides(item.body):
+            return False
+        if isinstance(item, Call) and not item.strides:
+            return False
+        if isinstance(item, Leaf):
+            node = item.node
+            moved = node.kind == FREE and item.into.spatial != node.out.spatial
+            if moved or node.kind in ("reshape", "transpose", "tokens", "flatten", SOURCE):
+                return False
+        elif isinstance(item, Fork):
+            if not all(map(strides, item.branches)):
+                return False
+        elif isinstance(item, Group) and not strides(item.items):
+            return False
+    return True
 
 
 def _projects(side: Items, fork: Fork) -> bool:
@@ -197,9 +221,59 @@ def fits(base: Any, other: Any) -> bool:
         return placed(base.body, other.body) is not None and _shortcuts_fit(base.shortcut, other.shortcut)
     return bool(
         base.kind == other.kind
+        and words_of(base) == words_of(other)
         and len(base.branches) == len(other.branches)
         and all(placed(mine, theirs) is not None for mine, theirs in zip(base.branches, other.branches, strict=True))
     )
+
+
+def words_of(fork: Fork) -> tuple[Any, ...]:
+    """Return what is said beside branches that cannot differ between uses of a block."""
+    numbers = ("heads", "window", "position", "sizes")
+    return (
+        tuple((name, value) for name, value in fork.out.slots if name not in numbers)
+        if not fork.out.parts
+        else (
+            *((name, value) for name, value in fork.out.slots if name not in numbers),
+            bool(dict(fork.out.slots)["position"]),
+            "window" in dict(fork.out.slots),
+        )
+    )
+
+
+AXES = ((), ("l",), ("h", "w"), ("t", "h", "w"))
+"""The names of a map's sides, by how many there are."""
+
+
+def formula(node: Node) -> tuple[str, str]:
+    """Write the shape and the parameters that a function of a file's own gives, by the sizes that arrive."""
+    slots = dict(node.slots)
+    into, out = slots["into"], node.out
+    names = AXES[len(into.spatial)]
+    found = [_times("c", number(into.channels), number(out.channels))]
+    same_rank = len(into.spatial) == len(out.spatial)
+    for place, size in enumerate(out.spatial):
+        if same_rank:
+            found.append(_times(names[place], number(into.spatial[place]), number(size)))
+        else:
+            found.append("n" if size == into.positions and into.spatial else str(size))
+    params = slots["params"]
+    counted = next((f"{k}*c" if k > 1 else "c" for k in (1, 2) if params == k * number(into.channels)), str(params))
+    return ", ".join(found), counted if params > 1 else str(params)
+
+
+def _times(name: str, before: int, after: int) -> str:
+    """Write a size as a multiple or a fraction of another, where a small number relates them."""
+    if after == before:
+        return name
+    if after == 1:
+        return "1"
+    if after % before == 0 and after // before <= RATIO and before > 1:
+        return f"{after // before}*{name}"
+    return f"{name}/{before // after}" if before % after == 0 and before // after <= RATIO else str(after)
+
+
+RATIO = 8
 
 
 def _shortcuts_fit(one: Any, other: Any) -> bool:
@@ -215,8 +289,14 @@ def same_length(one: Things, other: Things) -> bool:
 
 def signature(node: Node) -> tuple[Any, ...]:
     """Return what cannot differ between uses of a block: flags, padding that is written, names of operations."""
-    if node.kind in (FREE, LEARNED, OPAQUE):
+    if node.kind == FREE:
+        return str(dict(node.slots)["name"]), *formula(node)
+    if node.kind in (LEARNED, OPAQUE):
         return node.slots
+    if node.kind == SOURCE:
+        return dict(node.slots)["frozen"], len(node.out.spatial)
+    if node.kind == "reshape":
+        return (len(node.out.spatial),)
     flags = {field.name for field in LAYERS[node.kind].fields if field.is_flag} if node.kind in LAYERS else set()
     pad = dict(node.slots).get("pad")
     return (*((name, value) for name, value in node.slots if name in flags), None if pad == "tf_same" else pad)

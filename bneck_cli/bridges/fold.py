@@ -6,11 +6,13 @@ The innermost come first. Uses of a class are laid over each other; what no one 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.bridges import align
 from bneck_cli.bridges.align import Call, Laid, Residual, Template, is_activation, laid, placed, weight
-from bneck_cli.bridges.graph import FREE, LEARNED, OPAQUE, PART, Node, spelled
+from bneck_cli.bridges.graph import FREE, LEARNED, OPAQUE, PART, SOURCE, Node, spelled
 from bneck_cli.bridges.layout import number
 from bneck_cli.bridges.modules import (
     CONTAINERS,
@@ -25,7 +27,7 @@ from bneck_cli.bridges.modules import (
     wires,
 )
 from bneck_cli.bridges.regions import Fork, Group, Item, Items, Leaf, Wire
-from bneck_cli.bridges.relate import Parameters, Vector, known
+from bneck_cli.bridges.relate import Parameters, Vector, constant, known
 from bneck_cli.bridges.repeats import Step, Structure, Written, repeated
 from bneck_cli.engine.layers import LAYERS
 from bneck_cli.language.syntax import RESERVED, STRUCTURES
@@ -91,8 +93,10 @@ class _Folder:
         self.reads = [wire.name for wire in wires(items) if wire.kind == "from"]
         self.names |= {wire.name for wire in wires(items)}
         groups: dict[str, list[Group]] = {}
+        calls = Counter(group.call for group in module_calls(items))
         for group in module_calls(items):
-            groups.setdefault(group.call.name, []).append(group)
+            if calls[group.call] == 1:  # what is left of one that others run through is no block
+                groups.setdefault(group.call.name, []).append(group)
         heights = {name: max(map(height, held)) for name, held in groups.items()}
         self.kept = {name for name, held in groups.items() if self.keeps(held)}
         nested = {
@@ -173,7 +177,9 @@ class _Folder:
             values += [
                 (one.name, one.values[place], one.values[place] == one.defaults[place], False) for one in optional
             ]
-            self.calls[id(group)] = Call(block, tuple(values), group.into, group.out, weight(group.items))
+            self.calls[id(group)] = Call(
+                block, tuple(values), group.into, group.out, weight(group.items), align.strides(bodies[place])
+            )
 
     def block_name(self, name: str) -> str:
         """Return the name of a block after its class, in a spec's spelling."""
@@ -259,8 +265,43 @@ class _Folder:
             return Structure("residual", bodies, one.shortcut)
         if isinstance(item, Fork):
             bodies = tuple(self.written(part, parameters) for part in one.parts)
-            return Structure(item.kind, bodies[1:] if item.kind == "scale" else bodies)
+            options = self.beside(one, parameters)
+            return Structure(item.kind, bodies[1:] if item.kind == "scale" else bodies, options=options)
         return self.layer(one, parameters)
+
+    def beside(self, one: Laid, parameters: Parameters | None) -> tuple[tuple[str, str], ...]:
+        """Say what stands beside the branches of a join."""
+        slots = [{} if use is None else dict(use.out.slots) for use in one.uses]
+        there = next(held for use, held in zip(one.uses, slots, strict=True) if use is not None)
+        found: list[tuple[str, str]] = []
+        for name, value in there.items():
+            values = tuple(None if use is None else held.get(name) for use, held in zip(one.uses, slots, strict=True))
+            if name == "sizes":
+                each = [
+                    self.text(
+                        "channels", tuple(None if row is None else row[at] for row in values), one, parameters, ""
+                    )
+                    for at in range(len(value))
+                ]
+                found.append((name, f"[{', '.join(each)}]"))
+            elif name == "position":
+                if any(known(values)):
+                    found.append((name, self.positions(one, values, parameters)))
+            elif name == "grid":
+                found += [(name, "true")] if value else []
+            elif value is not None:
+                found.append((name, self.text(name, values, one, parameters, "")))
+        return tuple(found)
+
+    def positions(self, one: Laid, values: Vector, parameters: Parameters | None) -> str:
+        """Say how many values are learned for the positions of scores."""
+        for use, value in zip(one.uses, values, strict=True):
+            if use is not None:
+                slots, scores = dict(use.out.slots), use.out.parts[0]
+                asking = slots.get("window", use.out.out.spatial)
+                if prod(2 * number(side) - 1 for side in asking) * number(scores.out.channels) != value:
+                    return self.text("position", values, one, parameters, "")
+        return "relative"
 
     def call(self, one: Laid, parameters: Parameters | None) -> Step:
         """Write the use of a block."""
@@ -294,9 +335,14 @@ class _Folder:
             return Structure("add", ((), (Step("learned", (shape,)),)))
         if node.kind in (FREE, OPAQUE):
             return self.operation(node)
+        if node.kind in (SOURCE, "reshape"):
+            return self.shape(one, parameters)
         if node.kind == PART:
             ends = [tuple(None if use is None else dict(use.slots)[end] for use in nodes) for end in ("start", "stop")]
-            return Step("slice", tuple(self.text("channels", values, one, parameters, "part") for values in ends))
+            texts = [self.text("channels", values, one, parameters, "part") for values in ends]
+            if all(use is None or dict(use.node.slots)["stop"] == use.into.channels for use in one.uses):
+                texts[1] = "end"
+            return Step("slice", tuple(texts))
         if is_activation(node.kind):
             kinds = tuple(None if use is None else use.kind for use in nodes)
             return Step(self.text("act", kinds, one, parameters, ""))
@@ -324,6 +370,29 @@ class _Folder:
                 options.append((field.name, text))
         return Step(node.kind, tuple(arguments), (*options, *flags))
 
+    def shape(self, one: Laid, parameters: Parameters | None) -> Step:
+        """Write a tensor that is all weights, or the shape that elements are given."""
+        node = one.one.node
+        sizes = [tuple(None if use is None else number(use.node.out.channels) for use in one.uses)]
+        for axis in range(len(node.out.spatial)):
+            sizes.append(tuple(None if use is None else number(use.node.out.spatial[axis]) for use in one.uses))
+        words = [self.text("channels", sizes[0], one, parameters, "")]
+        words += [self.side(values, one, parameters) for values in sizes[1:]]
+        options = (("frozen", ""),) if dict(node.slots).get("frozen") else ()
+        return Step(node.kind, (" x ".join(words),), options)
+
+    def side(self, values: Vector, one: Laid, parameters: Parameters | None) -> str:
+        """Say how long an axis is: a number, or one of the sides that arrive."""
+        if parameters is None or constant(values):
+            return self.text("side", values, one, parameters, "")
+        uses = [use for use in one.uses if use is not None]
+        for axis, name in enumerate(align.AXES[len(uses[0].into.spatial)]):
+            if all(use.into.spatial[axis] == value for use, value in zip(uses, known(values), strict=True)):
+                return name
+        if all(use.into.positions == value for use, value in zip(uses, known(values), strict=True)):
+            return "n"
+        return self.text("side", values, one, parameters, "")
+
     def operation(self, node: Node) -> Step:
         """Write a function that the language has no name for as an op of the file's own."""
         slots = dict(node.slots)
@@ -334,12 +403,12 @@ class _Folder:
         """Return the op that is this, made where it is not there yet."""
         slots = dict(node.slots)
         plain = re.sub(r"[^a-z0-9_]", "_", name.lower()).strip("_") or "operation"
-        out = "c, h, w" if len(node.out.spatial) == 2 else "c, l" if len(node.out.spatial) == 1 else "c"
-        if node.kind == OPAQUE:
-            out = ", ".join(map(str, slots["out"]))
+        out, params = (
+            align.formula(node) if node.kind == FREE else (", ".join(map(str, slots["out"])), str(node.params))
+        )
         found, count = plain, 1
         while True:
-            made = Operation(found, out, str(node.params), str(node.macs), name)
+            made = Operation(found, out, params, str(node.macs), name)
             if self.operations.get(found) == made:
                 return found
             if found not in self.operations and found not in self.names and found not in LAYERS:

@@ -17,7 +17,11 @@ from bneck_cli.sizes.shape import Shape
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-JOINS = ("add", "concat", "scale")
+SCORES, SUM = "scores", "weighted_sum"
+"""The two products of attention: what weighs, and what is weighed."""
+ATTEND = "attend"
+"""Attention as one node: ``parts`` are its scores, what is done to them, and its weighted sum."""
+JOINS = ("add", "concat", "scale", "matmul", ATTEND)
 INPUT = "input"
 OPAQUE = "opaque"
 """A node of which only its shape and its figures are known."""
@@ -25,6 +29,8 @@ FREE = "free"
 """A function of each element that the language has no name for: ``slots`` say what to call it."""
 LEARNED = "learned_add"
 """The sum with a tensor that is learned: of every element where ``whole``, else of every channel."""
+SOURCE = "learned"
+"""A tensor that is all weights, and takes nothing; ``frozen`` it is none."""
 PART = "part"
 """A range of the channels that arrive: ``slots`` are its first channel and the one behind its last."""
 MOST_NODES = 20_000
@@ -53,6 +59,8 @@ class Node(NamedTuple):
     params: int = 0
     macs: int = 0
     stack: tuple[Call, ...] = ()
+    parts: tuple[Node, ...] = ()
+    """Of attention, the nodes that it is made of: their inputs are each other, from 0, or its own, from -1 down."""
 
     @property
     def join(self) -> bool:
@@ -123,27 +131,61 @@ class Graph:
                 raise BneckError(f"{theirs:,} {what}, where `{text}` has {ours:,}")
         return self._put(Node(kind, kept, (source,), leaves, *mine, stack))
 
-    def join(self, kind: str, sources: Sequence[int], stack: tuple[Call, ...] = ()) -> int:
-        """Add a join of tensors that fit."""
+    def join(self, kind: str, sources: Sequence[int], stack: tuple[Call, ...] = (), along: str = "") -> int:
+        """Add a join of tensors that fit; the first of a sum or a product is as large as what leaves."""
         shapes = [self.shape(source) for source in sources]
         first = shapes[0]
-        if kind == "concat":
+        slots: tuple[tuple[str, Any], ...] = ()
+        if kind == "concat" and along:
+            if len({shape.channels for shape in shapes}) > 1 or any(len(shape.spatial) != 1 for shape in shapes):
+                raise BneckError(f"cannot concatenate {listed(map(str, shapes), 'and')} along positions")
+            first = Shape(first.channels, (sum(number(shape.positions) for shape in shapes),))
+            slots = (("along", along),)
+        elif kind == "concat":
             if len({shape.spatial for shape in shapes}) > 1:
                 raise BneckError(f"cannot concatenate {listed(map(str, shapes), 'and')}")
             first = Shape(sum(number(shape.channels) for shape in shapes), first.spatial)
-        elif kind == "add" and len(set(shapes)) > 1:
-            raise BneckError(f"cannot add {listed(map(str, shapes), 'and')}: nothing is broadcast")
-        return self._put(Node(kind, (), tuple(sources), first, 0, 0, stack))
+        elif kind == "add" and any(shape != first and not _everywhere(shape, first) for shape in shapes):
+            raise BneckError(f"cannot add {listed(map(str, shapes), 'and')}")
+        return self._put(Node(kind, slots, tuple(sources), first, 0, 0, stack))
+
+    def product(self, left: int, right: int, heads: int, macs: int, stack: tuple[Call, ...] = ()) -> int:
+        """Add the product of C×L and C×M over their channels, in each head apart: heads·M×L."""
+        one, other = self.shape(left), self.shape(right)
+        out = Shape(heads * number(other.positions), one.spatial)
+        mine = number(one.channels) // heads * number(out.elements)
+        if one.channels != other.channels or mine != macs:
+            raise BneckError(f"{macs:,} multiply-adds, where `matmul` of {one} and {other} has {mine:,}")
+        slots = (("heads", heads),) if heads > 1 else ()
+        return self._put(Node("matmul", slots, (left, right), out, 0, macs, stack))
 
     def part(self, source: int, start: int, stop: int, stack: tuple[Call, ...] = ()) -> int:
         """Add a range of the channels."""
         shape = Shape(stop - start, self.shape(source).spatial)
         return self._put(Node(PART, (("start", start), ("stop", stop)), (source,), shape, 0, 0, stack))
 
-    def free(self, source: int, name: str, params: int = 0, stack: tuple[Call, ...] = ()) -> int:
-        """Add a function of each element that the language has no name for, with what it learns for all."""
-        slots = (("name", name), ("params", params))
-        return self._put(Node(FREE, slots, (source,), self.shape(source), params, 0, stack))
+    def free(
+        self, source: int, name: str, params: int = 0, stack: tuple[Call, ...] = (), out: Shape | None = None
+    ) -> int:
+        """Add a function without products that the language has no name for, with what it learns."""
+        slots = (("name", name), ("params", params), ("into", self.shape(source)))
+        return self._put(Node(FREE, slots, (source,), out or self.shape(source), params, 0, stack))
+
+    def rolled(self, source: int, amount: int, stack: tuple[Call, ...] = ()) -> int:
+        """Add a map moved round its edges."""
+        slots = (("name", "roll"), ("params", 0), ("into", self.shape(source)), ("amount", abs(amount)))
+        return self._put(Node(FREE, slots, (source,), self.shape(source), 0, 0, stack))
+
+    def source(self, shape: Shape, params: int, stack: tuple[Call, ...] = ()) -> int:
+        """Add a tensor that is all weights; without parameters it is what nothing learns."""
+        if params not in (0, shape.elements):
+            raise BneckError(f"{params:,} parameters, where a tensor of {shape} has {number(shape.elements):,}")
+        slots = (("shape", (number(shape.channels), *map(number, shape.spatial))), ("frozen", not params))
+        return self._put(Node(SOURCE, slots, (), shape, params, 0, stack))
+
+    def node(self, node: Node) -> int:
+        """Add a node that is made already."""
+        return self._put(node)
 
     def learned(self, source: int, whole: bool, params: int, stack: tuple[Call, ...] = ()) -> int:
         """Add the sum with a learned tensor: as large as what arrives, or a number for each channel."""
@@ -216,6 +258,11 @@ def spelled(value: Any) -> str:
     if isinstance(value, tuple):
         return f"({','.join(map(str, value))})" if len(value) == 4 else "x".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _everywhere(shape: Shape, whole: Shape) -> bool:
+    """Tell whether a tensor is the same at every position of another."""
+    return shape.channels == whole.channels and shape.positions == 1 and len(shape.spatial) in (0, len(whole.spatial))
 
 
 def _flat(shape: Shape) -> tuple[int, int]:

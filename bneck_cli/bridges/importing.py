@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.bridges.fold import Folded, fold
-from bneck_cli.bridges.graph import INPUT, OPAQUE, Graph, Problem
+from bneck_cli.bridges.graph import FREE, INPUT, OPAQUE, Graph, Problem
 from bneck_cli.bridges.regions import chained, grouped, regions
 from bneck_cli.bridges.verify import Comparison, compare
 from bneck_cli.bridges.write import text
@@ -53,8 +53,8 @@ def graph_of(model: Any, sizes: tuple[int, ...], name: str) -> Graph:
 
 def graph_from(trace: Trace, name: str) -> Graph:
     """Make the graph of what a model was seen to call."""
+    from bneck_cli.bridges.attention_layers import with_attention
     from bneck_cli.bridges.lowering import lowered
-    from bneck_cli.bridges.lowering_attention import with_attention
 
     graph = chained(with_attention(lowered(trace, name)).pruned())
     if trace.unread:
@@ -89,6 +89,8 @@ def spec_of(graph: Graph, origin: str, opaque: bool = False) -> Imported:
     count = sum(node.kind != INPUT for node in graph.nodes)
     unknown = sum(node.kind == OPAQUE for node in graph.nodes)
     notes = [*graph.notes]
+    if any(part.kind == FREE for node in graph.nodes for part in node.parts or (node,)):
+        notes.append("The ops are functions of the model's code that are no layers of the language.")
     if unknown:
         notes.append(f"{unknown} operations are numbers for this input alone, and follow from no symbol")
     comments = [f"Imported from {origin}; verified: {count:,} layers and joins, each with its figures.", *notes]

@@ -1,32 +1,60 @@
-"""Attention, from its products: queries times keys, a softmax, times values; with the linear layers around them."""
+"""Attention, from its products: queries times keys, a softmax, times values; and products that are none."""
 
 from __future__ import annotations
 
-from math import isqrt, prod
-from typing import TYPE_CHECKING, Any
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.bridges.capture import refs
-from bneck_cli.bridges.graph import FREE, PART, Call, Graph, Node
-from bneck_cli.bridges.layout import CHANNELS, Axes, Axis, dimensions, extent, fresh, number
-from bneck_cli.bridges.lowering import Constant, Scores, Value, handles
+from bneck_cli.bridges.graph import SCORES, SUM, Node
+from bneck_cli.bridges.layout import CHANNELS, Atom, Axes, Axis, dimensions, extent, number, viewed, whole
+from bneck_cli.bridges.lowering import handles, plain
+from bneck_cli.bridges.lowering_joins import joined
+from bneck_cli.bridges.lowering_layers import put
+from bneck_cli.bridges.tensors import Constant, Scores, Value
+from bneck_cli.engine.layers.attention import CONTINUOUS_WIDTH
 from bneck_cli.errors import BneckError
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
-    from bneck_cli.bridges.lowering import Bound, Thing
-
-ATTEND = "attend"
+    from bneck_cli.bridges.graph import Call
+    from bneck_cli.bridges.lowering import Bound, Lowering
+    from bneck_cli.bridges.tensors import Thing
 
 
 @handles("matmul", "bmm", "baddbmm", "rmatmul")
 def matmul(call: Bound) -> Thing:
     """Scores of queries and keys, or the sum of values that they weigh; by a constant it is a linear layer."""
     left, right = call.get(0, "input"), call.get(1, "other", call.raw(1, "mat2"))
-    if isinstance(left, Scores) and isinstance(right, Value):
-        return attended(call, left, right)
-    if isinstance(left, Value) and isinstance(right, Value):
-        return Scores(left, _exchanged(right), call.out, call.record.macs)
-    raise BneckError("a product of matrices")
+    if plain(call.name) == "rmatmul":
+        left, right = right, left
+    if plain(call.name) == "baddbmm":
+        raise BneckError("`baddbmm` is outside the language")
+    return _product(call, left, right, call.out)
+
+
+def _product(call: Bound, left: Any, right: Any, out: tuple[int, ...]) -> Thing:
+    """Multiply rows by columns."""
+    lowering = call.lowering
+    if isinstance(right, Constant) and isinstance(left, Value) and _is_matrix(lowering, right):
+        ready = lowering.channels_at(left, -1, call.stack)
+        return put(call, ready, "linear", {"channels": right.shape[-1], "nobias": True}, -1, [right])
+    if isinstance(left, Constant) and isinstance(right, Value) and _is_matrix(lowering, left):
+        ready = lowering.channels_at(right, -2, call.stack)
+        return put(call, ready, "linear", {"channels": left.shape[-2], "nobias": True}, -2, [left])
+    weighs = isinstance(left, Scores) or (isinstance(left, Value) and lowering.scores_of(left.node) is not None)
+    if weighs and not isinstance(right, Scores):
+        return attended(call, left, lowering.valued(right, call.stack))
+    one, other = (lowering.valued(each, call.stack) for each in (left, right))
+    if lowering.becomes_scores(call.record.outs[0]):
+        return Scores(one, _exchanged(other), out, call.record.macs)
+    return multiplied(call, one, _exchanged(other), out)
+
+
+def _is_matrix(lowering: Lowering, constant: Constant) -> bool:
+    """Tell whether a constant is a matrix of weights that nothing else has read."""
+    params = lowering.fresh(constant)
+    return not constant.made and len(constant.shape) >= 2 and prod(constant.shape[-2:]) == params
 
 
 @handles("einsum")
@@ -43,20 +71,38 @@ def einsum(call: Bound) -> Thing:
     inner = [name for name in names[0] if name in names[1] and name not in result]
     rows = [name for name in names[0] if name not in names[1]]
     columns = [name for name in names[1] if name not in names[0]]
-    if len(inner) != 1 or len(rows) != 1 or len(columns) != 1 or not isinstance(right, Value):
+    if not inner or any(name not in result for name in (*rows, *columns)):
         raise BneckError(f"einsum {text}")
-    ordered = [*batch, *rows, *columns]
-    if isinstance(left, Scores):
-        if list(names[0]) != [*batch, *rows, *inner]:
+    if isinstance(left, Scores) and list(names[0]) == [*batch, *rows, *inner] and len(rows) == len(inner) == 1:
+        one: Any = left
+    else:
+        one = _named(call, left, names[0], (batch, rows, inner))
+    other = _named(call, right, names[1], (batch, inner, columns))
+    found = _product(call, one, other, (*one.shape[:-1], other.shape[-1]))
+    if isinstance(found, Scores):
+        if list(result) != [*batch, *rows, *columns]:
             raise BneckError(f"einsum {text}")
-        values = right._replace(axes=tuple(right.axes[names[1].index(name)] for name in [*batch, *inner, *columns]))
-        found = attended(call, left, values)
-        return found._replace(axes=tuple(found.axes[ordered.index(name)] for name in result))
-    if not isinstance(left, Value) or list(result) != ordered:
-        raise BneckError(f"einsum {text}")
-    queries = left._replace(axes=tuple(left.axes[names[0].index(name)] for name in [*batch, *rows, *inner]))
-    keys = right._replace(axes=tuple(right.axes[names[1].index(name)] for name in [*batch, *columns, *inner]))
-    return Scores(queries, keys, call.out, call.record.macs)
+        return found._replace(shape=call.out)
+    return _renamed(call, found, [*batch, *rows, *columns], result)
+
+
+def _named(call: Bound, thing: Any, names: str, groups: tuple[list[str], ...]) -> Any:
+    """Return an operand with its axes in the order of a product; several rows are one axis."""
+    value = call.lowering.valued(thing, call.stack)
+    batch, *others = groups
+    axes = [value.axes[names.index(name)] for name in batch]
+    axes += [tuple(atom for name in group for atom in value.axes[names.index(name)]) for group in others]
+    return value._replace(axes=tuple(axes))
+
+
+def _renamed(call: Bound, found: Any, names: list[str], result: str) -> Value:
+    """Return a product with the axes of the result."""
+    sizes = dict(zip(result, call.out, strict=True))
+    axes = viewed(found.axes, tuple(sizes[name] for name in names))
+    if axes is None:
+        raise BneckError(f"einsum to {result}")
+    value: Value = found._replace(axes=tuple(axes[names.index(name)] for name in result))
+    return value
 
 
 def _exchanged(value: Value) -> Value:
@@ -66,64 +112,255 @@ def _exchanged(value: Value) -> Value:
 @handles("scaled_dot_product_attention")
 def sdpa(call: Bound) -> Thing:
     """The whole of it in one call."""
-    queries, keys, values = call.get(0, "query"), call.get(1, "key"), call.get(2, "value")
+    parts = [call.get(place, name) for place, name in enumerate(("query", "key", "value"))]
+    queries, keys, values = (call.lowering.valued(one, call.stack) for one in parts)
     mask = call.get(3, "attn_mask")
-    if not all(isinstance(one, Value) for one in (queries, keys, values)):
-        raise BneckError("attention to a constant")
+    scores = Scores(queries, keys, (*queries.shape[:-1], keys.shape[-2]), 0)
     if isinstance(mask, (Value, Scores)):
-        raise BneckError("a mask computed from the input")
-    reads = mask.reads if isinstance(mask, Constant) else frozenset()
-    macs = mask.macs if isinstance(mask, Constant) else 0
-    shape = (*queries.shape[:-1], keys.shape[-2])
-    scores = Scores(queries, keys, shape, macs, reads, softmax=True)
+        table, bias = (call.lowering.valued(one, call.stack) for one in (scores, mask))
+        return attended(call, joined(call.lowering, "add", table, bias, scores.shape, call.stack), values)
+    if isinstance(mask, Constant):
+        scores = scores._replace(added=(mask,))
     return attended(call, scores, values)
 
 
-def attended(call: Bound, scores: Scores, values: Value) -> Value:
-    """Make the node of an attention from its queries, keys and values."""
-    lowering = call.lowering
-    if not scores.softmax:
-        raise BneckError("a product of three tensors")
-    parts = [lowering.picked(one) for one in (scores.queries, scores.keys, values)]
-    shapes = [lowering.graph.shape(one.node) for one in parts]
-    batch, rows, columns = parts[0].axes[:-2], parts[0].axes[-2], parts[1].axes[-2]
-    for one in parts:
-        if dimensions(one.axes[-1]) - {CHANNELS} or CHANNELS in dimensions(one.axes[-2]):
-            raise BneckError("attention over channels")
+class Pairing(NamedTuple):
+    """How queries meet keys: where their elements lie, and what the language says of it."""
+
+    queries: Value
+    keys: Value
+    values: Value | None
+    slots: dict[str, Any]
+
+
+def paired(lowering: Lowering, queries: Value, keys: Value, values: Value | None) -> Pairing:
+    """Arrange queries, keys and values so that heads are channels, with windows of a map as they are."""
+    queries, keys = lowering.picked(queries), lowering.picked(keys)
+    values = lowering.picked(values) if values is not None else None
+    parts = [one for one in (queries, keys, values) if one is not None]
+    batch = queries.axes[:-2]
     heads = prod(atom.size for axis in batch for atom in axis if atom.dimension == CHANNELS)
-    windows = [atom for axis in batch for atom in axis if atom.dimension > 0]
-    if parts[1].axes[:-2] != batch or any(atom.dimension < 0 for axis in batch for atom in axis):
-        raise BneckError("keys that lie otherwise than queries")
-    shift = abs(parts[0].shift)
-    slots: dict[str, Any] = {
-        "heads": heads,
-        "length": extent(rows),
-        "keys": extent(columns),
-        "windows": prod(atom.size for atom in windows),
-        "grid": any(atom.stride == 1 for atom in windows) and bool(windows),
-        "shift": shift,
-        "bias": sum(lowering.sizes[number] for number in scores.reads - lowering.charged),
-    }
-    params = lowering.charge([Constant((), scores.reads)])
-    macs = call.record.macs + scores.macs
-    out = Shape(shapes[2].channels, shapes[0].spatial)
-    node = Node(ATTEND, tuple(slots.items()), tuple(one.node for one in parts), out, params, macs, call.stack)
-    index = lowering.graph._put(node)  # noqa: SLF001  (an operation of this room's, until it is part of an attention)
-    return Value(index, _restrided(batch, rows, parts[2].axes[-1]), parts[0].shift)
+    windows = [atom for axis in batch for atom in axis if atom.dimension != CHANNELS]
+    rank = len(queries.axes)
+    alike = all(len(one.axes) == rank and _alike(one.axes[:-2], batch) for one in parts)
+    if not windows and all(_over_positions(lowering, one) for one in parts):
+        if alike:
+            return Pairing(queries, keys, values, {"heads": heads})
+        if not any(axis for one in parts[1:] for axis in one.axes[:-2]):  # keys and values that all heads share
+            return Pairing(queries, keys, values, {"heads": heads, "kv": 1})
+    if alike and not windows and all(_over_channels(lowering, one, one is values) for one in parts):
+        return Pairing(queries, keys, values, {"heads": heads, "over": "channels"})
+    if alike and windows and _tiles(lowering, parts, windows):
+        sides = _sides(queries.axes[-2], len(lowering.graph.shape(queries.node).spatial))
+        grid = any(atom.stride == 1 for atom in windows)
+        return Pairing(queries, keys, values, {"heads": heads, "window": sides, "grid": grid})
+    ready = [_headed(lowering, one, rank) for one in parts]
+    return Pairing(ready[0], ready[1], ready[2] if values is not None else None, {"heads": prod(queries.shape[:-2])})
 
 
-def _restrided(batch: Axes, rows: Axis, last: Axis) -> Axes:
-    """Return the axes of what leaves: heads of as many channels as the values have."""
-    inner = extent(last)
-    axes = []
-    for axis in batch:
-        if CHANNELS in dimensions(axis):
-            if any(atom.dimension != CHANNELS for atom in axis) and len(axis) > 2:
-                raise BneckError("heads that lie among windows")
-            axes.append(tuple(atom if atom.dimension != CHANNELS else atom._replace(stride=inner) for atom in axis))
-        else:
-            axes.append(axis)
-    return (*axes, rows, fresh(Shape(inner), 2, 1)[1])
+def _alike(one: Axes, other: Axes) -> bool:
+    """Tell whether axes hold the same: so many heads, and the same windows."""
+    heads = [[atom.size for atom in axis if atom.dimension == CHANNELS] for axis in one]
+    theirs = [[atom.size for atom in axis if atom.dimension == CHANNELS] for axis in other]
+    rest = [[atom for atom in axis if atom.dimension != CHANNELS] for axis in one]
+    return heads == theirs and rest == [[atom for atom in axis if atom.dimension != CHANNELS] for axis in other]
+
+
+def _over_positions(lowering: Lowering, value: Value) -> bool:
+    """Tell whether a tensor's last axis is channels, and the one before it all positions."""
+    rows, last = value.axes[-2:]
+    shape = lowering.graph.shape(value.node)
+    positions = number(shape.positions) if shape.spatial else 0
+    return dimensions(last) <= {CHANNELS} and CHANNELS not in dimensions(rows) and extent(rows) == positions
+
+
+def _over_channels(lowering: Lowering, value: Value, values: bool) -> bool:
+    """Tell whether rows are channels, and they meet each other over all positions; values are exchanged."""
+    rows, last = value.axes[-2:]
+    positions = number(lowering.graph.shape(value.node).positions)
+    full = extent(last) == positions and CHANNELS not in dimensions(last) and dimensions(rows) <= {CHANNELS}
+    return full and (values or positions > 1)
+
+
+def _tiles(lowering: Lowering, parts: list[Value], windows: list[Atom]) -> bool:
+    """Tell whether windows tile a map that queries, keys and values share."""
+    shapes = [lowering.graph.shape(one.node) for one in parts]
+    spatial = shapes[0].spatial
+    fits = len(spatial) > 1 and all(shape.spatial == spatial for shape in shapes)
+    fits = fits and all(one.axes[-2] == parts[0].axes[-2] for one in parts)
+    fits = fits and all(dimensions(one.axes[-1]) <= {CHANNELS} for one in parts)
+    rows = parts[0].axes[-2]
+    if not fits or CHANNELS in dimensions(rows) or len(rows) != len(dimensions(rows)):
+        return False
+    return prod(atom.size for atom in windows) * extent(rows) == prod(map(number, spatial))
+
+
+def _sides(rows: Axis, rank: int) -> tuple[int, ...]:
+    """Return the sides of a window."""
+    sides = {atom.dimension: atom.size for atom in rows}
+    return tuple(sides.get(dimension, 1) for dimension in range(1, rank + 1))
+
+
+def _headed(lowering: Lowering, value: Value, rank: int) -> Value:
+    """Return a tensor whose channels are all that is apart from rows, and what is multiplied or weighed."""
+    value = value._replace(axes=((),) * (rank - len(value.axes)) + value.axes)
+    return lowering.arranged(value, [*range(rank - 2), rank - 1], [[rank - 2]])
+
+
+def scored(lowering: Lowering, scores: Scores, stack: tuple[Call, ...]) -> Value:
+    """Make the node of scores to which something else is done."""
+    pairing = paired(lowering, scores.queries, scores.keys, None)
+    return _scores_node(lowering, scores, pairing, stack)
+
+
+def _scores_node(lowering: Lowering, scores: Scores, pairing: Pairing, stack: tuple[Call, ...]) -> Value:
+    """Add the scores, with what is learned for positions; what is computed for these is added to them."""
+    graph, slots = lowering.graph, dict(pairing.slots)
+    one, other = graph.shape(pairing.queries.node), graph.shape(pairing.keys.node)
+    rows, columns = pairing.queries.axes[-2], pairing.keys.axes[-2]
+    heads = slots["heads"]
+    windows = [atom for axis in pairing.queries.axes[:-2] for atom in axis if atom.dimension != CHANNELS]
+    sizes = [extent(rows), extent(columns)]
+    if "window" in slots:
+        sizes.insert(0, prod(atom.size for atom in windows))
+    out = Shape(heads, tuple(sizes))
+    summed = extent(pairing.queries.axes[-1])
+    macs = number(out.elements) * summed
+    wanted = scores.macs
+    if wanted and wanted != macs:
+        raise BneckError(f"{wanted:,} multiply-adds, where scores of {one} and {other} have {macs:,}")
+    plain_ones = [added for added in scores.added if not added.made]
+    computed = [added for added in scores.added if added.made]
+    params = lowering.charge(plain_ones)
+    slots["position"] = params
+    if computed and _is_continuous(lowering, computed, slots, heads):
+        slots["continuous"] = sum(added.macs for added in computed)
+        slots["position"] = params = params + lowering.charge(computed)
+        macs, computed = macs + slots["continuous"], []
+    node = graph.node(
+        Node(SCORES, tuple(slots.items()), (pairing.queries.node, pairing.keys.node), out, params, macs, stack)
+    )
+    lowering.queries[node] = pairing.queries
+    value = Value(node, _axes_of_scores(pairing, len(sizes)), stack=stack)
+    for added in computed:
+        value = joined(lowering, "add", value, lowering.valued(added, stack), value.shape, stack)
+    return value
+
+
+def _is_continuous(lowering: Lowering, computed: list[Constant], slots: dict[str, Any], heads: int) -> bool:
+    """Tell whether positions are computed by Swin V2's small network, which `attention` has a word for."""
+    if "window" not in slots:
+        return False
+    offsets = prod(2 * side - 1 for side in slots["window"])
+    reads = frozenset().union(*(added.reads for added in computed)) - lowering.charged
+    params = sum(lowering.sizes[each] for each in reads)
+    network = 3 * CONTINUOUS_WIDTH + CONTINUOUS_WIDTH * heads
+    macs = offsets * CONTINUOUS_WIDTH * (2 + heads)
+    return params in (network, network + heads) and sum(added.macs for added in computed) == macs
+
+
+def _axes_of_scores(pairing: Pairing, rank: int) -> Axes:
+    """Return where scores' elements lie: heads, windows, rows, columns."""
+    axes: list[Axis] = []
+    strides = [1] * (rank + 1)
+    batch = pairing.queries.axes[:-2]
+    for axis in reversed(batch):
+        atoms = []
+        for atom in reversed(axis):
+            dimension = CHANNELS if atom.dimension == CHANNELS else 1
+            atoms.append(Atom(dimension, strides[dimension], atom.size))
+            strides[dimension] *= atom.size
+        axes.append(tuple(reversed(atoms)))
+    rows, columns = extent(pairing.queries.axes[-2]), extent(pairing.keys.axes[-2])
+    last: list[Axis] = [
+        (Atom(rank - 1, 1, rows),) if rows > 1 else (),
+        (Atom(rank, 1, columns),) if columns > 1 else (),
+    ]
+    return (*reversed(axes), *last)
+
+
+def attended(call: Bound, scores: Scores | Value, values: Value) -> Value:
+    """Make the weighted sum of values, and the scores where they are no node yet."""
+    lowering, graph = call.lowering, call.lowering.graph
+    macs = call.record.macs
+    if isinstance(scores, Scores):
+        pairing = paired(lowering, scores.queries, scores.keys, values)
+        table = _scores_node(lowering, scores, pairing, call.stack)
+        queries, ready, over = pairing.queries, pairing.values, pairing.slots.get("over")
+        if not scores.macs:
+            macs -= number(graph.shape(table.node).elements) * extent(queries.axes[-1])
+    else:
+        first = lowering.scores_of(scores.node) or 0
+        queries, over = lowering.queries[first], None
+        table = lowering.picked(scores)
+        wanted = graph.shape(first)
+        if graph.shape(table.node) != wanted:
+            raise BneckError(f"scores of {wanted} that become {graph.shape(table.node)}")
+        pairing = paired(lowering, queries, queries, values)
+        ready, slots = pairing.values, dict(graph.nodes[first].slots)
+        if any(pairing.slots.get(word) != slots.get(word) for word in ("window", "over", "heads")):
+            raise BneckError("scores that are changed, and values that lie otherwise than queries")
+    if ready is None:
+        raise BneckError("attention without values")
+    return _weighed(call, table, queries, ready, macs, over)
+
+
+def _weighed(call: Bound, table: Value, queries: Value, values: Value, macs: int, over: str | None) -> Value:
+    """Add the weighted sum."""
+    graph = call.lowering.graph
+    heads, columns = number(graph.shape(table.node).channels), graph.shape(table.node).spatial[-1]
+    shape = graph.shape(queries.node)
+    batch, rows, inner = queries.axes[:-2], queries.axes[-2], values.axes[-1]
+    if over:  # a row is a channel, and what is weighed lies in all positions
+        each = extent(rows)
+        out = Shape(heads * each, shape.spatial)
+        axes = _relaid((*batch, rows, queries.axes[-1]), len(batch) + 1)
+    else:
+        each = extent(inner)
+        out = Shape(heads * each, shape.spatial)
+        axes = _relaid((*batch, rows, inner), len(batch) + 2)
+    own = number(out.elements) * number(columns)
+    if own != macs:
+        raise BneckError(f"{macs:,} multiply-adds, where a weighted sum to {out} has {own:,}")
+    node = graph.node(Node(SUM, (), (table.node, values.node), out, 0, own, call.stack))
+    return Value(node, axes, stack=call.stack)
+
+
+def _relaid(axes: Axes, count: int) -> Axes:
+    """Let the channels among the first axes lie one behind the other, the last ones innermost."""
+    stride = 1
+    found = list(axes)
+    for place in reversed(range(count)):
+        atoms = []
+        for atom in reversed(axes[place]):
+            if atom.dimension == CHANNELS:
+                atoms.append(Atom(CHANNELS, stride, atom.size))
+                stride *= atom.size
+            else:
+                atoms.append(atom)
+        found[place] = tuple(reversed(atoms))
+    return tuple(found)
+
+
+def multiplied(call: Bound, left: Value, right: Value, out: tuple[int, ...]) -> Value:
+    """Make the product of rows and columns that no softmax follows: in heads, whatever else lies apart."""
+    lowering, graph = call.lowering, call.lowering.graph
+    rank = max(len(left.axes), len(right.axes))
+    ready = [_headed(lowering, one, rank) for one in (left, right)]
+    heads = prod(max(a, b) for a, b in zip(left.shape[:-2], right.shape[:-2], strict=False))
+    if any(number(graph.shape(one.node).channels) != heads * one.shape[-1] for one in ready):
+        raise BneckError(f"a product of {left.shape} and {right.shape}, broadcast")
+    node = graph.product(ready[0].node, ready[1].node, heads, call.record.macs, call.stack)
+    rows, columns = out[-2:]
+    shape = graph.shape(node)
+    axes: list[Axis] = []
+    stride = columns
+    for size in reversed(out[:-2]):
+        axes.append((Atom(CHANNELS, stride, size),) if size > 1 else ())
+        stride *= size
+    axes.reverse()
+    last = (Atom(CHANNELS, 1, columns),) if columns > 1 else ()
+    return Value(node, (*axes, whole(shape, 1) if rows > 1 else (), last), stack=call.stack)
 
 
 @handles("multi_head_attention_forward")
@@ -142,106 +379,3 @@ def multihead(call: Bound) -> list[Any]:
     node = graph.layer("attention", source.node, slots, call.stack, lowering.charge(given), call.record.macs)
     found: list[Any] = [source._replace(node=node)]
     return found + [Constant(ref.shape) for ref in call.record.outs[1:]]
-
-
-# From products to the layer
-
-
-def with_attention(graph: Graph) -> Graph:
-    """Return the graph with each attention as one layer, where its linear layers are the usual ones.
-
-    What is another attention becomes a problem that says which figures differ.
-    """
-    readers = graph.readers()
-    gone: set[int] = set()
-    new: dict[int, Node] = {}
-    for index, node in enumerate(graph.nodes):
-        if node.kind != ATTEND:
-            continue
-        found = _around(graph, readers, index)
-        if isinstance(found, str):
-            graph.problem(_module(node), found)
-            continue
-        removed, last, made = found
-        gone |= removed
-        new[last] = made
-    return _rebuilt(graph, gone, new)
-
-
-def _module(node: Node) -> tuple[Call, ...]:
-    return node.stack
-
-
-def _around(graph: Graph, readers: list[list[int]], index: int) -> tuple[set[int], int, Node] | str:
-    """Find the linear layers before and behind an attention's products, and say which layer they are together."""
-    nodes, node = graph.nodes, graph.nodes[index]
-    slots = dict(node.slots)
-    removed = {index}
-    sources, before, biased = set(), 0, []
-    for part in node.inputs:
-        place = part
-        while nodes[place].kind == FREE and dict(nodes[place].slots)["name"] in ("times_number", "normalize"):
-            removed.add(place)
-            place = nodes[place].inputs[0]
-        if nodes[place].kind == PART:
-            removed.add(place)
-            place = nodes[place].inputs[0]
-        if nodes[place].kind != "linear":
-            return f"attention whose queries, keys or values leave `{nodes[place].kind}`"
-        if place not in removed:
-            removed.add(place)
-            before += nodes[place].params
-            biased.append(not dict(nodes[place].slots).get("nobias"))
-            sources.add(nodes[place].inputs[0])
-    behind = readers[index]
-    while len(behind) == 1 and nodes[behind[0]].kind == "dropout":
-        removed.add(behind[0])
-        behind = readers[behind[0]]
-    if len(behind) != 1 or nodes[behind[0]].kind != "linear":
-        return "attention without a linear layer behind it"
-    last = behind[0]
-    if len(sources) != 1 or any(reader not in removed | {last} for one in removed for reader in readers[one]):
-        return "attention from several tensors"
-    source = sources.pop()
-    shape = graph.shape(source)
-    given: dict[str, Any] = {"heads": slots["heads"], "nobias": not all(biased)}
-    if slots["windows"] > 1 or slots["bias"]:
-        side = isqrt(slots["length"])
-        given |= {"window": side, "grid": slots["grid"] and slots["windows"] > 1, "shift": slots["shift"]}
-        given["position"] = "relative" if slots["bias"] else "none"
-        if node.macs > 2 * number(shape.positions) * slots["length"] * number(shape.channels):
-            given["position"] = "continuous"
-    params = before + node.params + nodes[last].params
-    macs = node.macs + sum(nodes[one].macs for one in removed if nodes[one].kind == "linear") + nodes[last].macs
-    made = Graph(graph.name)
-    made.nodes.append(Node("input", (), (), shape))
-    try:
-        one = made.layer("attention", 0, given, node.stack, params, macs)
-    except BneckError as error:
-        return error.message
-    return removed, last, made.nodes[one]._replace(inputs=(source,), stack=_common(nodes[last].stack, node.stack))
-
-
-def _common(one: tuple[Call, ...], other: tuple[Call, ...]) -> tuple[Call, ...]:
-    """Return the modules that two stacks begin with."""
-    count = 0
-    for mine, theirs in zip(one, other, strict=False):
-        if mine != theirs:
-            break
-        count += 1
-    return one[:count]
-
-
-def _rebuilt(graph: Graph, gone: set[int], new: dict[int, Node]) -> Graph:
-    """Return a graph without nodes that are gone, and with new ones in their place."""
-    place: dict[int, int] = {}
-    made = Graph(graph.name)
-    made.problems, made.notes = graph.problems, graph.notes
-    for index, node in enumerate(graph.nodes):
-        if index in gone:
-            continue
-        kept = new.get(index, node)
-        place[index] = len(made.nodes)
-        made.nodes.append(kept._replace(inputs=tuple(place[source] for source in kept.inputs)))
-    made.outputs = [place[index] for index in graph.outputs]
-    return made

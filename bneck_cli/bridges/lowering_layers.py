@@ -5,15 +5,18 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from bneck_cli.bridges.capture import Ref
 from bneck_cli.bridges.layout import CHANNELS, number, whole
-from bneck_cli.bridges.lowering import Constant, Scores, Value, handles
-from bneck_cli.bridges.lowering_shapes import as_map, only
+from bneck_cli.bridges.lowering import handles
+from bneck_cli.bridges.lowering_shapes import as_map, functional
+from bneck_cli.bridges.tensors import Constant, Scores, Value
 from bneck_cli.engine.layers.convolution import tf_same_sides
 from bneck_cli.errors import BneckError
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
-    from bneck_cli.bridges.lowering import Bound, Thing
+    from bneck_cli.bridges.lowering import Bound
+    from bneck_cli.bridges.tensors import Thing
 
 
 def _short(value: Any) -> Any:
@@ -29,8 +32,8 @@ def _each(value: Any, rank: int) -> tuple[int, ...]:
     return (value,) * rank
 
 
-def _kernel(size: tuple[int, ...]) -> tuple[int, ...]:
-    return size if len(size) == 2 else size[:1] if len(set(size)) == 1 else size
+def _kernel(size: tuple[int, ...]) -> tuple[int, ...] | int:
+    return size[0] if len(size) > 2 and len(set(size)) == 1 else size
 
 
 def _padding(value: Value, shape: Shape, kernel: Any, stride: Any, dilation: Any, given: Any, usual: Any) -> Any:
@@ -69,29 +72,36 @@ def put(call: Bound, value: Value, kind: str, slots: dict[str, Any], axis: int, 
     return as_map(lowering, node, value, axis % len(value.axes))
 
 
-def put_map(call: Bound, value: Value, kind: str, slots: dict[str, Any], constants: list[Constant]) -> Value:
-    """Add a layer over a map, which changes its sides, and return what leaves it."""
+def put_map(
+    call: Bound, value: Value, kind: str, slots: dict[str, Any], constants: list[Constant], beside: int = 0
+) -> Value:
+    """Add a layer over a map, which changes its sides; ``beside`` are parameters of the constants that it has not."""
     lowering = call.lowering
     macs = call.record.macs + sum(one.macs for one in constants)
-    out = Shape(call.out[1], call.out[2:])
-    node = lowering.graph.layer(kind, value.node, slots, call.stack, lowering.charge(constants), macs, out)
+    batch = lowering.graph.shape(value.node).spatial[:1] if value.axes[0] else ()
+    out = Shape(call.out[1], (*batch, *call.out[2:]))
+    params = lowering.charge(constants) - beside
+    node = lowering.graph.layer(kind, value.node, slots, call.stack, params, macs, out)
     shape = lowering.graph.shape(node)
-    spatial = tuple(whole(shape, 1 + axis) for axis in range(len(shape.spatial)))
-    return Value(node, ((), whole(shape, CHANNELS), *spatial), value.shift)
+    spatial = tuple(whole(shape, 1 + axis) for axis in range(len(batch), len(shape.spatial)))
+    return Value(node, (whole(shape, 1) if batch else (), whole(shape, CHANNELS), *spatial))
 
 
 @handles("conv1d", "conv2d", "conv3d")
 def conv(call: Bound) -> Thing:
     """A convolution; one filter for each channel is `dwconv`."""
-    value = call.lowering.mapped(only(call), call.stack, pads=True)
+    value = call.lowering.mapped(call.value(), call.stack, pads=True)
     weight, bias = call.get(1, "weight"), call.get(2, "bias")
     if not isinstance(weight, Constant) or not isinstance(bias, (Constant, type(None))):
         raise BneckError("a convolution whose weights are computed from the input")
     shape = call.lowering.graph.shape(value.node)
-    rank = len(shape.spatial)
     kernel = weight.shape[2:]
+    rank = len(kernel)
     stride, dilation = _each(call.raw(3, "stride", 1), rank), _each(call.raw(5, "dilation", 1), rank)
     groups, given = call.raw(6, "groups", 1), call.raw(4, "padding", 0)
+    if len(shape.spatial) == rank + 1:  # what stands beside the batch is the map's first axis
+        kernel, stride, dilation = (1, *kernel), (1, *stride), (1, *dilation)
+        given = (0, *_each(given, rank)) if not isinstance(given, str) else given
     if isinstance(given, str):
         if given == "same" and any(d * (k - 1) % 2 for k, d in zip(kernel, dilation, strict=True)):
             raise BneckError("padding='same' of an even window")
@@ -110,13 +120,24 @@ def conv(call: Bound) -> Thing:
         kind, slots["multiplier"] = "dwconv", weight.shape[0] // groups
         del slots["channels"], slots["groups"]
     constants = [weight, bias] if bias is not None else [weight]
-    return put_map(call, value._replace(pad=()), kind, slots, constants)
+    value = value._replace(pad=())
+    held = sum(map(call.lowering.fresh, constants))
+    plain = prod(weight.shape) + (weight.shape[0] if bias is not None else 0)
+    if not held and not any(one.reads for one in constants):
+        return put_map(call, value, kind, {**slots, "frozen": True}, constants)
+    gain = held - plain
+    if gain in (weight.shape[0], 1):  # the filters are scaled by what is learned for each, or for all
+        given = put_map(call, value, kind, slots, constants, gain)
+        if gain == 1:
+            return elementwise(call, given, "learned_factor", 1)
+        return given._replace(node=call.lowering.graph.layer("layer_scale", given.node, {}, call.stack, gain))
+    return put_map(call, value, kind, slots, constants)
 
 
 @handles("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
 def upconv(call: Bound) -> Thing:
     """A transposed convolution."""
-    value = call.lowering.mapped(only(call), call.stack)
+    value = call.lowering.mapped(call.value(), call.stack)
     weight, bias = call.get(1, "weight"), call.get(2, "bias")
     groups = call.raw(6, "groups", 1)
     slots = {
@@ -135,11 +156,16 @@ def upconv(call: Bound) -> Thing:
 @handles("linear")
 def linear(call: Bound) -> Thing:
     """A matrix over the last axis."""
-    value = call.lowering.channels_at(only(call), -1, call.stack)
+    value = call.lowering.channels_at(call.value(), -1, call.stack)
     weight, bias = call.get(1, "weight"), call.get(2, "bias")
     if not isinstance(weight, Constant):
         raise BneckError("a linear layer whose weights are computed from the input")
     slots = {"channels": weight.shape[0], "nobias": bias is None}
+    if (
+        isinstance(bias, Constant) and bias.reads and 0 < call.lowering.fresh(bias) < weight.shape[0]
+    ):  # of some channels
+        given = put(call, value, "linear", {**slots, "nobias": True}, -1, [weight])
+        return elementwise(call, given, "bias", call.lowering.charge([bias]))
     return put(call, value, "linear", slots, -1, [one for one in (weight, bias) if isinstance(one, Constant)])
 
 
@@ -149,7 +175,7 @@ def linear(call: Bound) -> Thing:
 @handles("batch_norm")
 def batch_norm(call: Bound) -> Thing:
     """Batch norm over the second axis."""
-    value = call.lowering.channels_at(only(call), 1, call.stack)
+    value = call.lowering.channels_at(call.value(), 1, call.stack)
     learned = [one for one in (call.get(3, "weight"), call.get(4, "bias")) if isinstance(one, Constant)]
     frozen = bool(learned) and not any(one.reads for one in learned)
     if frozen or len(learned) == 1:
@@ -163,25 +189,26 @@ def layer_norm(call: Bound) -> Thing:
     shape, weight, bias = call.raw(1, "normalized_shape"), call.get(2, "weight"), call.get(3, "bias")
     if isinstance(shape, (tuple, list)) and len(shape) > 1:
         raise BneckError("a layer norm over several axes")
-    value = call.lowering.channels_at(only(call), -1, call.stack)
+    value = call.lowering.channels_at(call.value(), -1, call.stack)
     learned = [one for one in (weight, bias) if isinstance(one, Constant) and one.reads]
     if call.name == "rms_norm":
-        return put(call, value, "rmsnorm", {}, -1, learned)
-    return put(call, value, "ln", {"noaffine": not learned}, -1, learned)
+        return put(call, value, "rmsnorm", {"noaffine": not learned}, -1, learned)
+    return put(call, value, "ln", {"noaffine": not learned, "nobias": len(learned) == 1}, -1, learned)
 
 
 @handles("group_norm")
 def group_norm(call: Bound) -> Thing:
     """Statistics over groups of channels."""
-    value = call.lowering.channels_at(only(call), 1, call.stack)
+    value = call.lowering.channels_at(call.value(), 1, call.stack)
     learned = [one for one in (call.get(2, "weight"), call.get(3, "bias")) if isinstance(one, Constant)]
-    return put(call, value, "gn", {"groups": call.raw(1, "num_groups"), "noaffine": not learned}, 1, learned)
+    slots = {"groups": call.raw(1, "num_groups"), "noaffine": not learned, "nobias": len(learned) == 1}
+    return put(call, value, "gn", slots, 1, learned)
 
 
 @handles("instance_norm")
 def instance_norm(call: Bound) -> Thing:
     """Statistics over each channel's map."""
-    value = call.lowering.channels_at(only(call), 1, call.stack)
+    value = call.lowering.channels_at(call.value(), 1, call.stack)
     learned = [one for one in (call.get(3, "weight"), call.get(4, "bias")) if isinstance(one, Constant)]
     return put(call, value, "in", {"noaffine": not learned}, 1, learned)
 
@@ -189,17 +216,17 @@ def instance_norm(call: Bound) -> Thing:
 @handles("local_response_norm")
 def lrn(call: Bound) -> Thing:
     """Statistics over neighbouring channels."""
-    value = call.lowering.channels_at(only(call), 1, call.stack)
+    value = call.lowering.channels_at(call.value(), 1, call.stack)
     return put(call, value, "lrn", {"size": call.raw(1, "size")}, 1, [])
 
 
 # Functions of each element
 
 
-def elementwise(call: Bound, value: Value, name: str) -> Value:
-    """A function of each element with a number."""
+def elementwise(call: Bound, value: Value, name: str, params: int = 0) -> Value:
+    """A function of each element with numbers, which may be learned."""
     value = call.lowering.picked(value)
-    return value._replace(node=call.lowering.graph.free(value.node, name, 0, call.stack))
+    return value._replace(node=call.lowering.graph.free(value.node, name, params, call.stack))
 
 
 NAMES = {
@@ -214,7 +241,7 @@ NAMES = {
 @handles(*NAMES)
 def activation(call: Bound) -> Thing:
     """A function of each element by itself."""
-    value = call.lowering.picked(only(call))
+    value = call.lowering.picked(call.value())
     kind = NAMES[call.name.rstrip("_")]
     if kind == "hard_tanh" and (call.raw(1, "min_val", -1.0), call.raw(2, "max_val", 1.0)) == (0.0, 6.0):
         kind = "relu6"
@@ -225,31 +252,35 @@ def activation(call: Bound) -> Thing:
 @handles("prelu")
 def prelu(call: Bound) -> Thing:
     """A rectifier whose slope is learned."""
-    value, weight = call.lowering.channels_at(only(call), 1, call.stack), call.get(1, "weight")
+    value, weight = call.lowering.channels_at(call.value(), 1, call.stack), call.get(1, "weight")
     return put(call, value, "prelu", {"per_channel": prod(weight.shape) > 1}, 1, [weight])
 
 
 @handles("softmax")
 def softmax(call: Bound) -> Thing:
     """Exponentials over the channels, or over the scores of attention."""
-    thing, axis = call.get(0, "input"), call.raw(1, "dim", -1)
+    thing, axis = call.thing(), call.raw(1, "dim", -1)
     if isinstance(thing, Scores):
         if axis % len(thing.shape) != len(thing.shape) - 1:
             raise BneckError("a softmax over the queries")
-        return thing._replace(softmax=True)
-    value = call.lowering.channels_at(only(call), axis, call.stack)
-    return put(call, value, "softmax", {}, axis, [])
+        return thing
+    value = call.value()
+    if call.lowering.scores_of(value.node) is not None:  # theirs is part of attention
+        return value
+    if value.axes[axis] != whole(call.lowering.graph.shape(value.node), CHANNELS):
+        return functional(call, value, "softmax_of_positions")
+    return put(call, call.lowering.channels_at(value, axis, call.stack), "softmax", {}, axis, [])
 
 
 @handles("clamp", "clamp_min", "clamp_max", "clip")
 def clamp(call: Bound) -> Thing:
     """Values kept within bounds; scores of attention stay what they are."""
-    thing = call.get(0, "input")
+    thing = call.thing()
     if isinstance(thing, Scores):
         return thing
     bounds = call.raw(1, "min"), call.raw(2, "max")
     kind = {(0, 6): "relu6", (0, None): "relu", (-1, 1): "hard_tanh"}.get(bounds)
-    value = call.lowering.picked(only(call))
+    value = call.lowering.picked(call.value())
     graph = call.lowering.graph
     node = graph.layer(kind, value.node, {}, call.stack) if kind else graph.free(value.node, "clamp", 0, call.stack)
     return value._replace(node=node)
@@ -258,7 +289,7 @@ def clamp(call: Bound) -> Thing:
 @handles("normalize")
 def normalize(call: Bound) -> Thing:
     """Vectors of length 1."""
-    return elementwise(call, only(call), "normalize")
+    return elementwise(call, call.value(), "normalize")
 
 
 # Pooling
@@ -267,7 +298,7 @@ def normalize(call: Bound) -> Thing:
 @handles("max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d")
 def pool(call: Bound) -> Thing:
     """The largest value or the mean of each window."""
-    value = call.lowering.mapped(only(call), call.stack, pads=True)
+    value = call.lowering.mapped(call.value(), call.stack, pads=True)
     largest = call.name.startswith("max")
     shape = call.lowering.graph.shape(value.node)
     rank = len(shape.spatial)
@@ -303,7 +334,7 @@ def _fits(shape: Shape, kernel: Any, stride: Any, dilation: Any, value: Value, c
          "adaptive_max_pool2d", "adaptive_max_pool3d")  # fmt: skip
 def adaptive(call: Bound) -> Thing:
     """A map of a given size; of one position it is a global pooling."""
-    value = call.lowering.mapped(only(call), call.stack)
+    value = call.lowering.mapped(call.value(), call.stack)
     rank = len(call.lowering.graph.shape(value.node).spatial)
     sides = _each(call.raw(1, "output_size"), rank)
     out = tuple(call.out[2 + axis] if side is None else side for axis, side in enumerate(sides))
@@ -313,23 +344,27 @@ def adaptive(call: Bound) -> Thing:
     return put_map(call, value, f"adaptive_{word}", {"output": _kernel(out)}, [])
 
 
-@handles("mean", "amax", "max", "sum", "amin", "std", "var", "norm")
+@handles("mean", "amax", "max", "amin", "sum", "std", "var", "norm", "logsumexp")
 def reduced(call: Bound) -> Thing:
-    """The mean or the maximum of all positions."""
-    lowering, value = call.lowering, call.lowering.picked(only(call))
-    kind = {"mean": "global_avgpool", "amax": "global_maxpool", "max": "global_maxpool"}.get(call.name)
+    """The mean or the maximum of all positions; of other axes it is a function of the file's own."""
+    lowering, value = call.lowering, call.lowering.picked(call.value())
+    kind = "global_avgpool" if call.name == "mean" else "global_maxpool"
     axes = call.raw(1, "dim")
-    if kind is None or axes is None or len(call.record.outs) > 1:
-        raise BneckError(f"`{call.name}` is outside the language")
     shape = lowering.graph.shape(value.node)
+    if axes is None or isinstance(axes, Ref) or len(call.record.outs) > 1:
+        raise BneckError(f"`{call.name}` is outside the language")
     places = [axis % len(value.axes) for axis in (axes if isinstance(axes, (tuple, list)) else [axes])]
     taken = [atom for place in places for atom in value.axes[place]]
-    if CHANNELS in {atom.dimension for atom in taken}:
-        raise BneckError(f"the {call.name} over channels")
-    if not shape.spatial or prod(atom.size for atom in taken) != shape.positions:
-        if not taken and not shape.spatial:
-            return _dropped(call, value, places)
-        raise BneckError(f"the {call.name} over some of the positions")
+    if not taken:
+        return _dropped(call, value, places)
+    plain = call.name in ("mean", "amax", "max")
+    if (
+        not plain
+        or CHANNELS in {atom.dimension for atom in taken}
+        or prod(atom.size for atom in taken) != shape.positions
+    ):
+        kept = tuple(1 if place in places else size for place, size in enumerate(value.shape))
+        return _dropped(call, functional(call, value, f"{call.name}_of_axes", kept), places)
     node = lowering.graph.layer(kind, value.node, {}, call.stack)
     axes_left = tuple(() if place in places else atoms for place, atoms in enumerate(value.axes))
     return _dropped(call, Value(node, axes_left), places)
@@ -345,16 +380,13 @@ def _dropped(call: Bound, value: Value, places: list[int]) -> Value:
 @handles("interpolate", "upsample")
 def interpolate(call: Bound) -> Thing:
     """A finer map; a size is read as the factor that it is."""
-    value = call.lowering.mapped(only(call), call.stack)
+    value = call.lowering.mapped(call.value(), call.stack)
     shape = call.lowering.graph.shape(value.node)
-    factors = []
-    for side, target in zip(map(number, shape.spatial), call.out[2:], strict=True):
-        if target % side:
-            raise BneckError(f"a map resized from {shape.spatial} to {call.out[2:]}")
-        factors.append(target // side)
-    mode = call.raw(3, "mode", "nearest")
-    if mode not in ("nearest", "bilinear", "bicubic"):
-        raise BneckError(f"interpolation mode {mode}")
-    if set(factors) == {1}:
+    if shape.spatial == call.out[2:]:
         return value
+    factors = [target // side for side, target in zip(map(number, shape.spatial), call.out[2:], strict=False)]
+    whole_factors = [side * factor for side, factor in zip(shape.spatial, factors, strict=True)] == list(call.out[2:])
+    mode = call.raw(3, "mode", "nearest")
+    if not whole_factors or mode not in ("nearest", "bilinear", "bicubic"):
+        return functional(call, value, "resize")
     return put_map(call, value, "upsample", {"factor": _short(tuple(factors)), "mode": mode}, [])

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bneck_cli.bridges.graph import INPUT, PART, Call, Graph, Node
+from bneck_cli.bridges.graph import ATTEND, INPUT, PART, Call, Graph, Node
 from bneck_cli.bridges.layout import number
 from bneck_cli.engine.layers import LAYERS
 from bneck_cli.errors import BneckError
 from bneck_cli.language.syntax import RESERVED, STRUCTURES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from bneck_cli.sizes.shape import Shape
 
@@ -31,7 +31,10 @@ class Leaf(NamedTuple):
 
 
 class Fork(NamedTuple):
-    """Branches from one tensor, joined; ``kind`` is ``add``, ``concat``, ``scale`` (with a gate) or ``split``."""
+    """Branches from one tensor, joined: ``add``, ``mul``, ``concat``, ``matmul``, ``split``, ``scale`` (with a gate).
+
+    Those of ``attend`` are queries, keys, values, and what is done to the scores.
+    """
 
     kind: str
     branches: tuple[Items, ...]
@@ -120,21 +123,24 @@ class _Cutter:
         last = members[-1]
         node = self.nodes[last]
         if len(members) == 1 and not node.join:
-            return (self.leaf(last),)
+            return (self.leaf(last, entry),)
         fork = self.fork(entry, last, set(members)) if node.join else None
         return (fork,) if fork else self.knot(entry, members)
 
-    def leaf(self, index: int) -> Leaf:
-        """Return a layer as an item."""
+    def leaf(self, index: int, at_hand: int) -> Leaf:
+        """Return a layer as an item; one that takes nothing stands behind what is at hand."""
         node = self.nodes[index]
-        if len(node.inputs) != 1:
+        if len(node.inputs) > 1:
             raise BneckError(f"{node.path}: {node.kind} of several tensors")
-        return Leaf(node, self.nodes[node.inputs[0]].out, node.stack)
+        into = self.nodes[node.inputs[0]].out if node.inputs else self.nodes[at_hand].out
+        return Leaf(node, into, node.stack)
 
     def fork(self, entry: int, last: int, members: set[int]) -> Fork | None:
         """Return a join with its branches, where they share nothing but their beginning."""
         seen: set[int] = set()
         branches = []
+        if self.nodes[last].kind == ATTEND and len(self.nodes[last].inputs) > 3:
+            return None
         for source in self.nodes[last].inputs:
             branch = self.ancestors(source, entry, members)
             if branch & seen or (source != entry and source not in members):
@@ -155,9 +161,13 @@ class _Cutter:
         node = self.nodes[last]
         kind = node.kind
         into = self.nodes[entry].out
-        if kind == "concat" and self.slices(branches, number(into.channels)):
+        if kind == ATTEND:
+            branches = [*branches, self.changed(node, [])]
+        sizes = self.slices(branches, number(into.channels)) if kind == "concat" and not node.slots else None
+        if sizes is not None:
             kind, branches = "split", [branch[1:] for branch in branches]
-        stacks = [stack for branch in branches for stack in _stacks(branch)]
+            node = node._replace(slots=(("sizes", sizes),) if len(set(sizes)) > 1 else ())
+        stacks = [item.stack for branch in branches for item in branch if not _moves(item)]
         if kind == "scale" and branches[0] and not branches[1]:
             branches.reverse()
         if kind == "scale" and branches[0]:
@@ -168,18 +178,37 @@ class _Cutter:
             stack = _common([node.stack, *stacks])
         return Fork(kind, tuple(branches), stack, into, node)
 
-    def slices(self, branches: list[Items], cin: int) -> bool:
-        """Tell whether branches begin with equal slices of the channels, one after the other."""
+    def changed(self, attention: Node, names: Sequence[str]) -> Items:
+        """Return what is done to the scores of an attention; ``names`` are those of the tensors joined with them."""
+        scores, *parts, _ = attention.parts
+        graph = Graph("")
+        graph.nodes.append(scores._replace(inputs=()))
+        for name, index in zip(names, attention.inputs[3:], strict=True):
+            graph.nodes.append(Node(INPUT, (("name", name),), (), self.nodes[index].out))
+        count = len(graph.nodes)
+        for part in parts:
+            inputs = [-source - 3 if source < 0 else 0 if source == 0 else source - 1 + count for source in part.inputs]
+            graph.nodes.append(part._replace(inputs=tuple(inputs)))
+        if not parts:
+            return ()
+        cutter = _Cutter(graph)
+        cutter.names = self.names
+        return cutter.cut(0, range(count, len(graph.nodes)))
+
+    def slices(self, branches: list[Items], cin: int) -> tuple[int, ...] | None:
+        """Return the sizes of the slices that branches begin with, where they are all channels, one after the other."""
         start = 0
+        sizes = []
         for branch in branches:
             first = branch[0] if branch else None
             if not isinstance(first, Leaf) or first.node.kind != PART:
-                return False
+                return None
             slots = dict(first.node.slots)
-            if slots["start"] != start or slots["stop"] - start != cin // len(branches):
-                return False
+            if slots["start"] != start:
+                return None
             start = slots["stop"]
-        return start == cin
+            sizes.append(start - slots["start"])
+        return tuple(sizes) if start == cin else None
 
     def ancestors(self, index: int, entry: int, members: set[int]) -> set[int]:
         """Return a node and those before it, down to an entry."""
@@ -201,8 +230,9 @@ class _Cutter:
         named: dict[int, str] = {}
         at_hand = entry
         for piece in order:
+            bare = self.nodes[piece.last].inputs[3:] if piece.items is None else ()
             for source in piece.sources:
-                if source != at_hand:
+                if source != at_hand or (self.nodes[piece.last].kind == ATTEND and source in bare):
                     named.setdefault(source, "")
             at_hand = piece.last
         for index in sorted(named):
@@ -226,20 +256,18 @@ class _Cutter:
         """Return a piece, with what it takes by name."""
         stack = self.nodes[piece.last].stack
         if piece.items is not None:
-            source = piece.sources[0]
+            (source,) = piece.sources or (at_hand,)
             return [*([] if source == at_hand else [Wire("from", named[source], stack)]), *piece.items]
         node = self.nodes[piece.last]
-        branches: list[Items] = [
-            () if source == at_hand else (Wire("from", named[source], stack),) for source in node.inputs
-        ]
         kind = node.kind
-        if kind == "scale":  # the tensor itself, times the gate
-            whole, gate = node.inputs
-            before: list[Item] = [] if whole == at_hand else [Wire("from", named[whole], stack)]
-            if gate == at_hand and gate not in named:
-                raise BneckError(f"{node.path}: a gate that has no name")
-            branches = [(), (Wire("from", named[gate], stack),) if gate in named else ()]
-            return [*before, Fork(kind, tuple(branches), stack, self.nodes[whole].out, node)]
+        branches: list[Items] = [
+            () if source == at_hand else (Wire("from", named[source], stack),)
+            for source in (node.inputs[:3] if kind == ATTEND else node.inputs)
+        ]
+        if kind == ATTEND:
+            branches.append(self.changed(node, [named[source] for source in node.inputs[3:]]))
+        if kind == "scale" and branches[0]:  # a gate is computed from what is at hand
+            kind = "mul"
         return [Fork(kind, tuple(branches), stack, self.nodes[at_hand].out, node)]
 
     def pieces(self, entry: int, members: Sequence[int]) -> list[Piece]:
@@ -255,6 +283,8 @@ class _Cutter:
             taken |= set(body)
             if len(body) == 1 and self.nodes[last].join:
                 made.append(Piece(tuple(dict.fromkeys(self.nodes[last].inputs)), last, None))
+            elif start < 0:
+                made.append(Piece((), last, self.cut(entry, sorted(body))))
             else:
                 made.append(Piece((start,), last, self.cut(start, sorted(body))))
         made.reverse()
@@ -262,13 +292,13 @@ class _Cutter:
 
     def closed_region(self, entry: int, last: int, inside: set[int], whole: int) -> tuple[int, list[int]]:
         """Return the largest part before a node, less than the whole, that itself alone reads, and where it starts."""
-        body = [last]
-        best = (self.nodes[last].inputs[0], [last]) if len(set(self.nodes[last].inputs)) == 1 else (entry, [last])
-        grown = set(body)
+        inputs = set(self.nodes[last].inputs)
+        best = (inputs.pop() if inputs else -1, [last]) if len(inputs) < 2 else (entry, [last])
+        grown = {last}
         while True:
             edges = {source for index in grown for source in self.nodes[index].inputs} - grown
-            if len(edges) == 1 and len(grown) < whole:
-                best = (next(iter(edges)), sorted(grown))
+            if len(edges) < 2 and len(grown) < whole:
+                best = (next(iter(edges), -1), sorted(grown))
             ready = [index for index in edges if index in inside and all(one in grown for one in self.readers[index])]
             if not ready or (len(edges) == 1 and len(self.readers[best[0]]) > 1 and best[0] not in inside):
                 return best
@@ -277,6 +307,7 @@ class _Cutter:
     def order(self, entry: int, pieces: list[Piece]) -> list[Piece]:
         """Order pieces so that each goes on from the one before it, where it can."""
         done, left, found = {entry}, list(pieces), []
+        done |= {index for index, node in enumerate(self.nodes) if node.kind == INPUT}
         at_hand = entry
         while left:
             ready = [piece for piece in left if all(source in done for source in piece.sources)]
@@ -314,8 +345,12 @@ class Piece(NamedTuple):
     items: Items | None
 
 
-def _stacks(items: Iterable[Item]) -> list[Stack]:
-    return [item.stack for item in items]
+MOVES = frozenset({PART, "reshape", "transpose", "tokens", "flatten", "take", "slice"})
+
+
+def _moves(item: Item) -> bool:
+    """Tell whether an item only moves elements: it may have been left to a later module than the one that it is of."""
+    return isinstance(item, Leaf) and item.node.kind in MOVES
 
 
 def _common(stacks: Sequence[Stack]) -> Stack:

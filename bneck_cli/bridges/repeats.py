@@ -22,11 +22,12 @@ class Step(NamedTuple):
 
 
 class Structure(NamedTuple):
-    """A structure as written: its key, its bodies, and further keys (a shortcut, a condition)."""
+    """A structure as written: its key, its bodies, and further keys (a shortcut, a condition; others by name)."""
 
     key: str
     bodies: tuple[tuple[Any, ...], ...]
     word: str = ""
+    options: tuple[tuple[str, str], ...] = ()
 
 
 Written = Step | Structure

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from bneck_cli.bridges.graph import FREE, INPUT, LEARNED, OPAQUE, PART, Graph, Node, written
+from bneck_cli.bridges.graph import FREE, INPUT, LEARNED, OPAQUE, PART, SOURCE, Graph, Node, written
 from bneck_cli.bridges.layout import number
 from bneck_cli.engine.network import entries
 
@@ -60,7 +60,7 @@ def kind_of(node: Node) -> str:
 def model_lines(graph: Graph) -> list[Line]:
     """List a graph's layers and joins; a range of channels is no operation."""
     found = []
-    for node in graph.nodes:
+    for node in (part for each in graph.nodes for part in each.parts or (each,)):
         if node.kind in (INPUT, PART, "slice"):
             continue
         shape = node.out
@@ -77,7 +77,7 @@ def model_lines(graph: Graph) -> list[Line]:
                 params=node.params,
                 macs=node.macs,
                 path=node.path,
-                text=written(node.kind, node.slots) if node.kind not in (FREE, OPAQUE) else kind_of(node),
+                text=written(node.kind, node.slots) if node.kind not in (FREE, OPAQUE, SOURCE) else kind_of(node),
             )
         )
     return found

@@ -138,10 +138,15 @@ def _structure(one: Structure, indent: int) -> list[str]:
         if len(one.bodies) > 1:
             return [*found, *_keyed("shortcut", one.bodies[1], indent + 2)]
         return found if one.word == "identity" else [*found, f"{pad}  shortcut: {one.word}"]
+    if one.key == "attend":
+        lines = [f"{pad}- attend:"]
+        for name, branch in zip(("queries", "keys", "values", "scores"), one.bodies, strict=False):
+            lines += _keyed(name, branch, indent + 4) if branch or name != "scores" else []
+        return [*lines, *_beside(one, indent)]
     lines = [f"{pad}- {one.key}:"]
     short = [_line(branch) for branch in one.bodies]
     if all(line is not None and "," not in line and len(line) < 24 for line in short):
-        return [f"{pad}- {one.key}: [{', '.join(line for line in short if line)}]"]
+        return [f"{pad}- {one.key}: [{', '.join(line for line in short if line)}]", *_beside(one, indent)]
     for branch, line in zip(one.bodies, short, strict=True):
         if line is not None:
             lines.append(f"{pad}    - {line}")
@@ -149,7 +154,12 @@ def _structure(one: Structure, indent: int) -> list[str]:
         nested = body(branch, indent + 6)
         lines.append(f"{pad}    - {nested[0].lstrip()}" if len(nested) > 1 else f"{pad}    - {nested[0].lstrip()[2:]}")
         lines += nested[1:]
-    return lines
+    return [*lines, *_beside(one, indent)]
+
+
+def _beside(one: Structure, indent: int) -> list[str]:
+    """Write what stands beside the branches of a join."""
+    return [f"{' ' * indent}  {name}: {value}" for name, value in one.options]
 
 
 def _keyed(key: str, steps: Sequence[Written], indent: int) -> list[str]:

@@ -166,6 +166,7 @@ class Conv(Convolution):
     dilation: Any = option(extent, 1, "distance between the taps of the window")
     groups: Any = option(size, 1, "groups of channels that do not see each other")
     bias: bool = flag("add a bias to each filter")
+    frozen: bool = flag("keep the filters as they are: nothing is learned (a blur)")
     chooses = True
 
     def window_over(self, x: Shape) -> Window:
@@ -183,7 +184,14 @@ class Conv(Convolution):
         return Shape(self.channels, windows_over(x, self.geometry(x)))
 
     def params(self, x: Shape) -> Size:
-        """Filters · C/groups · k·k, and the bias."""
+        """Filters · C/groups · k·k, and the bias; frozen, none."""
+        return 0 if self.frozen else self._values(x)
+
+    def buffers(self, x: Shape) -> Size:
+        """Frozen, as many as are learned otherwise."""
+        return self._values(x) if self.frozen else 0
+
+    def _values(self, x: Shape) -> Size:
         weight: Size = self.channels * share(x.channels, self.groups, "in_channels", "groups") * taps(self.geometry(x))
         return weight + self.channels if self.bias else weight
 
@@ -201,6 +209,10 @@ class Conv(Convolution):
         """Multiply-adds, and a bias for every element that leaves."""
         return {"conv": self.macs(x, y), "conv_bias": y.elements if self.bias else 0}
 
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """What arrives, for the filters' gradients; frozen, nothing."""
+        return Keeps(input=not self.frozen)
+
 
 @kind("dwconv")
 class DepthwiseConv(Convolution):
@@ -212,6 +224,7 @@ class DepthwiseConv(Convolution):
     pad: Any = option(padding, None, "padding; dilation*(k-1)/2 for an odd kernel, 0 for an even one")
     dilation: Any = option(extent, 1, "distance between the taps of the window")
     bias: bool = flag("add a bias to each filter")
+    frozen: bool = flag("keep the filters as they are: nothing is learned (a blur)")
 
     def window_over(self, x: Shape) -> Window:
         """Give the window per axis; there are as many groups as channels."""
@@ -222,7 +235,14 @@ class DepthwiseConv(Convolution):
         return Shape(x.channels * self.multiplier, windows_over(x, self.geometry(x)))
 
     def params(self, x: Shape) -> Size:
-        """multiplier·C · k·k, and the bias."""
+        """multiplier·C · k·k, and the bias; frozen, none."""
+        return 0 if self.frozen else self._values(x)
+
+    def buffers(self, x: Shape) -> Size:
+        """Frozen, as many as are learned otherwise."""
+        return self._values(x) if self.frozen else 0
+
+    def _values(self, x: Shape) -> Size:
         filters: Size = x.channels * self.multiplier
         return filters * taps(self.geometry(x)) + (filters if self.bias else 0)
 
@@ -238,6 +258,10 @@ class DepthwiseConv(Convolution):
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
         """Multiply-adds, and a bias for every element that leaves."""
         return {"conv": self.macs(x, y), "conv_bias": y.elements if self.bias else 0}
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """What arrives, for the filters' gradients; frozen, nothing."""
+        return Keeps(input=not self.frozen)
 
 
 @kind("upconv")

@@ -56,13 +56,14 @@ class LayerNorm(Kind):
     """Layer normalisation over the channels of each position."""
 
     noaffine: bool = flag("leave the learned scale and shift out")
+    nobias: bool = flag("leave the shift out")
     part = "norm"
     sees = OWN
     noun, drawn = "layer norm", "LN"
 
     def params(self, x: Shape) -> Size:
         """A scale and a shift per channel."""
-        return 0 if self.noaffine else 2 * x.channels
+        return 0 if self.noaffine else x.channels if self.nobias else 2 * x.channels
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
         """Elements, which cost less without scale and shift, and parameters."""
@@ -87,6 +88,7 @@ class GroupNorm(Kind):
 
     groups: Any = argument(size, "groups of channels, which must divide them")
     noaffine: bool = flag("leave the learned scale and shift out")
+    nobias: bool = flag("leave the shift out")
     part = "norm"
     sees = OWN
     noun, drawn = "group norm", "GN"
@@ -103,7 +105,7 @@ class GroupNorm(Kind):
 
     def params(self, x: Shape) -> Size:
         """A scale and a shift per channel."""
-        return 0 if self.noaffine else 2 * x.channels
+        return 0 if self.noaffine else x.channels if self.nobias else 2 * x.channels
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
         """Elements, which cost less without scale and shift, and parameters."""
@@ -154,13 +156,14 @@ class InstanceNorm(Kind):
 class RMSNorm(Kind):
     """Root-mean-square normalisation over the channels of each position."""
 
+    noaffine: bool = flag("leave the learned scale out")
     part = "norm"
     sees = OWN
     noun, drawn = "RMS norm", "RMSNorm"
 
     def params(self, x: Shape) -> Size:
         """A scale per channel."""
-        return x.channels
+        return 0 if self.noaffine else x.channels
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
         """Elements, and parameters."""
