@@ -1,6 +1,7 @@
 """What PyTorch really holds: tensors that autograd saves for the backward pass, and storages alive at inference.
 
-Run `python tests/autograd.py` (or `--write`, to replace tests/data/autograd.csv) with torch and torchvision.
+Run `python tests/autograd.py` (or `--write`, to replace tests/data/autograd.csv; names of networks, for those alone)
+with torch and torchvision.
 
 *Saved* are bytes of the unique storages that pass through ``saved_tensors_hooks`` in training mode, at batch 2, without
 parameters and buffers; the input counts where an operation saves it. Dropout is that of a GPU (``native_dropout``),
@@ -25,10 +26,15 @@ NETWORKS = (
     "resnet18", "resnet50", "vgg16", "densenet121", "shufflenet_v2_x1_0", "convnext_tiny", "mobilenet_v2",
     "mobilenet_v3_large", "efficientnet_b0", "googlenet", "inception_v3",
     "swin_v2_t", "maxvit_t", "regnet_y_400mf", "squeezenet1_1", "vit_b_16", "swin_t",
-    "gpt2_fused", "gpt2_plain",
+    "gpt2_fused", "gpt2_plain", "gpt2_dropout", "bert_fused", "bert_plain", "vit_fused", "vit_plain",
+    "llama_fused", "llama_plain",
 )  # fmt: skip
 ALIVE = ("resnet50", "densenet121", "vit_b_16", "swin_t", "inception_v3")
-WIDTH, LENGTH, HEADS, DEPTH, VOCABULARY = 768, 1024, 12, 12, 50257
+WIDTH, HEADS, DEPTH, VOCABULARY = 768, 12, 12, 50257
+LENGTHS = {"gpt2": 1024, "bert": 512, "vit": 197}
+LLAMA = 2, 512, 8, 2, 256
+"""Layers, channels, heads, heads of keys and values, and tokens."""
+TOKENS = ("gpt2", "bert", "vit", "llama")
 
 
 def saved(model: Any, x: Any) -> int:
@@ -101,47 +107,117 @@ def alive(model: Any, x: Any) -> int:
     return live.peak
 
 
-def gpt2(fused: bool) -> Any:
-    """Build GPT-2's blocks on embedded tokens, without dropout: norms first, a causal mask, a head without bias."""
+def transformer(name: str) -> Any:
+    """Build a transformer in plain modules: GPT-2 small, BERT-Base, ViT-B/16, a Llama of two layers.
+
+    Attention is one fused kernel or plain products. There is dropout in BERT after the embeddings (as its spec has it),
+    and in `gpt2_dropout` wherever the paper's code has it; the other GPT-2 begins with embedded tokens.
+    """
     import torch
     from torch import nn
 
-    class Block(nn.Module):  # type: ignore[misc]
-        """Attention and a perceptron, each after a norm and added to what entered."""
+    kind, _, form = name.partition("_")
+    drops = form == "dropout"
+    depth, width, heads, groups, length = LLAMA if kind == "llama" else (DEPTH, WIDTH, HEADS, HEADS, LENGTHS[kind])
+    norm, bias, causal = nn.RMSNorm if kind == "llama" else nn.LayerNorm, kind != "llama", kind in ("gpt2", "llama")
+    size = width // heads
+
+    def turned(x: Any, cos: Any, sin: Any) -> Any:
+        one, other = x.chunk(2, dim=-1)
+        return x * cos + torch.cat((-other, one), dim=-1) * sin
+
+    class Attention(nn.Module):  # type: ignore[misc]
+        """Queries, keys and values of what arrives, and the projection of what they give."""
 
         def __init__(self) -> None:
             super().__init__()
-            self.norm1, self.norm2 = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
-            self.inner, self.outer = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
-            self.mlp = nn.Sequential(nn.Linear(WIDTH, 4 * WIDTH), nn.GELU(), nn.Linear(4 * WIDTH, WIDTH))
-            self.register_buffer("mask", torch.ones(LENGTH, LENGTH, dtype=torch.bool).tril().logical_not())
+            self.query, self.out = nn.Linear(width, width, bias=bias), nn.Linear(width, width, bias=bias)
+            self.key, self.value = (nn.Linear(width, groups * size, bias=bias) for _ in range(2))
+            self.register_buffer("mask", torch.ones(length, length, dtype=torch.bool).tril().logical_not())
+            self.register_buffer("cos", torch.ones(length, size))
+            self.register_buffer("sin", torch.zeros(length, size))
+            self.drop = nn.Dropout(0.1 if drops else 0.0)
 
-        def attention(self, x: Any) -> Any:
-            """Attend to what came before."""
-            batch, length, width = x.shape
-            heads = [one.view(batch, length, HEADS, -1).transpose(1, 2) for one in self.inner(x).split(width, dim=2)]
-            if fused:
-                out = nn.functional.scaled_dot_product_attention(*heads, is_causal=True)
+        def forward(self, x: Any) -> Any:
+            """Attend."""
+            batch = len(x)
+            given = (self.query(x), self.key(x), self.value(x))
+            q, k, v = (one.view(batch, length, -1, size).transpose(1, 2) for one in given)
+            if kind == "llama":
+                q, k = turned(q, self.cos, self.sin), turned(k, self.cos, self.sin)
+            if form == "fused":
+                out = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal, enable_gqa=groups != heads)
             else:
-                q, k, v = heads
-                scores = (q @ k.transpose(-2, -1)) * (width // HEADS) ** -0.5
-                out = scores.masked_fill(self.mask, float("-inf")).softmax(-1) @ v
-            return self.outer(out.transpose(1, 2).reshape(batch, length, width))
+                q = q.reshape(batch, groups, -1, size)
+                scores = (q @ k.transpose(-2, -1)).view(batch, groups, -1, length, length) * size**-0.5
+                scores = scores.masked_fill(self.mask, float("-inf")) if causal else scores
+                weights = self.drop(scores.softmax(-1)).view(batch, groups, -1, length)
+                out = (weights @ v).view(batch, heads, length, size)
+            return self.out(out.transpose(1, 2).reshape(batch, length, width))
+
+    class Gated(nn.Module):  # type: ignore[misc]
+        """Llama's perceptron of three matrices."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.gate, self.up = (nn.Linear(width, 4 * width, bias=False) for _ in range(2))
+            self.down = nn.Linear(4 * width, width, bias=False)
+
+        def forward(self, x: Any) -> Any:
+            """Multiply what two matrices give."""
+            return self.down(nn.functional.silu(self.gate(x)) * self.up(x))
+
+    class Block(nn.Module):  # type: ignore[misc]
+        """Attention and a perceptron, each added to what entered; BERT norms after the sums, the others before."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm1, self.norm2, self.attention = norm(width), norm(width), Attention()
+            mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+            self.mlp = Gated() if kind == "llama" else mlp
+            self.drop = nn.Dropout(0.1 if drops else 0.0)
 
         def forward(self, x: Any) -> Any:
             """Add both."""
-            x = x + self.attention(self.norm1(x))
-            return x + self.mlp(self.norm2(x))
+            if kind == "bert":
+                x = self.norm1(x + self.attention(x))
+                return self.norm2(x + self.mlp(x))
+            x = x + self.drop(self.attention(self.norm1(x)))
+            return x + self.drop(self.mlp(self.norm2(x)))
 
-    return nn.Sequential(
-        *(Block() for _ in range(DEPTH)), nn.LayerNorm(WIDTH), nn.Linear(WIDTH, VOCABULARY, bias=False)
-    )
+    class Whole(nn.Module):  # type: ignore[misc]
+        """What stands before the blocks, and after them."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.blocks, self.norm = nn.Sequential(*(Block() for _ in range(depth))), norm(width)
+            words = {"bert": 30522, "vit": 1000}.get(kind, 2000 if kind == "llama" else VOCABULARY)
+            self.words = nn.Embedding(words, width) if kind != "vit" else nn.Conv2d(3, width, 16, 16)
+            self.head = nn.Linear(width, width if kind == "bert" else words, bias=kind in ("bert", "vit"))
+            self.places, self.first = (nn.Parameter(torch.zeros(1, size, width)) for size in (length, 1))
+            self.segments = nn.Embedding(2, width)
+            self.drop = nn.Dropout(0.1)
+
+        def forward(self, x: Any) -> Any:
+            """Look up, mix, and read out."""
+            if kind == "bert":
+                x = self.drop(self.norm(self.words(x[0]) + self.segments(x[1]) + self.places))
+                return self.head(self.blocks(x)[:, 0]).tanh()
+            if kind == "vit":
+                x = self.words(x).flatten(2).transpose(1, 2)
+                x = torch.cat((self.first.expand(len(x), -1, -1), x), 1) + self.places
+                return self.head(self.norm(self.blocks(x))[:, 0])
+            x = x if kind == "gpt2" and not drops else self.words(x)
+            x = self.drop(x + self.places) if drops else x
+            return self.head(self.norm(self.blocks(x)))
+
+    return Whole()
 
 
 def network(name: str) -> Any:
-    """Build a network as torchvision writes it, without weights of a training."""
-    if name.startswith("gpt2"):
-        return gpt2(name == "gpt2_fused")
+    """Build a network as torchvision writes it, or a transformer, without weights of a training."""
+    if name.partition("_")[0] in TOKENS and name != "vit_b_16":
+        return transformer(name)
     options: dict[str, Any] = {"googlenet": {"aux_logits": False, "init_weights": False}}.get(name, {})
     if name == "inception_v3":
         options = {"init_weights": False}
@@ -152,9 +228,14 @@ def given(name: str, batch: int, device: str) -> Any:
     """Build an input of a network."""
     import torch
 
+    kind, _, form = name.partition("_")
+    if kind in ("bert", "llama") or form == "dropout":
+        sizes = {"bert": (2, batch, LENGTHS["bert"]), "llama": (batch, LLAMA[-1])}.get(kind, (batch, LENGTHS["gpt2"]))
+        return torch.zeros(*sizes, dtype=torch.long, device=device)
+    if kind == "gpt2":
+        return torch.zeros(batch, LENGTHS["gpt2"], WIDTH, device=device)
     side = {"inception_v3": 299, "swin_v2_t": 256}.get(name, 224)
-    sizes = (LENGTH, WIDTH) if name.startswith("gpt2") else (3, side, side)
-    return torch.zeros(batch, *sizes, device=device)
+    return torch.zeros(batch, 3, side, side, device=device)
 
 
 def measured() -> list[tuple[str, str, int]]:
@@ -162,7 +243,10 @@ def measured() -> list[tuple[str, str, int]]:
     import torch
 
     warnings.filterwarnings("ignore")
-    rows = [(name, "saved", saved(network(name).train(), given(name, 2, "cpu"))) for name in NETWORKS]
+    asked = [name for name in NETWORKS if name in sys.argv] or NETWORKS
+    rows = [(name, "saved", saved(network(name).train(), given(name, 2, "cpu"))) for name in asked]
+    if asked != NETWORKS:
+        return rows
     for name in ALIVE:
         with torch.device("meta"):
             model = network(name).eval()

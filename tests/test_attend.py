@@ -10,6 +10,7 @@ import bneck_cli
 from bneck_cli import BneckError
 from bneck_cli.flow.liveness import peak
 from bneck_cli.flow.saved import backward_macs, saved
+from bneck_cli.questions.footprint import footprint
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: its products are the oracle")
 counter = pytest.importorskip("torch.utils.flop_counter")
@@ -31,7 +32,7 @@ net:
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 6), st.integers(1, 9), st.integers(1, 9), st.booleans())
 def test_the_short_form_is_the_spelled_one(kv: int, group: int, dim: int, c: int, length: int, causal: bool) -> None:
-    """Parameters, multiply-adds by part, what training keeps and the peak, fused and plain."""
+    """Parameters, multiply-adds by part, what training keeps, the peak and what is moved, fused and plain."""
     heads = kv * group
     sizes = {"c": c, "length": length, "q": heads * dim, "k": kv * dim, "heads": heads, "kv": kv}
     long = bneck_cli.analyze(SPELLED.format(**sizes, causal=str(causal).lower()))
@@ -44,6 +45,8 @@ def test_the_short_form_is_the_spelled_one(kv: int, group: int, dim: int, c: int
     for form in ("usual", "fused", "plain"):
         assert saved(short, form) == saved(long, form)
         assert peak(short, attention=form).bytes == peak(long, attention=form).bytes
+        one, other = (footprint(each, "fp16,weights=fp32", attention=form).total for each in (short, long))
+        assert (one.written, one.moved, one.weights) == (other.written, other.moved, other.weights)
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
@@ -93,3 +96,15 @@ net:
     found = bneck_cli.analyze(text)
     assert found.cost.params == 3 * 72 + 2 * 6
     assert found.cost.macs == 3 * 5 * 64 + 2 * 25 * 8 + 2 * 25 * 4
+
+
+@pytest.mark.parametrize("form", ["fused", "plain"])
+def test_attention_moves_what_its_products_read_and_write(form: str) -> None:
+    """By hand: 5 tokens of 8 channels; q, k, v, scores or a sum for each row, what they weigh, and the projection."""
+    found = footprint(bneck_cli.analyze("input: 8 x 5\nnet: attention heads=2 nobias\n").found, attention=form)
+    tensor, scores, sums = 8 * 5, 2 * 5 * 5, 2 * 5
+    linear = 4 * 2 * tensor  # three that read what arrives, and the projection
+    plain = (2 * tensor + scores) + (scores + tensor + tensor)
+    fused = (2 * tensor + sums) + (sums + 3 * tensor + tensor)
+    assert found.total.moved == 4 * (4 * 64 + linear + (fused if form == "fused" else plain))
+    assert found.total.written == 5 * tensor + (sums if form == "fused" else scores)

@@ -13,7 +13,8 @@ from networks import Flat, Writer
 from bneck_cli import BneckError, analyze
 from bneck_cli.engine.layers import LAYERS, Kind
 from bneck_cli.flow.eager import eager_elements
-from bneck_cli.flow.saved import Saved, saved
+from bneck_cli.flow.recompute import RECOMPUTE
+from bneck_cli.flow.saved import Saved, saved, trained
 from bneck_cli.formats import as_text
 from bneck_cli.questions.footprint import footprint
 from bneck_cli.questions.footprint_report import report
@@ -29,6 +30,25 @@ include: blocks/transformer
 net:
   - 12x encoder 768 -> ln -> linear 50257 nobias
 """
+DROPPING = """\
+input: 1 x 1024
+blocks:
+  layer:
+    - residual:
+      - ln
+      - attend: {queries: linear c, keys: linear c, values: linear c, scores: dropout}
+        heads: 12
+        causal: true
+      - linear c -> dropout
+    - residual: ln -> linear (4*c) -> gelu -> linear cin -> dropout
+net:
+  - embed 50257 768
+  - add: [identity, learned c x n]
+  - dropout
+  - 12x layer
+  - ln -> linear 50257 nobias
+"""
+LLAMA = {"depth": 2, "channels": 512, "heads": 8, "kv": 2, "mlp": 2048, "vocab": 2000}
 
 
 def test_every_kind_says_what_training_keeps() -> None:
@@ -208,17 +228,35 @@ def test_an_activation_in_place_keeps_what_autograd_saves(name: str, module: str
 # Each network, against the recorded table
 
 
-def spec(name: str) -> tuple[str, str]:
-    """Return a spec and the form of attention."""
-    return (GPT2, name[5:]) if name.startswith("gpt2") else (name, "usual")
+def analysed(name: str) -> tuple[Analysis, str]:
+    """Return a network, and the form of its attention."""
+    kind, _, form = name.partition("_")
+    if name == "gpt2_dropout":
+        return analyze(DROPPING).found, "plain"
+    if kind == "llama":
+        return analyze("llama3_8b", input="1x256", **LLAMA).found, form
+    if kind not in ("gpt2", "bert", "vit") or name == "vit_b_16":
+        return analyze(name).found, "usual"
+    return analyze({"gpt2": GPT2, "bert": "bert_base", "vit": "vit_b_16"}[kind]).found, form
 
 
 @pytest.mark.parametrize("name", recorded("saved"))
 def test_a_network_saves_what_autograd_does(name: str) -> None:
     """Within a thousandth, at batch 2; what differs is noise of dropped paths (8 bytes each) and scales of scores."""
-    text, attention = spec(name)
-    counted = saved(analyze(text), attention).bytes(2, 4)
+    analysis, attention = analysed(name)
+    counted = saved(analysis, attention).bytes(2, 4)
     assert counted == pytest.approx(recorded("saved")[name], rel=1e-3)
+
+
+TRANSFORMERS = ("gpt2_fused", "gpt2_plain", "gpt2_dropout", "bert_fused", "bert_plain", "vit_fused", "vit_plain",
+                "llama_fused", "llama_plain")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_transformers_agree_to_the_byte(name: str) -> None:
+    """GPT-2, BERT, ViT and Llama in plain modules; attention fused or plain, dropout on or off."""
+    analysis, attention = analysed(name)
+    assert saved(analysis, attention).bytes(2, 4) == recorded("saved")[name]
 
 
 EXACT = ("resnet18", "resnet50", "vgg16", "densenet121", "shufflenet_v2_x1_0", "mobilenet_v2", "googlenet", "vit_b_16")
@@ -441,3 +479,125 @@ def test_training_says_the_backward_pass() -> None:
     said = as_text(report(footprint(analyze("resnet50"))), "text")
     assert "forward 4,089,184,256, backward 8,060,354,560" in " ".join(said.split())
     assert footprint(analyze("resnet50"), "fp8").backward is None
+
+
+# What training works out again
+
+BLOCKS = """\
+input: 3 x 8
+blocks:
+  layer:
+    - residual: ln -> attention heads=2
+    - residual: ln -> linear (4*c) -> gelu -> linear cin
+net: linear 8 -> 5x layer -> ln -> linear 4
+"""
+
+
+def again(form: str) -> tuple[int, int]:
+    """Measure what PyTorch saves and multiplies backward of ``BLOCKS``, at batch 2, with its own checkpoints.
+
+    ``full`` runs every layer in one; ``attention`` what is between queries, keys, values and their weighted sum.
+    """
+    torch = pytest.importorskip("torch")
+    from autograd import saved as measured
+    from torch.utils.checkpoint import checkpoint
+    from torch.utils.flop_counter import FlopCounterMode
+
+    def products(q: Any, k: Any, v: Any) -> Any:
+        return (q @ k.transpose(-2, -1) * 2**-0.5).softmax(-1) @ v
+
+    class Layer(torch.nn.Module):  # type: ignore[misc, name-defined]
+        """An encoder's layer."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.outer = torch.nn.Linear(8, 24), torch.nn.Linear(8, 8)
+            self.one, self.other = torch.nn.LayerNorm(8), torch.nn.LayerNorm(8)
+            self.mlp = torch.nn.Sequential(torch.nn.Linear(8, 32), torch.nn.GELU(), torch.nn.Linear(32, 8))
+
+        def forward(self, x: Any) -> Any:
+            """Add both."""
+            three = self.inner(self.one(x)).chunk(3, -1)
+            heads = [each.unflatten(-1, (2, 4)).transpose(1, 2).contiguous() for each in three]
+            out = checkpoint(products, *heads, use_reentrant=True) if form == "attention" else products(*heads)
+            x = x + self.outer(out.transpose(1, 2).flatten(2))
+            return x + self.mlp(self.other(x))
+
+    class Whole(torch.nn.Module):  # type: ignore[misc, name-defined]
+        """Layers between two linear ones."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.norm, self.last = torch.nn.Linear(3, 8), torch.nn.LayerNorm(8), torch.nn.Linear(8, 4)
+            self.layers = torch.nn.ModuleList(Layer() for _ in range(5))
+
+        def forward(self, x: Any) -> Any:
+            """Run them."""
+            x = self.first(x)
+            for layer in self.layers:
+                x = checkpoint(layer, x, use_reentrant=True) if form == "full" else layer(x)
+            return self.last(self.norm(x))
+
+    model, x = Whole(), torch.randn(2, 8, 3)
+    counter = FlopCounterMode(display=False)
+    result = model(x).sum()
+    with counter:
+        result.backward()
+    return measured(model, x), counter.get_total_flops()
+
+
+@pytest.mark.parametrize("form", RECOMPUTE)
+def test_what_runs_again_is_neither_kept_nor_free(form: str) -> None:
+    """Against torch.utils.checkpoint: the bytes that are kept, and the multiply-adds of the backward pass."""
+    found = trained(analyze(BLOCKS).found, "plain", recompute=form)
+    held, flops = again(form)
+    assert found.saved.bytes(2, 4) == held
+    assert 2 * 2 * (found.backward + found.again) == flops
+    assert bool(found.again) == (form != "none")
+
+
+def test_spelled_attention_runs_again_as_its_short_form() -> None:
+    """Scores in their own row, and what is done to them, are not kept either; a fused kernel has none."""
+    short = analyze(BLOCKS).found
+    spelled = "attend: {queries: linear 8, keys: linear 8, values: linear 8}"
+    more = f"{{residual: [ln, {{{spelled}, heads: 2}}, linear 8]}}"
+    text = BLOCKS.replace("residual: ln -> attention heads=2", more[1:-1])
+    for form in ("fused", "plain"):
+        for what in RECOMPUTE:
+            one, other = (trained(found, form, recompute=what) for found in (short, analyze(text).found))
+            assert one == other
+    assert trained(short, "fused", recompute="attention").again == 0
+    talking = text.replace("values: linear 8}", "values: linear 8, scores: linear 2 -> dropout}")
+    dropped = trained(analyze(talking).found, "plain", recompute="attention")
+    assert dropped.saved == trained(short, "plain", recompute="attention").saved
+    assert dropped.again == trained(short, "plain", recompute="attention").again + 5 * 8 * 8 * 2 * 2
+
+
+def test_full_recomputation_keeps_what_blocks_take() -> None:
+    """GPT-2's 12 layers keep 12 sequences, and one layer is in memory at a time."""
+    gpt2 = analyze(GPT2).found
+    whole, full = trained(gpt2, "plain"), trained(gpt2, "plain", recompute="full")
+    sequence = 768 * 1024
+    assert full.saved == Saved(14 * sequence + 2 * 1024)  # and what the last norm and the head take
+    assert [block.values for block in full.blocks] == [(whole.saved.values - 2 * sequence - 2 * 1024) // 12 - sequence]
+    assert full.again == gpt2.cost.macs - 768 * 50257 * 1024
+
+
+def test_a_network_without_blocks_runs_nothing_again() -> None:
+    """Nothing is repeated in a chain of layers, so that all is kept."""
+    text = "input: 3 x 4 x 4\nnet: conv 1x1 8 -> relu -> conv 1x1 4\n"
+    assert trained(analyze(text).found, recompute="full") == trained(analyze(text).found)
+    assert "forward again" not in as_text(report(footprint(analyze(text).found, recompute="full")), "text")
+
+
+def test_what_runs_again_is_said() -> None:
+    """What is kept, the largest block, the multiply-adds, and the definition; an unknown word is told."""
+    found = footprint(analyze("vit_b_16").found, recompute="full")
+    said = " ".join(as_text(report(found), "text").split())
+    assert "the largest block that runs again" in said
+    assert f"forward again {found.again:,}" in said
+    assert "only what it takes is kept" in said
+    assert found.training is not None
+    assert found.training.block == max(one.bytes(1, 4) for one in trained(found.analysis, recompute="full").blocks)
+    with pytest.raises(BneckError, match="--recompute: unknown 'ful'\n  did you mean 'full'"):
+        footprint(analyze("vit_b_16").found, recompute="ful")

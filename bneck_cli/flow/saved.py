@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from bneck_cli.engine.layers import Keeps, Kind
+from bneck_cli.engine.layers.products import Scores, WeightedSum
 from bneck_cli.engine.network import PRODUCTS, Layer
 from bneck_cli.engine.operations import operations
+from bneck_cli.flow.recompute import Blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,23 +56,32 @@ class Saved(NamedTuple):
 
 
 class _Storage:
-    """A tensor's memory: its size, how many copies have one, whether a gradient flows, whether it is kept."""
+    """A tensor's memory: its size, how many copies have one, whether a gradient flows, whether it is kept.
 
-    __slots__ = ("kept", "learned", "size", "times")
+    ``score`` says that it is made of scores of attention, which are worked out again and not kept.
+    """
 
-    def __init__(self, size: Size, times: int, learned: bool, kept: bool = False) -> None:
-        self.size, self.times, self.learned, self.kept = size, times, learned, kept
+    __slots__ = ("kept", "learned", "score", "size", "times")
+
+    def __init__(self, size: Size, times: int, learned: bool, kept: bool = False, score: bool = False) -> None:
+        self.size, self.times, self.learned, self.kept, self.score = size, times, learned, kept, score
 
 
 class _Own(NamedTuple):
-    """What layers keep beside shared tensors, and the multiply-adds of their backward pass, for one input."""
+    """What layers keep beside shared tensors, and multiply-adds of one input.
+
+    They are those of the backward pass, of the forward pass, and of what of it runs again.
+    """
 
     saved: Saved = Saved()
     backward: Size = 0
+    forward: Size = 0
+    again: Size = 0
 
     def plus(self, other: _Own, times: int = 1) -> _Own:
         """Add so many times another."""
-        return _Own(self.saved.plus(other.saved, times), self.backward + other.backward * times)
+        macs = [mine + theirs * times for mine, theirs in zip(self[1:], other[1:], strict=True)]
+        return _Own(self.saved.plus(other.saved, times), *macs)
 
     def keeping(self, values: Size) -> _Own:
         """Keep so many values more."""
@@ -86,7 +97,28 @@ class _Summary(NamedTuple):
     own: _Own
     keeps: tuple[bool, ...]
     results: tuple[int, ...]
-    made: tuple[tuple[Size, bool, bool], ...]
+    made: tuple[_Made, ...]
+
+
+class _Made(NamedTuple):
+    """A storage that leaves a part, without its copies."""
+
+    size: Size
+    learned: bool
+    kept: bool
+    score: bool
+
+
+class Trained(NamedTuple):
+    """What training saves of one input, and its multiply-adds: of the backward pass, and of what runs again.
+
+    ``blocks`` are what those hold that run again, of which one at a time is in memory.
+    """
+
+    saved: Saved
+    backward: Size
+    again: Size
+    blocks: tuple[Saved, ...]
 
 
 def saved(analysis: Analysis, attention: str = "usual", inplace: bool = False) -> Saved:
@@ -94,7 +126,7 @@ def saved(analysis: Analysis, attention: str = "usual", inplace: bool = False) -
 
     ``attention`` is fused, plain or usual; with ``inplace`` activations write over what they take.
     """
-    return _trained(analysis, attention, inplace).saved
+    return trained(analysis, attention, inplace).saved
 
 
 def backward_macs(analysis: Analysis) -> Size:
@@ -103,55 +135,63 @@ def backward_macs(analysis: Analysis) -> Size:
     None is worked out for what no parameter precedes; heads that run in training alone are part of it. Attention counts
     what its rule says: a fused kernel's second look at the scores is not in it.
     """
-    return _trained(analysis, "plain", inplace=False).backward
+    return trained(analysis, "plain").backward
 
 
-def _trained(analysis: Analysis, attention: str, inplace: bool) -> _Own:
+def trained(analysis: Analysis, attention: str = "usual", inplace: bool = False, recompute: str = "none") -> Trained:
+    """Follow training; ``recompute`` says what is worked out again instead of being kept (``RECOMPUTE``)."""
     part = operations(analysis, attention)
-    walk = _Walk(attention, overwriting(part) if inplace else set())
-    found = walk.part(part, (False,) * len(part.inputs))
+    walk = _Walk(attention, overwriting(part) if inplace else set(), recompute)
+    found = walk.part(part, ((False, False),) * len(part.inputs), inside=False)
     total = found.own
     for keeps, shape in zip(found.keeps, part.inputs, strict=True):
         total = total.keeping(shape.elements) if keeps else total
-    for size, kept, _ in found.made:
-        total = total.keeping(size) if kept else total
-    return total
+    for made in found.made:
+        total = total.keeping(made.size) if made.kept and not made.score else total
+    return Trained(total.saved, total.backward, total.again, tuple(walk.blocks))
 
 
 class _Walk:
     """A walk over parts, each worked out once for its inputs."""
 
-    def __init__(self, attention: str, over: set[int]) -> None:
+    def __init__(self, attention: str, over: set[int], recompute: str) -> None:
         self.attention = attention
         self.over = over
-        self.known: dict[tuple[int, tuple[bool, ...]], _Summary] = {}
+        self.recompute = recompute
+        self.known: dict[tuple[int, tuple[tuple[bool, bool], ...], bool], _Summary] = {}
+        self.kinds = Blocks()
+        self.blocks: dict[Saved, None] = {}
 
-    def part(self, part: Part, learned: tuple[bool, ...]) -> _Summary:
-        """Work a part out; ``learned`` says through which of its inputs gradients flow."""
-        key = id(part), learned
+    def part(self, part: Part, given: tuple[tuple[bool, bool], ...], inside: bool) -> _Summary:
+        """Work a part out; ``given`` says of its inputs whether gradients flow through them, and whether scores do.
+
+        ``inside`` says that it stands in a block that runs again.
+        """
+        key = id(part), given, inside
         if key not in self.known:
-            self.known[key] = self.worked(part, learned)
+            self.known[key] = self.worked(part, given, inside)
         return self.known[key]
 
-    def worked(self, part: Part, learned: tuple[bool, ...]) -> _Summary:
+    def worked(self, part: Part, given: tuple[tuple[bool, bool], ...], inside: bool) -> _Summary:
         """Follow the operations of a part."""
-        inputs = [_Storage(0, 1, one) for one in learned]
+        inputs = [_Storage(0, 1, learned, score=score) for learned, score in given]
         tensors: list[_Storage] = [*(inputs[:1] * part.results), *inputs[::-1]]
         own, made = _Own(), []
         for operation in part.operations:
-            given = [tensors[number] for number in operation.inputs]
-            results = given
+            again = self.recompute == "full" and not inside and self.kinds.holds(part, operation)
+            taken = [tensors[number] for number in operation.inputs]
+            results = taken
             for times in _weights(operation.copies, len(operation.carried)):
-                here, storages, results = self.copy(operation, given, times)
+                here, storages, results = self.copy(operation, taken, times, inside or again, again)
                 own = own.plus(here)
                 made += storages
-                given = operation.onward(given, results)
+                taken = operation.onward(taken, results)
             tensors[operation.first : operation.results.stop] = results
         outs = [tensors[number] for number in part.outs]
         leaving = list({id(one): one for one in outs if not any(one is other for other in inputs)}.values())
         left = {id(one) for one in leaving}
         for one in made:
-            if one.kept and id(one) not in left:
+            if one.kept and not one.score and id(one) not in left:
                 own = own.keeping(one.size * one.times)
         places = {id(one): index for index, one in enumerate(leaving)}
         places |= {id(one): ~index for index, one in enumerate(inputs)}
@@ -159,20 +199,31 @@ class _Walk:
             own,
             tuple(one.kept for one in inputs),
             tuple(places[id(one)] for one in outs),
-            tuple((one.size, one.kept, one.learned) for one in leaving),
+            tuple(_Made(one.size, one.learned, one.kept, one.score) for one in leaving),
         )
 
     def copy(
-        self, operation: Operation, given: list[_Storage], times: int
+        self, operation: Operation, given: list[_Storage], times: int, inside: bool, again: bool
     ) -> tuple[_Own, list[_Storage], list[_Storage]]:
-        """Run one copy, for so many: what it keeps beside tensors, the storages that it makes, and its results."""
+        """Run one copy, for so many: what it keeps beside tensors, the storages that it makes, and its results.
+
+        Of one that runs ``again`` what it takes is kept, and nothing else.
+        """
         if operation.part is None:
             return self.layer(cast("Layer", operation.node), given, times)
-        found = self.part(operation.part, tuple(one.learned for one in given))
+        found = self.part(operation.part, tuple((one.learned, one.score) for one in given), inside)
+        again = again and (found.own.backward != 0 or any(made.learned for made in found.made))
         for one, keeps in zip(given, found.keeps, strict=True):
-            one.kept = one.kept or keeps
-        made = [_Storage(size, times, learned, kept) for size, kept, learned in found.made]
-        return _Own().plus(found.own, times), made, [given[~at] if at < 0 else made[at] for at in found.results]
+            one.kept = one.kept or keeps or again
+        made = [_Storage(one.size, times, one.learned, one.kept and not again, one.score) for one in found.made]
+        own = found.own
+        if again:
+            held = own
+            for each in found.made:
+                held = held.keeping(each.size) if each.kept else held
+            self.blocks[held.saved] = None
+            own = own._replace(saved=Saved(), again=own.forward)
+        return _Own().plus(own, times), made, [given[~at] if at < 0 else made[at] for at in found.results]
 
     def layer(self, layer: Layer, given: list[_Storage], times: int) -> tuple[_Own, list[_Storage], list[_Storage]]:
         """Keep what a layer keeps of its inputs and its output."""
@@ -186,15 +237,35 @@ class _Walk:
             for index, one in enumerate(given):
                 others = given[:index] + given[index + 1 :]
                 one.kept = one.kept or any(other.learned for other in others)
-        own = _Own(Saved().plus(keeps, times), _backward(layer, given) * times) if learned else _Own()
+        scored = self.recompute == "attention" and isinstance(layer.rule, Scores)
+        score = scored or (any(one.score for one in given) and not isinstance(layer.rule, WeightedSum))
+        own = _Own(forward=layer.cost.macs * times)
+        if learned:
+            own = own._replace(backward=_backward(layer, given) * times)
+            own = own._replace(saved=Saved() if score else Saved().plus(keeps, times))
+            own = own._replace(again=self.again(layer, given, score) * times)
         if id(layer) in self.over and not given[0].kept:
             given[0].kept = learned and keeps.output
             return own, [], given[:1]
         given[0].kept = given[0].kept or (learned and keeps.input)
-        out = _Storage(layer.out.elements, times, learned, learned and keeps.output)
+        out = _Storage(layer.out.elements, times, learned, learned and keeps.output, score)
         return own, [out], [out]
 
+    def again(self, layer: Layer, given: list[_Storage], score: bool) -> Size:
+        """Count the multiply-adds of a layer that run again because scores are not kept."""
+        if score or any(one.score for one in given):
+            return layer.cost.macs
+        written = self.recompute == "attention" and isinstance(layer.rule, Kind) and self.kept(layer).scores != 0
+        return layer.cost.attention_macs if written else 0
+
     def keeps(self, layer: Layer) -> Keeps:
+        """Say what a layer keeps, without the scores that are worked out again."""
+        keeps = self.kept(layer)
+        if self.recompute != "attention" or keeps.scores == 0:
+            return keeps
+        return keeps._replace(values=keeps.values - keeps.scores, scores=0)
+
+    def kept(self, layer: Layer) -> Keeps:
         """Say what a layer keeps; a sum and a concatenation nothing, an op of the spec's own what arrives."""
         rule, x = layer.rule, layer.inputs[0]
         if not isinstance(rule, Kind):
@@ -228,7 +299,7 @@ def overwriting(part: Part) -> set[int]:
     """Find the activations (by identity) that write over what they take: it is a layer's result and nobody else's."""
     found: set[int] = set()
     apart: set[int] = set()
-    for each in _parts(part):
+    for each in parts(part):
         for operation in each.operations:
             layer = operation.node
             if isinstance(layer, Layer) and isinstance(layer.rule, Kind) and layer.rule.in_place:
@@ -237,7 +308,7 @@ def overwriting(part: Part) -> set[int]:
     return found - apart
 
 
-def _parts(part: Part) -> Iterator[Part]:
+def parts(part: Part) -> Iterator[Part]:
     """Yield a part and those in it, each once."""
     seen = {id(part)}
     waiting = [part]

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from bneck_cli.data.devices import Device, load_device
 from bneck_cli.data.precision import DTYPES, Precision, read_precision, stored
-from bneck_cli.engine.network import Layer
+from bneck_cli.engine.network import Fork, Layer
 from bneck_cli.engine.network import entries as executed
+from bneck_cli.engine.operations import operations
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.flow.eager import eager_elements
 from bneck_cli.flow.liveness import NEEDS_NUMBERS, Peak, is_view, peak
-from bneck_cli.flow.saved import ATTENTION, backward_macs, saved
+from bneck_cli.flow.recompute import RECOMPUTE
+from bneck_cli.flow.saved import ATTENTION, Saved, Trained, backward_macs, parts, trained
+from bneck_cli.sizes.number import largest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -55,8 +58,8 @@ RULES = {
     ),
     "moved": (
         "each layer reads its inputs and its weights once (an embedding a row for each index) and writes its output "
-        "once; "
-        "2 operations per multiply-add, and nothing else is an operation"
+        "once; attention also writes and reads its queries, keys and values, what they weigh and, where it is not "
+        "fused, its scores, and reads the cache; 2 operations per multiply-add, and nothing else is an operation"
     ),
     "estimate": (
         "for each layer the longer of its operations at the device's peak and its bytes at the bandwidth, "
@@ -136,11 +139,13 @@ class Training(NamedTuple):
     master: Size
     state: Size
     saved: Size
+    block: Size
+    """The largest of the blocks that are worked out again, while it is."""
 
     @property
     def total(self) -> Size:
         """All of it."""
-        return self.weights + self.buffers + self.gradients + self.master + self.state + self.saved
+        return self.weights + self.buffers + self.gradients + self.master + self.state + self.saved + self.block
 
 
 class Footprint(NamedTuple):
@@ -164,6 +169,9 @@ class Footprint(NamedTuple):
     inplace: bool = False
     backward: Size | None = None
     """Multiply-adds of the batch's backward pass; None where the data type does not train."""
+    recompute: str = "none"
+    again: Size = 0
+    """Multiply-adds of the batch's forward pass that training works out a second time."""
     eager: int | None = None
     """Bytes of the tensors alive at the peak of inference as PyTorch runs the network."""
 
@@ -190,19 +198,22 @@ def footprint(
     optimizer: str = "adam",
     attention: str = "usual",
     inplace: bool = False,
+    recompute: str = "none",
 ) -> Footprint:
     """Work out memory, bytes moved and, on a device, time.
 
     ``dtype`` is a type for all, or several: ``bf16,master=fp32``. ``attention`` says whether scores are written
     (plain) or not (fused); the usual is as torchvision's networks have it: fused over all positions, plain within
-    windows. With ``inplace`` activations write over what they take.
+    windows. With ``inplace`` activations write over what they take. ``recompute`` says what
+    training works out again.
 
-    Raises BneckError for an unknown data type, optimizer, attention or device, for a device without a peak for the
+    Raises BneckError for an unknown word or device, for a device without a peak for the
     data type, and for a device where sizes are symbolic.
     """
     words: tuple[tuple[str, str, Iterable[str]], ...] = (
         ("--optimizer", optimizer, OPTIMIZERS),
         ("--attention", attention, ATTENTION),
+        ("--recompute", recompute, RECOMPUTE),
     )
     for option, word, known in words:
         if word not in known:
@@ -220,10 +231,12 @@ def footprint(
         device.peak(precision.activations)
         if not numbers:
             raise BneckError("an estimate of time needs numbers", hint=NEEDS_NUMBERS)
-    items = tuple(_item(entry, analysis.batch, precision, device) for entry in run)
+    asked = _Asked(precision, device, attention, analysis.batch, _as_run(analysis, attention))
+    items = tuple(_item(entry, asked) for entry in run)
     total, batch, trains = added(items), analysis.batch, not precision.untrained
     if total.seconds == float("inf"):
         raise BneckError(TOO_LONG)
+    work = trained(analysis, attention, inplace, recompute) if trains else None
     idle: Size = 0
     for entry in executed(analysis.root):
         if entry.idle:
@@ -236,25 +249,30 @@ def footprint(
         items,
         total,
         peak(analysis, precision.activations, inplace, attention) if numbers else None,
-        _training(analysis, precision, OPTIMIZERS[optimizer], attention, inplace) if trains else None,
+        None if work is None else _training(analysis, precision, OPTIMIZERS[optimizer], work),
         idle,
         attention,
         inplace,
         eager=cast("int", stored(eager_elements(analysis, attention, inplace) * batch, precision.activations))
         if numbers
         else None,
-        backward=backward_macs(analysis) * batch if trains else None,
+        backward=None if work is None else backward_macs(analysis) * batch,
+        recompute=recompute,
+        again=0 if work is None else work.again * batch,
     )
 
 
 def unfolded(found: Footprint) -> Iterator[Item]:
     """Yield an item for every executed layer, each copy by itself."""
     known: dict[int, Item] = {}
+    analysis = found.analysis
+    running = _as_run(analysis, found.attention)
+    asked = _Asked(found.precision, found.device, found.attention, analysis.batch, running)
     for entry in executed(found.analysis.root, folded=False):
         if not entry.idle:
             item = known.get(id(entry.layer))
             if item is None:
-                item = known[id(entry.layer)] = _item(entry, found.analysis.batch, found.precision, found.device)
+                item = known[id(entry.layer)] = _item(entry, asked)
             yield item._replace(path=entry.path, copies=1)
 
 
@@ -276,19 +294,43 @@ def added(items: Iterable[Item]) -> Totals:
     return Totals(**figures, seconds=seconds if timed else None, compute_seconds=compute)
 
 
-def _item(entry: Entry, batch: Size, precision: Precision, device: Device | None) -> Item:
+class _Asked(NamedTuple):
+    """What the figures of a layer depend on beside itself; ``running`` are layers as they run, by identity."""
+
+    precision: Precision
+    device: Device | None
+    attention: str
+    batch: Size
+    running: dict[int, Layer]
+
+
+def _as_run(analysis: Analysis, attention: str) -> dict[int, Layer]:
+    """Return the joins that are not run as they are written: fused scores, and what weighs the values by them."""
+    forks = [part for part in parts(operations(analysis, attention)) if isinstance(part.node, Fork) and part.node.join]
+    return {id(cast("Fork", part.node).join): cast("Layer", part.operations[-1].node) for part in forks}
+
+
+def _tensors(layer: Layer, attention: str) -> tuple[list[Size], list[Size]]:
+    """Return the elements of the tensors that a layer reads and writes, those inside attention too."""
+    inside = layer.rule.inside(layer.shape, layer.out, attention) if layer.rule is not None else ()
+    if not inside:
+        return [tensor.elements for tensor in layer.inputs], [layer.out.elements]
+    sizes: list[Size] = [layer.shape.elements, *(size for _, size in inside)]
+    return [*(sizes[one] for taken, _ in inside for one in taken), sizes[-1]], [*sizes[1:], layer.out.elements]
+
+
+def _item(entry: Entry, asked: _Asked) -> Item:
     """Work a layer's figures out; a view holds, reads and writes nothing."""
-    layer, dtype = entry.layer, precision.activations
-    view = is_view(layer)
-    cost = layer.cost
+    layer, precision, device, batch = entry.layer, asked.precision, asked.device, asked.batch
+    dtype, cost = precision.activations, layer.cost
     macs = cost.macs * batch
-    written: Size = 0 if view else layer.out.elements * batch
     cache: Size = 0 if layer.rule is None else stored(layer.rule.cache(layer) * batch, precision.cache)
+    read, wrote = ([], []) if is_view(layer) else _tensors(asked.running.get(id(layer), layer), asked.attention)
+    written, written_bytes = _summed(wrote, batch, dtype)
     moved: Size = 0
-    if not view:
-        for tensor in layer.inputs:
-            moved = moved + stored(tensor.elements * batch, dtype)
-        moved = moved + stored(written, dtype) + _weights(layer, precision, _params_read(layer, batch)) + cache
+    if wrote:
+        moved = written_bytes + _summed(read, batch, dtype)[1]
+        moved = moved + _weights(layer, precision, _params_read(layer, batch)) + cache
     seconds, bound = None, ""
     if device is not None:
         try:
@@ -307,13 +349,22 @@ def _item(entry: Entry, batch: Size, precision: Precision, device: Device | None
         buffers=layer.buffers,
         macs=macs,
         written=written,
-        written_bytes=stored(written, dtype),
+        written_bytes=written_bytes,
         weights=_weights(layer, precision),
         moved=moved,
         seconds=seconds,
         bound=bound,
         cache=cache,
     )
+
+
+def _summed(tensors: list[Size], batch: Size, dtype: str) -> tuple[Size, Size]:
+    """Add tensors up, in elements and in bytes."""
+    elements: Size = 0
+    held: Size = 0
+    for tensor in tensors:
+        elements, held = elements + tensor * batch, held + stored(tensor * batch, dtype)
+    return elements, held
 
 
 def _params_read(layer: Layer, batch: Size) -> Size:
@@ -327,17 +378,22 @@ def _weights(layer: Layer, precision: Precision, params: Size | None = None) -> 
     return stored(params, precision.weights) + stored(layer.buffers, precision.weights)
 
 
-def _training(analysis: Analysis, precision: Precision, remembered: int, attention: str, inplace: bool) -> Training:
+def _training(analysis: Analysis, precision: Precision, remembered: int, work: Trained) -> Training:
     """Add up what training holds; heads that run in training alone are part of it."""
     buffers: Size = 0
     for entry in executed(analysis.root):
         buffers = buffers + entry.layer.buffers * entry.copies
-    params = analysis.cost.params
+    params, width = analysis.cost.params, DTYPES[precision.activations] // 8
+
+    def held(one: Saved) -> Size:
+        return one.bytes(analysis.batch, width)
+
     return Training(
         weights=stored(params, precision.weights),
         buffers=stored(buffers, precision.weights),
         gradients=stored(params, precision.gradients),
         master=0 if precision.master is None else stored(params, precision.master),
         state=stored(params * remembered, precision.state),
-        saved=saved(analysis, attention, inplace).bytes(analysis.batch, DTYPES[precision.activations] // 8),
+        saved=held(work.saved),
+        block=largest(0, *map(held, work.blocks)) if work.blocks else 0,
     )

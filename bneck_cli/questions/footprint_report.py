@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bneck_cli.data.precision import DTYPES, stored
 from bneck_cli.engine.network import entries
 from bneck_cli.flow.liveness import is_view
+from bneck_cli.flow.recompute import RECOMPUTE
 from bneck_cli.flow.saved import ATTENTION
 from bneck_cli.questions.analyze import describe_input, requirements
 from bneck_cli.questions.columns import AXES, has_time
@@ -140,11 +141,14 @@ def _summary(footprint: Footprint) -> Iterator[tuple[str, str]]:
         parts = footprint.training
         named = {"weights": parts.weights + parts.buffers, "gradients": parts.gradients}
         named |= {"master weights": parts.master, "state": parts.state, "tensors saved": parts.saved}
+        named |= {"the largest block that runs again": parts.block}
         said = ", ".join(f"{name} {Bytes(size)}" for name, size in named.items() if size != 0)
         yield "memory of training", f"{Bytes(parts.total).exactly()} with {footprint.optimizer}: {said}"
         yield "for each parameter", _each(footprint)
     if footprint.backward is not None:
-        yield "multiply-adds of training", f"forward {people(total.macs)}, backward {people(footprint.backward)}"
+        again = f", forward again {people(footprint.again)}" if footprint.again != 0 else ""
+        said = f"forward {people(total.macs)}{again}, backward {people(footprint.backward)}"
+        yield "multiply-adds of training", said
     if footprint.device and total.seconds is not None:
         share = total.compute_seconds / total.seconds if total.seconds else 0.0
         each = "" if footprint.analysis.batch == 1 else f" for {footprint.analysis.batch} inputs"
@@ -196,8 +200,10 @@ def _rules(footprint: Footprint) -> Iterator[tuple[str, str]]:
             yield name, words
     if "int4" in footprint.precision.types.values():
         yield "packing", "int4 is two to a byte; a layer's weights, its buffers and each tensor end on a whole byte"
+    if footprint.recompute != "none" and footprint.training:
+        yield "recompute", RECOMPUTE[footprint.recompute]
     layers = [entry.layer for entry in entries(footprint.analysis.root) if not entry.idle]
-    if any(each.rule is not None and each.rule.inside(each.shape, each.out, footprint.attention) for each in layers):
+    if any(each.rule is not None and each.rule.part == "attention" for each in layers):
         yield (
             "attention",
             f"{ATTENTION[footprint.attention]}; its inner tensors are in both of PyTorch's figures",
@@ -256,6 +262,7 @@ def _data(footprint: Footprint, full: bool) -> dict[str, Any]:
         "optimizer": footprint.optimizer,
         "attention": footprint.attention,
         "inplace": footprint.inplace,
+        "recompute": footprint.recompute,
         "idle_weight_bytes": footprint.idle,
         "device": _device(footprint),
         "rules": dict(_rules(footprint)),
@@ -274,6 +281,7 @@ def _data(footprint: Footprint, full: bool) -> dict[str, Any]:
     if footprint.training is not None:
         parts = {f"{name}_bytes": size for name, size in footprint.training._asdict().items()}
         document["training"] = {"bytes": footprint.training.total, **parts, "backward_macs": footprint.backward}
+        document["training"]["recomputed_macs"] = footprint.again
     document["layers" if full else "stages"] = [
         {"path": line.label, "repeat": line.copies, "output": line.out, **_figures(line.figures)}
         for line in _lines(footprint, full)

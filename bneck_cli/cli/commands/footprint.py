@@ -44,6 +44,13 @@ def command(
             autocompletion=completion.ATTENTIONS,
         ),
     ] = "usual",
+    recompute: Annotated[
+        str,
+        typer.Option(
+            help="What training works out again instead of keeping it: none, attention (its scores) or full (blocks).",
+            autocompletion=completion.RECOMPUTE,
+        ),
+    ] = "none",
     inplace: Annotated[
         bool, typer.Option("--inplace", help="Activations write over what they take, where PyTorch can.")
     ] = False,
@@ -57,4 +64,5 @@ def command(
 
     chosen = check_format(format, output)
     analysis = analysed(spec, settings(input, channels, values=set, batch=batch, past=past))
-    put(report(footprint(analysis, dtype, device, optimizer, attention, inplace), layers), chosen, output)
+    found = footprint(analysis, dtype, device, optimizer, attention, inplace, recompute)
+    put(report(found, layers), chosen, output)

@@ -425,19 +425,22 @@ class Attention(Kind):
         whole = self._side(x) is None or (count == 1 and length == x.positions)
         positions = count * length
         rows = positions * self._heads(x)
-        held = 2 * positions * (self._inner(x) + self._held(x)) + (rows if fused else rows * self._seen(x))
+        scores: Size = 0 if fused else rows * self._seen(x)
+        held = 2 * positions * (self._inner(x) + self._held(x)) + (rows if fused else scores)
         if self.qk_norm != "none":
             each = {"ln": 2, "rmsnorm": 1}[self.qk_norm]
             held = held + positions * (self._inner(x) + self._held(x) + each * (self._heads(x) + self._kv(x)))
         if self.position == "continuous":  # queries and keys as they come, their norms, scores before their scale
             held = held + 3 * positions * x.channels + 4 * rows + rows * length
+            scores = scores + rows * length
             shared = self._offsets(x) * CONTINUOUS_WIDTH + length * length * self._heads(x) + self._heads(x)
-            return Keeps(values=held + positions * x.channels, statistics=shared)
+            return Keeps(values=held + positions * x.channels, statistics=shared, scores=scores)
         vectors: Size = 0
         if self.position == "decomposed":  # queries before they are scaled, and the vectors of all pairs along an axis
             held = held + positions * self._inner(x)
             vectors = sum(side * side for side in self._tile(x)) * self.dim(x)
-        return Keeps(input=whole, values=held if whole else held + positions * x.channels, statistics=vectors)
+        own = held if whole else held + positions * x.channels
+        return Keeps(input=whole, values=own, statistics=vectors, scores=scores)
 
     def working(self, x: Shape, y: Shape, fused: bool | None = None) -> Size:
         """Count the elements alive inside at the worst moment, of those that the code of torchvision passes through.

@@ -75,8 +75,8 @@ class Keeps(NamedTuple):
     """What PyTorch's autograd keeps of a layer until the backward pass, beside its parameters.
 
     ``input`` and ``output`` are tensors that others may keep too, and are then one. The rest is the layer's own, for
-    one input: ``values`` as wide as the tensors, ``indices`` of 8 bytes and ``mask`` of 1; ``statistics`` are values
-    of the whole batch.
+    one input: ``values`` as wide as the tensors (so many of them ``scores`` of attention), ``indices`` of 8 bytes and
+    ``mask`` of 1; ``statistics`` are values of the whole batch.
     """
 
     input: bool = False
@@ -85,6 +85,7 @@ class Keeps(NamedTuple):
     indices: Size = 0
     mask: Size = 0
     statistics: Size = 0
+    scores: Size = 0
 
 
 class Kind:

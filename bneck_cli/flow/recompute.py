@@ -1,0 +1,53 @@
+"""What training works out again instead of keeping it: activation checkpointing.
+
+Whole blocks are of arXiv 1604.06174, attention's scores alone of 2205.05198.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bneck_cli.engine.network import Fork, Series
+
+if TYPE_CHECKING:
+    from bneck_cli.engine.network import Node
+    from bneck_cli.engine.operations import Operation, Part
+
+RECOMPUTE = {
+    "none": "everything that the backward pass needs is kept",
+    "attention": (
+        "written scores of attention are not kept: both of its products are worked out again (a fused kernel keeps "
+        "none, and its own second look at them is not counted)"
+    ),
+    "full": (
+        "of each copy of what is repeated, and of each block in which nothing is, only what it takes is kept; its "
+        "forward pass runs again before its backward pass, one block at a time, so that the largest is in memory too"
+    ),
+}
+"""What is not kept, in words."""
+
+
+class Blocks:
+    """The parts of which only what they take is kept."""
+
+    def __init__(self) -> None:
+        self.plain: dict[int, bool] = {}
+
+    def holds(self, above: Part, operation: Operation) -> bool:
+        """Whether an operation of a part is such a block: a copy in a repeat, or a block without a repeat."""
+        if operation.part is None:
+            return False
+        node = operation.node
+        if operation.copies > 1 or (isinstance(above.node, Series) and above.node.kind == "repeat"):
+            return True
+        return isinstance(node, Series) and node.kind == "block" and not self.repeats(node)
+
+    def repeats(self, node: Node) -> bool:
+        """Whether a node holds copies of anything, at any depth; each is looked at once."""
+        if not isinstance(node, (Series, Fork)):
+            return False
+        if id(node) not in self.plain:
+            held = node.branches if isinstance(node, Fork) else [run.node for run in node.runs]
+            several = isinstance(node, Series) and (node.kind == "repeat" or any(run.copies > 1 for run in node.runs))
+            self.plain[id(node)] = several or any(map(self.repeats, held))
+        return self.plain[id(node)]
