@@ -108,6 +108,7 @@ CASES = (
     Case("in", (), {}, MAP, MAP, 128),
     Case("in", (), {"noaffine": True}, MAP, MAP),
     Case("rmsnorm", (), {}, (512, 77), (512, 77), 512),
+    Case("grn", (), {}, (64, 7, 5), (64, 7, 5), 128),
     Case("prelu", (), {}, MAP, MAP, 1),
     Case("prelu", (), {"per_channel": True}, MAP, MAP, 64),
     Case("layer_scale", (), {}, MAP, MAP, 64),

@@ -231,6 +231,27 @@ def rms_norm(draw: st.DrawFn) -> Pair:
     return Pair(x, lambda: last(nn.RMSNorm(x[0], elementwise_affine=affine)), (), {"noaffine": not affine})
 
 
+class GlobalResponseNorm(nn.Module):
+    """The norm of each channel's map beside the mean of all, as a gate; a scale, a shift, and what arrived."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.scale, self.shift = parameter(channels), parameter(channels)
+
+    def forward(self, x: Any) -> Any:
+        """Normalise a map: N×C×…."""
+        sizes = x.norm(p=2, dim=list(range(2, x.dim())), keepdim=True)
+        each = (1, -1, *[1] * (x.dim() - 2))
+        gated = x * (sizes / (sizes.mean(dim=1, keepdim=True) + 1e-6))
+        return x + torch.addcmul(self.shift.view(each), self.scale.view(each), gated)
+
+
+def global_response_norm(draw: st.DrawFn) -> Pair:
+    """Draw a map."""
+    x = shapes(draw, (1, 2, 3))
+    return Pair(x, lambda: GlobalResponseNorm(x[0]))
+
+
 def local_response_norm(draw: st.DrawFn) -> Pair:
     """Draw a number of neighbouring channels."""
     x, size = shapes(draw), draw(st.integers(1, 7))
@@ -577,6 +598,7 @@ ORACLES: dict[str, Callable[[st.DrawFn], Pair]] = {
     "gn": group_norm,
     "in": lambda draw: normalisation(draw, "InstanceNorm", (1, 2, 3)),
     "rmsnorm": rms_norm,
+    "grn": global_response_norm,
     "lrn": local_response_norm,
     **{kind: elementwise(getattr(nn, name)) for kind, name in ACTIVATIONS.items()},
     "prelu": prelu,

@@ -67,6 +67,7 @@ LAYER_CASES = [
     ("in", "InstanceNorm2d(8, affine=True)"),
     ("in noaffine", "InstanceNorm2d(8)"),
     ("lrn size=5", "LocalResponseNorm(5)"),
+    ("grn", "GlobalResponseNorm(8)"),
     ("prelu", "PReLU()"),
     ("softmax", "Softmax(1)"),
     ("maxpool 2x2 stride=2", "MaxPool2d(2)"),
@@ -131,7 +132,9 @@ def kept_by(text: str, module: str, sequence: bool) -> tuple[int, Any]:
             """Return a view."""
             return x[:, :3]
 
-    layer = eval(module, vars(torch.nn) | {"First": First, "Cut": Cut})
+    from test_layers_torch import GlobalResponseNorm
+
+    layer = eval(module, vars(torch.nn) | {"First": First, "Cut": Cut, "GlobalResponseNorm": GlobalResponseNorm})
     first = torch.nn.Linear(3, 8) if sequence else torch.nn.Conv2d(3, 8, 1)
     x = torch.randn(2, 6, 3) if sequence else torch.randn(2, 3, 6, 6)
     start = "3 x 6\nnet:\n  - linear 8" if sequence else "3 x 6 x 6\nnet:\n  - conv 1x1 8"

@@ -60,6 +60,7 @@ _BY_FORM = {
     "gru 512": "bigru grucell",
     "transpose": "permute swapaxes",
     "rmsnorm": "rmsnormalization",
+    "grn": "globalresponsenorm globalresponsenormalization",
 }
 """A form that a spec may hold, and the names that other tools and papers have for it."""
 

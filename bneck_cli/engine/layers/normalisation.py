@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bneck_cli.engine.layers.kinds import Keeps, Kind, argument, flag, kind, option, positive, share, size
-from bneck_cli.engine.layers.reach import OWN
+from bneck_cli.engine.layers.kinds import Keeps, Kind, LayerError, argument, flag, kind, option, positive, share, size
+from bneck_cli.engine.layers.reach import MAP, OWN
 
 if TYPE_CHECKING:
     from bneck_cli.sizes.shape import Shape, Size
@@ -176,6 +176,37 @@ class RMSNorm(Kind):
     def keeps(self, x: Shape, y: Shape) -> Keeps:
         """What arrives, what it is divided to, and a divisor per position."""
         return Keeps(input=True, values=x.elements + x.positions)
+
+
+@kind("grn")
+class GlobalResponseNorm(Kind):
+    """Global response normalisation: a channel counts as much as its map is large beside the others' (ConvNeXt V2)."""
+
+    part = "norm"
+    sees = MAP
+    noun, drawn = "global response norm", "GRN"
+
+    def params(self, x: Shape) -> Size:
+        """A scale and a shift per channel."""
+        return 2 * x.channels
+
+    def out_shape(self, x: Shape) -> Shape:
+        """The shape as it came."""
+        if not x.spatial:
+            raise LayerError(f"needs a map (got a vector of {x})")
+        return x
+
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """Elements, and parameters."""
+        return {"global_response_norm": y.elements, "norm_params": self.params(x)}
+
+    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
+        """Every element is normalised."""
+        return (("global response norm", y.elements),)
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """What arrives, what its scale multiplies; the size of each channel's map, by itself and beside the mean."""
+        return Keeps(input=True, values=x.elements + 2 * x.channels + 1)
 
 
 @kind("lrn")
