@@ -297,9 +297,14 @@ def signature(node: Node) -> tuple[Any, ...]:
         return dict(node.slots)["frozen"], len(node.out.spatial)
     if node.kind == "reshape":
         return (len(node.out.spatial),)
-    flags = {field.name for field in LAYERS[node.kind].fields if field.is_flag} if node.kind in LAYERS else set()
+    fields = LAYERS[node.kind].fields if node.kind in LAYERS else ()
+    flags = {field.name for field in fields if field.is_flag}
+    bare = {field.name for field in fields if field.default is None and not field.positional} - {"pad"}
     pad = dict(node.slots).get("pad")
-    return (*((name, value) for name, value in node.slots if name in flags), None if pad == "tf_same" else pad)
+    return (
+        *((name, value if name in flags else "") for name, value in node.slots if name in flags | bare),
+        None if pad == "tf_same" else pad,
+    )
 
 
 def placed(base: Sequence[Any], other: Sequence[Any]) -> list[int] | None:

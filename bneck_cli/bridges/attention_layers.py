@@ -179,7 +179,7 @@ def together(graph: Graph) -> Graph:
     new: dict[int, Node] = {}
     for index, node in enumerate(graph.nodes):
         if node.kind == SUM:
-            inside = _between(graph, index)
+            inside = _between(graph, index, readers)
             if inside is None or any(reader not in (*inside, index) for one in inside for reader in readers[one]):
                 graph.problem(node.stack, "scores of attention that are read elsewhere")
                 continue
@@ -191,7 +191,7 @@ def together(graph: Graph) -> Graph:
     return rebuilt(graph, gone, new)
 
 
-def _between(graph: Graph, index: int) -> list[int] | None:
+def _between(graph: Graph, index: int, readers: list[list[int]]) -> list[int] | None:
     """Return the scores, and the nodes between them and their weighted sum, with tensors that are all weights."""
     found: set[int] = set()
     first = None
@@ -219,6 +219,9 @@ def _between(graph: Graph, index: int) -> list[int] | None:
             first = one
         else:
             left += node.inputs
+    for one in sorted(found, reverse=True):  # a constant that others read as well comes from outside
+        if not from_scores(one) and any(reader not in found and reader != index for reader in readers[one]):
+            found.discard(one)
     return sorted(found, key=lambda one: (one != first, one)) if first is not None else None
 
 

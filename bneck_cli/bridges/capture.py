@@ -155,6 +155,8 @@ class _Tracer:
         self.entered: dict[Call, tuple[Ref, ...]] = {}
         self.left: dict[Call, tuple[Ref, ...]] = {}
         self.count = 0
+        self.kept = {id(one) for one in model.parameters()}
+        """Parameters, which a cast to their own type gives again."""
 
     def known_parameters(self) -> Iterator[tuple[str, Any]]:
         """Yield each parameter once, with a number of its own."""
@@ -210,7 +212,7 @@ class _Tracer:
             return out
         if len(self.records) >= MOST_RECORDS:
             raise BneckError(f"the model calls more than {MOST_RECORDS:,} functions")
-        outs = tuple(self.ref(one, anew=True) for one in given)
+        outs = tuple(self.ref(one, anew=id(one) not in self.kept) for one in given)
         macs = (self.counter.get_total_flops() - before) // 2
         many = isinstance(out, (tuple, list))
         self.records.append(Record(name, *taken, outs, macs, tuple(self.stack), many))

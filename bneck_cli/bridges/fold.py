@@ -312,18 +312,20 @@ class _Folder:
             if all(use.values[place][2] for use in uses):
                 continue
             slot = "width" if _is_size(values) and name not in ("stride", "shift", "kernel") else name
-            text = self.text(slot, values, one, parameters, name)
+            text = self.text(slot, values, one, parameters, name, copies=True)
             if positional:
                 arguments.append(text)
             else:
                 options.append((name, text))
         return Step(uses[0].block, tuple(arguments), tuple(options))
 
-    def text(self, slot: str, values: Vector, one: Laid, parameters: Parameters | None, word: str) -> str:
+    def text(
+        self, slot: str, values: Vector, one: Laid, parameters: Parameters | None, word: str, copies: bool = False
+    ) -> str:
         """Say what a slot holds."""
         if parameters is None:
             return spelled(known(values)[0])
-        return parameters.text(slot, values, one.here, word)
+        return parameters.text(slot, values, one.here, word, copies)
 
     def layer(self, one: Laid, parameters: Parameters | None) -> Written:
         """Write a layer."""

@@ -17,9 +17,11 @@ from bneck_cli.bridges.layout import (
     Atom,
     dimensions,
     fresh,
+    viewed,
     whole,
 )
-from bneck_cli.bridges.tensors import Constant, Scores, Value, grouped, padded_shape, strided
+from bneck_cli.bridges.rotary import rotations
+from bneck_cli.bridges.tensors import Constant, Scores, Value, grouped, padded_shape, plain, strided
 from bneck_cli.errors import BneckError
 from bneck_cli.sizes.shape import Shape
 
@@ -31,18 +33,24 @@ if TYPE_CHECKING:
     from bneck_cli.bridges.tensors import Thing
 
 
+MOST_HEADS = 64
 FAR = 40
 """So many calls behind a product are looked at for a softmax."""
 PRODUCTS = frozenset(
-    {"matmul", "rmatmul", "bmm", "baddbmm", "einsum", "scaled_dot_product_attention", "conv1d", "conv2d", "conv3d"}
+    {
+        *("matmul", "rmatmul", "bmm", "baddbmm", "einsum", "scaled_dot_product_attention"),
+        *("conv1d", "conv2d", "conv3d", "layer_norm", "batch_norm"),
+    }
 )
+"""Calls behind which scores are no scores any more."""
 
 
 class Bound:
     """A call with its arguments by place or name, and what its tensors are."""
 
-    def __init__(self, lowering: Lowering, record: Record) -> None:
+    def __init__(self, lowering: Lowering, record: Record, place: int) -> None:
         self.lowering = lowering
+        self.place = place
         self.record = record
         self.name = record.name
 
@@ -57,9 +65,13 @@ class Bound:
             return found
         raise BneckError(f"`{self.name}` of no tensor")
 
-    def value(self) -> Value:
-        """Return the tensor that a call is about as data: a constant as a source, scores as a node."""
-        return self.lowering.valued(self.thing(), self.stack)
+    def value(self, pads: bool = False) -> Value:
+        """Return the tensor that a call is about as data: a constant as a source, scores as a node.
+
+        Zeros around it are made as well, unless the call is a window's, which ``pads``.
+        """
+        thing = self.thing()
+        return thing if pads and isinstance(thing, Value) else self.lowering.valued(thing, self.stack)
 
     def get(self, index: int, name: str, default: Any = None) -> Any:
         """Return an argument; a tensor as what it is."""
@@ -114,12 +126,15 @@ class Lowering(Arranging):
         self.trace = trace
         self.known: dict[int, Thing] = {}
         self.charged: set[int] = set()
+        self.paid: set[int] = set()
+        """The calls for constants whose multiply-adds a node has."""
         self.queries: dict[int, Value] = {}
         """Of scores that are a node, the queries."""
         self.takers: dict[int, list[Record]] = {}
         for record in trace.records:
             for ref in refs((record.args, record.kwargs)):
                 self.takers.setdefault(ref.number, []).append(record)
+        self.rotary, self.skipped = rotations(trace.records)
         self.sizes = {number: count for number, (_, count) in trace.parameters.items()}
         for parameter in trace.parameters:
             self.known[parameter] = Constant((), frozenset([parameter]), number=parameter)
@@ -138,6 +153,12 @@ class Lowering(Arranging):
     def fresh(self, constant: Constant) -> int:
         """Count the parameters that a constant is made of and that nothing has read."""
         return sum(self.sizes[number] for number in constant.reads - self.charged)
+
+    def cost(self, constants: list[Constant]) -> int:
+        """Count the multiply-adds that making these takes, each call's for the first that needs it."""
+        new = {place for one in constants for place in one.made} - self.paid
+        self.paid |= new
+        return sum(self.trace.records[place].macs for place in new)
 
     def charge(self, constants: list[Constant]) -> int:
         """Count the parameters that these are made of, each for the first that reads it."""
@@ -165,19 +186,21 @@ class Lowering(Arranging):
 
     def follow(self, record: Record, place: int, as_data: bool = False) -> None:
         """Work out what a call gives; what cannot be said becomes an opaque node and a problem."""
-        call = Bound(self, record)
+        if place in self.skipped:
+            return
+        call = Bound(self, record, place)
         if record.name.startswith("new_") or record.name.endswith("_like"):
             for ref in record.outs:
                 self.known[ref.number] = Constant(ref.shape)
             return
-        if not call.data and not (as_data and record.macs):
+        if not call.data and place not in self.rotary and not (as_data and record.macs):
             self.constant(call, place)
             return
         if not any(prod(ref.shape) for ref in record.outs):  # a slice of nothing
             for ref in record.outs:
                 self.known[ref.number] = Constant(ref.shape)
             return
-        name = plain(record.name)
+        name = "rotary" if place in self.rotary else plain(record.name)
         handler = HANDLERS.get(name, HANDLERS[""])
         graph = self.graph
         before = len(graph.nodes), set(self.charged)
@@ -211,19 +234,28 @@ class Lowering(Arranging):
     def valued(self, thing: Thing, stack: tuple[Call, ...]) -> Value:
         """Return a tensor as data: what is learned is a source, and what multiplies for a constant is followed."""
         if isinstance(thing, Value):
-            return thing
+            return self.picked(thing) if thing.pad else thing
         if isinstance(thing, Scores):
             from bneck_cli.bridges.lowering_attention import scored
 
-            return scored(self, thing, stack)
+            found = scored(self, thing, stack)
+            if thing.turned:
+                found = found._replace(axes=(*found.axes[:-2], found.axes[-1], found.axes[-2]))
+            axes = viewed(found.axes, thing.shape)
+            if axes is None:
+                raise BneckError(f"scores as a tensor of {thing.shape}")
+            return found._replace(axes=axes)
         if not thing.made:
             return self.sourced(thing, stack)
         for place in thing.made:
-            self.follow(self.trace.records[place], place, as_data=True)
-        found = self.known[thing.number]
-        if isinstance(found, Constant):
+            record = self.trace.records[place]
+            if any(isinstance(self.known.get(ref.number), (Constant, type(None))) for ref in record.outs):
+                self.follow(record, place, as_data=True)
+                self.paid.add(place)
+        made = self.known[thing.number]
+        if isinstance(made, Constant):
             raise BneckError("a constant that is computed")
-        return self.valued(found, stack)
+        return self.valued(made, stack)
 
     def sourced(self, constant: Constant, stack: tuple[Call, ...]) -> Value:
         """Add a constant as a tensor that is all weights, or as one that nothing learns."""
@@ -258,7 +290,9 @@ class Lowering(Arranging):
                 name = plain(record.name)
                 if name == "softmax":
                     return True
-                if name not in PRODUCTS:
+                weight = record.args[1] if name == "linear" and len(record.args) > 1 else None
+                mixes = weight is None or (isinstance(weight, Ref) and max(weight.shape) <= MOST_HEADS)
+                if name not in PRODUCTS and mixes:  # a linear layer of scores mixes heads
                     left += [one.number for one in record.outs if one.number not in seen]
                     seen |= {one.number for one in record.outs}
         return False
@@ -266,7 +300,7 @@ class Lowering(Arranging):
     def unknown(self, call: Bound) -> list[Thing]:
         """Make opaque nodes for what a call gives."""
         params = self.charge(call.constants)
-        macs = call.record.macs + sum(one.macs for one in call.constants)
+        macs = call.record.macs + self.cost(call.constants)
         sources = list(dict.fromkeys(one.node if isinstance(one, Value) else one.queries.node for one in call.data))
         things: list[Thing] = []
         for ref in call.record.outs:
@@ -302,11 +336,6 @@ def guess_channels(shape: tuple[int, ...], values: list[Value]) -> int:
             if len(value.axes) == len(shape) and dimensions(atoms) == {CHANNELS}:
                 return axis
     return len(shape) - 1 if len(shape) == 3 else min(1, len(shape) - 1)
-
-
-def plain(name: str) -> str:
-    """Return a function's name without the marks of operators and of calls in place."""
-    return name.strip("_") if name.startswith("__") else name.rstrip("_")
 
 
 def lowered(trace: Trace, name: str) -> Graph:

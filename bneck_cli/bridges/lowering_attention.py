@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bneck_cli.bridges.capture import refs
 from bneck_cli.bridges.graph import SCORES, SUM, Node
 from bneck_cli.bridges.layout import CHANNELS, Atom, Axes, Axis, dimensions, extent, number, viewed, whole
-from bneck_cli.bridges.lowering import handles, plain
-from bneck_cli.bridges.lowering_joins import joined
+from bneck_cli.bridges.lowering import handles
+from bneck_cli.bridges.lowering_joins import joined, spread
 from bneck_cli.bridges.lowering_layers import put
-from bneck_cli.bridges.tensors import Constant, Scores, Value
+from bneck_cli.bridges.tensors import Constant, Scores, Value, plain
 from bneck_cli.engine.layers.attention import CONTINUOUS_WIDTH
 from bneck_cli.errors import BneckError
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
-    from bneck_cli.bridges.graph import Call
+    from bneck_cli.bridges.graph import Call, Graph
     from bneck_cli.bridges.lowering import Bound, Lowering
     from bneck_cli.bridges.tensors import Thing
 
@@ -33,22 +33,35 @@ def matmul(call: Bound) -> Thing:
     return _product(call, left, right, call.out)
 
 
-def _product(call: Bound, left: Any, right: Any, out: tuple[int, ...]) -> Thing:
-    """Multiply rows by columns."""
+def _product(call: Bound, left: Any, right: Any, out: tuple[int, ...], learned: bool = False) -> Thing:
+    """Multiply rows by columns; a product with what is ``learned`` is no scores."""
     lowering = call.lowering
+    learned = learned or isinstance(left, Constant) or isinstance(right, Constant)
     if isinstance(right, Constant) and isinstance(left, Value) and _is_matrix(lowering, right):
         ready = lowering.channels_at(left, -1, call.stack)
         return put(call, ready, "linear", {"channels": right.shape[-1], "nobias": True}, -1, [right])
     if isinstance(left, Constant) and isinstance(right, Value) and _is_matrix(lowering, left):
         ready = lowering.channels_at(right, -2, call.stack)
         return put(call, ready, "linear", {"channels": left.shape[-2], "nobias": True}, -2, [left])
-    weighs = isinstance(left, Scores) or (isinstance(left, Value) and lowering.scores_of(left.node) is not None)
+    weighs = not left.turned if isinstance(left, Scores) else isinstance(left, Value) and _is_scores(lowering, left)
     if weighs and not isinstance(right, Scores):
         return attended(call, left, lowering.valued(right, call.stack))
+    turned = right.turned if isinstance(right, Scores) else isinstance(right, Value) and _is_scores(lowering, right)
+    if turned:  # values by scores whose rows are keys: the same, turned
+        if isinstance(right, Scores):
+            scores: Any = right._replace(turned=False)
+        else:
+            scores = _exchanged(right)
+        return _exchanged(attended(call, scores, _exchanged(lowering.valued(left, call.stack))))
     one, other = (lowering.valued(each, call.stack) for each in (left, right))
-    if lowering.becomes_scores(call.record.outs[0]):
+    if not learned and lowering.becomes_scores(call.record.outs[0]):
         return Scores(one, _exchanged(other), out, call.record.macs)
     return multiplied(call, one, _exchanged(other), out)
+
+
+def _is_scores(lowering: Lowering, value: Value) -> bool:
+    """Tell whether a tensor is made of scores."""
+    return lowering.scores_of(value.node) is not None
 
 
 def _is_matrix(lowering: Lowering, constant: Constant) -> bool:
@@ -78,7 +91,8 @@ def einsum(call: Bound) -> Thing:
     else:
         one = _named(call, left, names[0], (batch, rows, inner))
     other = _named(call, right, names[1], (batch, inner, columns))
-    found = _product(call, one, other, (*one.shape[:-1], other.shape[-1]))
+    learned = any(isinstance(operand, Constant) for operand in operands)
+    found = _product(call, one, other, (*one.shape[:-1], other.shape[-1]), learned)
     if isinstance(found, Scores):
         if list(result) != [*batch, *rows, *columns]:
             raise BneckError(f"einsum {text}")
@@ -150,7 +164,7 @@ def paired(lowering: Lowering, queries: Value, keys: Value, values: Value | None
             return Pairing(queries, keys, values, {"heads": heads, "kv": 1})
     if alike and not windows and all(_over_channels(lowering, one, one is values) for one in parts):
         return Pairing(queries, keys, values, {"heads": heads, "over": "channels"})
-    if alike and windows and _tiles(lowering, parts, windows):
+    if alike and windows and values is not None and _tiles(lowering, parts, windows):
         sides = _sides(queries.axes[-2], len(lowering.graph.shape(queries.node).spatial))
         grid = any(atom.stride == 1 for atom in windows)
         return Pairing(queries, keys, values, {"heads": heads, "window": sides, "grid": grid})
@@ -234,7 +248,7 @@ def _scores_node(lowering: Lowering, scores: Scores, pairing: Pairing, stack: tu
     params = lowering.charge(plain_ones)
     slots["position"] = params
     if computed and _is_continuous(lowering, computed, slots, heads):
-        slots["continuous"] = sum(added.macs for added in computed)
+        slots["continuous"] = lowering.cost(computed)
         slots["position"] = params = params + lowering.charge(computed)
         macs, computed = macs + slots["continuous"], []
     node = graph.node(
@@ -292,8 +306,13 @@ def attended(call: Bound, scores: Scores | Value, values: Value) -> Value:
     else:
         first = lowering.scores_of(scores.node) or 0
         queries, over = lowering.queries[first], None
+        if call.name == "scaled_dot_product_attention":
+            macs -= number(graph.shape(first).elements) * extent(queries.axes[-1])
         table = lowering.picked(scores)
         wanted = graph.shape(first)
+        if graph.shape(table.node) != wanted and not pairing_windows(graph, first):
+            rank = len(table.axes)
+            table = lowering.arranged(table, [*range(rank - 2)], [[rank - 2], [rank - 1]], call.stack)
         if graph.shape(table.node) != wanted:
             raise BneckError(f"scores of {wanted} that become {graph.shape(table.node)}")
         pairing = paired(lowering, queries, queries, values)
@@ -303,6 +322,11 @@ def attended(call: Bound, scores: Scores | Value, values: Value) -> Value:
     if ready is None:
         raise BneckError("attention without values")
     return _weighed(call, table, queries, ready, macs, over)
+
+
+def pairing_windows(graph: Graph, scores: int) -> bool:
+    """Tell whether scores are apart for each window."""
+    return "window" in dict(graph.nodes[scores].slots)
 
 
 def _weighed(call: Bound, table: Value, queries: Value, values: Value, macs: int, over: str | None) -> Value:
@@ -342,10 +366,26 @@ def _relaid(axes: Axes, count: int) -> Axes:
     return tuple(found)
 
 
+def by_matrix(call: Bound, value: Value, matrix: Constant) -> Value:
+    """Multiply by a matrix that nothing learns, as a linear layer does."""
+    value = call.lowering.picked(value)
+    *others, last = value.axes
+    rows = value._replace(axes=(tuple(atom for axis in others for atom in axis), last))
+    found = multiplied(call, rows, call.lowering.valued(matrix, call.stack), (rows.shape[0], matrix.shape[0]))
+    axes = viewed(found.axes, call.out)
+    if axes is None:
+        raise BneckError("a view that mixes axes")
+    return found._replace(axes=axes)
+
+
 def multiplied(call: Bound, left: Value, right: Value, out: tuple[int, ...]) -> Value:
     """Make the product of rows and columns that no softmax follows: in heads, whatever else lies apart."""
     lowering, graph = call.lowering, call.lowering.graph
     rank = max(len(left.axes), len(right.axes))
+    left, right = (
+        one if one.shape[:-2] == out[:-2] else spread(lowering, one, (*out[:-2], *one.shape[-2:]), call.stack)
+        for one in (left, right)
+    )
     ready = [_headed(lowering, one, rank) for one in (left, right)]
     heads = prod(max(a, b) for a, b in zip(left.shape[:-2], right.shape[:-2], strict=False))
     if any(number(graph.shape(one.node).channels) != heads * one.shape[-1] for one in ready):

@@ -112,7 +112,7 @@ def joined(
     if left.shape != out and (right.shape == out or prod(left.shape) < prod(right.shape)):
         left, right = right, left
     if left.shape != out:
-        left = _spread(lowering, left, out, stack)
+        left = spread(lowering, left, out, stack)
     one, other = graph.shape(left.node), graph.shape(right.node)
     if not ((one == other and left.axes == right.axes) or _gates(kind, left, right, one, other)):
         channels, spatial = _common(lowering, left, right)
@@ -120,7 +120,7 @@ def joined(
         right = lowering.arranged(right, channels, spatial, stack)
         one, other = graph.shape(left.node), graph.shape(right.node)
         if one != other and not _broadcasts(kind, one, other):
-            right = _spread(lowering, right, out, stack, channels, spatial)
+            right = spread(lowering, right, out, stack, channels, spatial)
     return left._replace(node=graph.join(kind, [left.node, right.node], stack))
 
 
@@ -163,7 +163,7 @@ def _common(lowering: Lowering, left: Value, right: Value) -> tuple[list[int], l
     return [place], spatial
 
 
-def _spread(
+def spread(
     lowering: Lowering,
     value: Value,
     out: tuple[int, ...],
@@ -173,8 +173,9 @@ def _spread(
 ) -> Value:
     """Repeat a tensor along the axes in which another is larger."""
     if channels is None or spatial is None:
-        channels = lowering.groups(value)[0]
+        channels = [lowering.groups(value)[0][0] + len(out) - len(value.axes)]
         spatial = grouped([[axis] for axis, size in enumerate(out) if axis not in channels and size > 1])
+    value = value._replace(axes=((),) * (len(out) - len(value.axes)) + value.axes)
     ready = lowering.arranged(value, channels, spatial, stack)
     node = lowering.graph.free(ready.node, "repeat", 0, stack, shaped(out, channels, spatial))
     return Value(node, strided(out, channels, spatial))
@@ -215,8 +216,8 @@ def _positions(call: Bound, ready: Value, constant: Constant) -> int:
     if last.kind == "tokens" and dict(last.slots).get("pos") == "none" and ready.node == len(graph.nodes) - 1:
         slots = {**dict(last.slots), "pos": "learned"}
         graph.nodes.pop()
-        return graph.layer("tokens", last.inputs[0], slots, last.stack, last.params + charge([constant]), constant.macs)
-    return graph.layer("tokens", ready.node, {}, call.stack, charge([constant]), constant.macs)
+        return graph.layer("tokens", last.inputs[0], slots, last.stack, last.params + charge([constant]))
+    return graph.layer("tokens", ready.node, {}, call.stack, charge([constant]))
 
 
 def broadcasts(small: tuple[int, ...], large: tuple[int, ...]) -> bool:

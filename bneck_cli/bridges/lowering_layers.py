@@ -67,7 +67,7 @@ def _no_pad(_k: int, _d: int) -> tuple[int, int]:
 def put(call: Bound, value: Value, kind: str, slots: dict[str, Any], axis: int, constants: list[Constant]) -> Value:
     """Add a layer whose channels stand at an axis, and return what leaves it."""
     lowering = call.lowering
-    macs = call.record.macs + sum(one.macs for one in constants)
+    macs = call.record.macs + lowering.cost(constants)
     node = lowering.graph.layer(kind, value.node, slots, call.stack, lowering.charge(constants), macs)
     return as_map(lowering, node, value, axis % len(value.axes))
 
@@ -77,7 +77,7 @@ def put_map(
 ) -> Value:
     """Add a layer over a map, which changes its sides; ``beside`` are parameters of the constants that it has not."""
     lowering = call.lowering
-    macs = call.record.macs + sum(one.macs for one in constants)
+    macs = call.record.macs + lowering.cost(constants)
     batch = lowering.graph.shape(value.node).spatial[:1] if value.axes[0] else ()
     out = Shape(call.out[1], (*batch, *call.out[2:]))
     params = lowering.charge(constants) - beside
@@ -90,7 +90,7 @@ def put_map(
 @handles("conv1d", "conv2d", "conv3d")
 def conv(call: Bound) -> Thing:
     """A convolution; one filter for each channel is `dwconv`."""
-    value = call.lowering.mapped(call.value(), call.stack, pads=True)
+    value = call.lowering.mapped(call.value(pads=True), call.stack, pads=True)
     weight, bias = call.get(1, "weight"), call.get(2, "bias")
     if not isinstance(weight, Constant) or not isinstance(bias, (Constant, type(None))):
         raise BneckError("a convolution whose weights are computed from the input")
@@ -160,6 +160,10 @@ def linear(call: Bound) -> Thing:
     weight, bias = call.get(1, "weight"), call.get(2, "bias")
     if not isinstance(weight, Constant):
         raise BneckError("a linear layer whose weights are computed from the input")
+    if not weight.reads and bias is None:  # a matrix that nothing learns
+        from bneck_cli.bridges.lowering_attention import by_matrix
+
+        return by_matrix(call, call.value(), weight)
     slots = {"channels": weight.shape[0], "nobias": bias is None}
     if (
         isinstance(bias, Constant) and bias.reads and 0 < call.lowering.fresh(bias) < weight.shape[0]
@@ -227,6 +231,13 @@ def elementwise(call: Bound, value: Value, name: str, params: int = 0) -> Value:
     """A function of each element with numbers, which may be learned."""
     value = call.lowering.picked(value)
     return value._replace(node=call.lowering.graph.free(value.node, name, params, call.stack))
+
+
+@handles("rotary")
+def rotary(call: Bound) -> Thing:
+    """Positions by turning pairs of channels, in however many calls."""
+    value = call.lowering.valued(call.lowering.thing(call.lowering.rotary[call.place]), call.stack)
+    return elementwise(call, value, "rotary")
 
 
 NAMES = {
@@ -298,31 +309,33 @@ def normalize(call: Bound) -> Thing:
 @handles("max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d")
 def pool(call: Bound) -> Thing:
     """The largest value or the mean of each window."""
-    value = call.lowering.mapped(call.value(), call.stack, pads=True)
+    value = call.lowering.mapped(call.value(pads=True), call.stack, pads=True)
     largest = call.name.startswith("max")
     shape = call.lowering.graph.shape(value.node)
-    rank = len(shape.spatial)
+    rank = len(call.out) - 2
     kernel = _each(call.raw(1, "kernel_size"), rank)
     stride = _each(call.raw(2, "stride") or kernel, rank)
     dilation = _each(call.raw(4, "dilation", 1) if largest else 1, rank)
+    given = _each(call.raw(3, "padding", 0), rank)
+    if len(shape.spatial) == rank + 1:  # what stands beside the batch is the map's first axis
+        kernel, stride, dilation, given = (1, *kernel), (1, *stride), (1, *dilation), (0, *given)
     ceil = call.raw(5, "ceil_mode", False) if largest else call.raw(4, "ceil_mode", False)
     if call.raw(6, "divisor_override") and not largest:
         raise BneckError("a mean with a divisor of its own")
     slots = {
         "kernel": _kernel(kernel),
         "stride": _short(stride),
-        "pad": _padding(value, shape, kernel, stride, dilation, call.raw(3, "padding", 0), _no_pad),
-        "ceil": ceil and not _fits(shape, kernel, stride, dilation, value, call),
+        "pad": _padding(value, shape, kernel, stride, dilation, given, _no_pad),
+        "ceil": ceil and not _fits(shape, kernel, stride, dilation, value, given),
     }
     if largest:
         slots["dilation"] = _short(dilation)
     return put_map(call, value._replace(pad=()), "maxpool" if largest else "avgpool", slots, [])
 
 
-def _fits(shape: Shape, kernel: Any, stride: Any, dilation: Any, value: Value, call: Bound) -> bool:
+def _fits(shape: Shape, kernel: Any, stride: Any, dilation: Any, value: Value, own: tuple[int, ...]) -> bool:
     """Tell whether rounding up changes nothing, so that nobody would write it."""
     rank = len(shape.spatial)
-    own = _each(call.raw(3, "padding", 0), rank)
     before = [*value.pad, *[(0, 0)] * (rank - len(value.pad))][::-1]
     return all(
         (number(n) + sum(p) + 2 * o - d * (k - 1) - 1) % s == 0
@@ -345,14 +358,22 @@ def adaptive(call: Bound) -> Thing:
 
 
 @handles("mean", "amax", "max", "amin", "sum", "std", "var", "norm", "logsumexp")
-def reduced(call: Bound) -> Thing:
+def reduced(call: Bound) -> Any:
     """The mean or the maximum of all positions; of other axes it is a function of the file's own."""
     lowering, value = call.lowering, call.lowering.picked(call.value())
-    kind = "global_avgpool" if call.name == "mean" else "global_maxpool"
     axes = call.raw(1, "dim")
     shape = lowering.graph.shape(value.node)
-    if axes is None or isinstance(axes, Ref) or len(call.record.outs) > 1:
+    if axes is None or isinstance(axes, Ref):
         raise BneckError(f"`{call.name}` is outside the language")
+    if len(call.record.outs) > 1:  # where the values are is no tensor of the network
+        return [_reduced(call, value, shape, axes), *(Constant(ref.shape) for ref in call.record.outs[1:])]
+    return _reduced(call, value, shape, axes)
+
+
+def _reduced(call: Bound, value: Value, shape: Shape, axes: Any) -> Value:
+    """Reduce axes, which are left out or stay as 1."""
+    lowering = call.lowering
+    kind = "global_avgpool" if call.name == "mean" else "global_maxpool"
     places = [axis % len(value.axes) for axis in (axes if isinstance(axes, (tuple, list)) else [axes])]
     taken = [atom for place in places for atom in value.axes[place]]
     if not taken:

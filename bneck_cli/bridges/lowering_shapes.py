@@ -129,8 +129,9 @@ def transpose(call: Bound) -> Thing:
 
 
 def _ordered(call: Bound, thing: Thing, order: list[int]) -> Thing:
-    if isinstance(thing, Value):
-        return thing._replace(axes=tuple(thing.axes[axis] for axis in order), stack=call.stack)
+    rank = len(call.out)
+    if isinstance(thing, Scores) and [axis % rank for axis in order] == [*range(rank - 2), rank - 1, rank - 2]:
+        return thing._replace(shape=call.out, turned=not thing.turned)
     value = call.value()
     return value._replace(axes=tuple(value.axes[axis] for axis in order), stack=call.stack)
 
@@ -196,8 +197,8 @@ def _range(call: Bound, value: Value, atom: Atom, start: int, count: int, step: 
     full = sizes(call.lowering.graph.shape(value.node))[atom.dimension]
     if atom.dimension == CHANNELS:
         if step != 1:
-            shape = Shape(count, call.lowering.graph.shape(value.node).spatial)
             value = call.lowering.apart(value)
+            shape = Shape(count, call.lowering.graph.shape(value.node).spatial)
             node = call.lowering.graph.free(value.node, "every_nth", 0, call.stack, shape)
             return ((Atom(CHANNELS, 1, count),) if count > 1 else ()), value._replace(node=node), ()
         if atom.stride * atom.size != full:  # an inner one: which channels are kept is as good in another order
@@ -256,6 +257,16 @@ def getitem(call: Bound) -> Thing:
             size = value.shape[axis]
             value = picked(call, value, axis, one % size, one % size + 1, 1, drop=True)
     return value
+
+
+@handles("setitem")
+def setitem(call: Bound) -> Thing:
+    """All elements put in another's place."""
+    key = call.raw(1, "key")
+    keys = key if isinstance(key, (tuple, list)) else [key]
+    if not all(one is Ellipsis or one == slice(None) or one == slice(0, None) for one in keys):
+        raise BneckError("some elements put in another's place")
+    return call.lowering.thing(call.raw(2, "value"))
 
 
 @handles("select", "narrow")

@@ -109,10 +109,14 @@ class Parameters:
         self.uses_channels = False
         self.taken = {"channels", "cin", "c", "h", "w", "x"}
 
-    def text(self, slot: str, values: Vector, here: Vector, word: str = "") -> str:
-        """Say what a slot holds in the body; a value that nothing explains becomes a parameter."""
+    def text(self, slot: str, values: Vector, here: Vector, word: str = "", copies: bool = False) -> str:
+        """Say what a slot holds in the body; a value that nothing explains becomes a parameter.
+
+        What may stand in ``copies`` is not said by what enters the block: in a repeat that is what enters each copy.
+        """
         held = known(values)
-        around = Around(self.channels, self.cin, here)
+        cin = (None,) * len(here) if copies and self.cin != here else self.cin
+        around = Around(self.channels, cin, here)
         if slot in SIZES and all(isinstance(value, int) for value in held):
             moves = not (constant(self.channels) and constant(self.cin) and constant(here))
             if constant(values) and (moves or slot != "channels"):

@@ -68,6 +68,8 @@ class Scores(NamedTuple):
     shape: tuple[int, ...]
     macs: int
     added: tuple[Constant, ...] = ()
+    turned: bool = False
+    """Whether keys stand in the rows."""
 
 
 Thing = Constant | Value | Scores
@@ -106,3 +108,8 @@ def strided(extents: Sequence[int], channels: Sequence[int], spatial: Sequence[S
             axes[axis] = (Atom(dimension, stride, extents[axis]),) if extents[axis] > 1 else ()
             stride *= extents[axis]
     return tuple(axes)
+
+
+def plain(name: str) -> str:
+    """Return a function's name without the marks of operators and of calls in place."""
+    return name.strip("_") if name.startswith("__") else name.rstrip("_")
