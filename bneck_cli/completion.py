@@ -60,6 +60,7 @@ LINT_RULES = completer("questions.lint:RULES")
 UNITS = completer("questions.analyze:UNITS")
 PLOTS = completer("questions.plot:KINDS")
 TOTALS = completer("spaces.space:TOTALS")
+TARGETS = completer("bridges.export.targets:TARGETS")
 
 
 def precision(incomplete: str) -> Iterator[str]:

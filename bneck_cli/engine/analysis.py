@@ -95,7 +95,7 @@ def analyze_plainly(program: Program, settings: Settings) -> Analysis:
     """Analyse as ``analyze_program`` does, but search for no smaller input where one is too small."""
     program, settings = with_words(program, settings)
     require_own_names(program)
-    net, values = _settled(program, settings)
+    net, values = settled(program, settings)
     shapes = _inputs(program, net, settings)
     _require_apart(program, settings, shapes)
     known = _assumptions(program, settings, shapes)
@@ -201,7 +201,7 @@ def _require_apart(program: Program, settings: Settings, inputs: tuple[Input, ..
 # Parameters
 
 
-def _settled(program: Program, settings: Settings) -> tuple[Definition, dict[str, str]]:
+def settled(program: Program, settings: Settings) -> tuple[Definition, dict[str, str]]:
     """Bind the values that were asked for to the net's parameters."""
     net = as_network(program)
     values = {given.name: (given.place, given.expression) for given in settings.values}
@@ -370,7 +370,7 @@ def smallest_input(program: Program, settings: Settings = Settings(), limit: int
     finds those, and from there each side is tried, for maps must also divide. None where the spec's channels are
     symbolic, where another reason refuses any input, or where nothing up to ``limit`` is accepted.
     """
-    net, _ = _settled(program, settings)
+    net, _ = settled(program, settings)
     inputs = _inputs(program, net, settings)
     sides = {size for one in inputs for size in one.sizes[1:]}
     known = [each for name, each in _assumptions(program, settings, inputs).items() if name in sides]

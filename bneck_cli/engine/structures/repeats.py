@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bneck_cli.engine.network import NOTHING, Layer, Run, Series
-from bneck_cli.engine.structures.steps import call
 from bneck_cli.engine.tensor import Copies, Flow, Frame, Result, arrive, enters, series
 from bneck_cli.engine.wording import written
 from bneck_cli.language.bodies import INDEX, Chain, Label, Loop, Repeat, Step
@@ -138,7 +137,7 @@ def _copies(walk: Walk, repeat: Repeat, count: int, indexed: bool, flow: Flow, f
                 if apart and isinstance(body, Step):
                     changed = {option.name for option in repeat.first}
                     options = (*(o for o in body.options if o.name not in changed), *repeat.first)
-                    node, flow = walk.one(call(walk, body, options, flow, frame), body)
+                    node, flow = walk.body(body._replace(options=options), flow, frame)
                 else:
                     node, flow = walk.body(body, flow, frame)
             alike = not (apart or indexed) and len(frame.shares) == held and unchanged(loop, before, flow, frame)

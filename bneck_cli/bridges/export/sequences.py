@@ -1,0 +1,270 @@
+"""Layers of sequences as PyTorch's modules: tables, tokens, recurrent layers, attention."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from bneck_cli.bridges.export.builder import FIRST, INDICES, LAST, VECTOR, NotPureError, Tensor, Vary
+from bneck_cli.bridges.export.layers import Layers
+from bneck_cli.bridges.export.symbols import Sym, operation, times
+from bneck_cli.engine.layers.products import Scores
+from bneck_cli.engine.network import Fork, Layer, Series
+
+if TYPE_CHECKING:
+    from bneck_cli.bridges.export.builder import Lanes
+    from bneck_cli.bridges.export.written import Written
+    from bneck_cli.engine.layers import Kind
+    from bneck_cli.engine.network import Node
+    from bneck_cli.language.bodies import Attend
+
+
+class Sequences(Layers):
+    """A method for each kind of layer that works on sequences."""
+
+    def _kind_embed(self, written: Written, tensor: Tensor) -> Tensor:
+        if tensor.layout != INDICES:
+            raise self.unheld(written.step, written.lanes, "an `embed` of what is no input")
+        leaving = self.bind(written.sym("channels"))
+        text = f"nn.Embedding({written.sym('vocabulary').text}, {leaving.text})"
+        return self.add(tensor, text, "embed", channels=leaving, layout=LAST)
+
+    def _kind_learned(self, written: Written, tensor: Tensor) -> Tensor:
+        if self.pure:
+            raise NotPureError
+        shapes = {lane: event.out for lane, event in written.lanes.items()}
+        rank = len(next(iter(shapes.values())).spatial)
+        channels = self.settled("channels", {n: s.channels for n, s in shapes.items()}, [tensor.channels])
+        sides = [
+            self.settled(
+                ("length", "height", "width")[at if rank > 1 else 0], {n: s.spatial[at] for n, s in shapes.items()}
+            )
+            for at in range(rank)
+        ]
+        layout = LAST if rank == 1 else FIRST if rank else VECTOR
+        if tensor.rank == rank and tensor.layout in (FIRST, LAST):
+            layout = tensor.layout
+        order = [*sides, channels] if layout != FIRST else [channels, *sides]
+        name = self.attribute("learned" if rank > 1 or not sides else "positions" if sides[0].text != "1" else "token")
+        self.init.append((0, f"self.{name} = nn.Parameter(torch.zeros(1, {', '.join(one.text for one in order)}))"))
+        return Tensor(f"self.{name}", channels, shapes, layout, bare=True)
+
+    def _kind_transpose(self, written: Written, tensor: Tensor) -> Tensor:
+        """Channels and positions change their names: the layout alone says which is which."""
+        tensor = self.last(tensor) if tensor.layout == VECTOR else tensor
+        channels = self.leaving(written, list(self.names.values()))
+        return tensor.copy(channels=channels, layout=FIRST if tensor.layout == LAST else LAST)
+
+    def _kind_tokens(self, written: Written, tensor: Tensor) -> Tensor:
+        tensor = tensor if tensor.rank == 1 and tensor.layout == LAST else self.first(tensor)
+        rule, cls = written.rule, written.sym("cls")
+        if rule.pos == "none" and rule.cls == 0:
+            if tensor.layout == LAST:
+                return tensor
+            self.writer.needs("Sequence")
+            return self.add(tensor, "Sequence()", "tokens", layout=LAST)
+        tensor = self.first(tensor)
+        word = "" if cls.text == "0" else f", cls={cls.text}"
+        if rule.pos == "none":
+            self.writer.needs("ClassTokens")
+            return self.add(tensor, f"ClassTokens({tensor.channels.text}{word})", "tokens", layout=LAST)
+        self.writer.needs("Tokens")
+        count = self.settled("positions", {n: s.positions for n, s in tensor.shapes.items()})
+        return self.add(tensor, f"Tokens({tensor.channels.text}, {count.text}{word})", "tokens", layout=LAST)
+
+    def _kind_take(self, written: Written, tensor: Tensor) -> Tensor:
+        return self._ranged(self.to(tensor, LAST), f"[:, {self.kept(written.sym('index'))}]", VECTOR)
+
+    def _kind_slice(self, written: Written, tensor: Tensor) -> Tensor:
+        start = written.sym("start")
+        ends = written.rule.stop == "end"
+        along = written.rule.along
+        whole = tensor.channels if along == "channels" else None
+        stop = whole if ends else written.sym("stop")
+        words = ["" if start.text == "0" else self.kept(start), "" if ends or stop is None else self.kept(stop)]
+        simple = all(word.isdigit() or not word for word in words)
+        inside = ":".join(words) if simple else " : ".join(words).strip()
+        index = f"[:, {inside}]" if (along == "positions") == (tensor.layout == LAST) else f"[..., {inside}]"
+        end = self._ranged(tensor, index, tensor.layout)
+        if along == "positions":
+            return end
+        return end.copy(channels=self.leaving(written, [operation("-", stop, start)] if stop else []))
+
+    def kept(self, sym: Sym) -> str:
+        """Write an expression in ``forward``, whose names the module has to keep."""
+        text = sym.text
+        for name in sorted(sym.names(), key=len, reverse=True):
+            if (0, f"self.{name} = {name}") not in self.init:
+                if name in self.attributes:
+                    raise self.writer.stuck(self.writer.recorded.whole)
+                self.attributes.add(name)
+                self.init.append((0, f"self.{name} = {name}"))
+            text = re.sub(rf"(?<![\w.]){name}\b", f"self.{name}", text)
+        return text
+
+    def _ranged(self, tensor: Tensor, index: str, layout: str) -> Tensor:
+        if self.pure:
+            raise NotPureError
+        tensor = self.flush(tensor)
+        expr = tensor.expr if " " not in tensor.expr.split("(")[0] and " + " not in tensor.expr else f"({tensor.expr})"
+        return tensor.copy(expr=f"{expr}{index}", layout=layout)
+
+    def _recurrent(self, written: Written, tensor: Tensor, cell: str) -> Tensor:
+        tensor = self.to(tensor, LAST)
+        rule = written.rule
+        self.writer.needs("Recurrent")
+        hidden = written.sym("hidden")
+        words = [tensor.channels.text, hidden.text]
+        depth = written.sym("layers").text
+        words += [] if depth == "1" else [f"num_layers={depth}"]
+        words += ["batch_first=True"]
+        words += ["bidirectional=True"] if rule.both else []
+        words += ["bias=False"] if rule.nobias else []
+        shape = next(iter(tensor.shapes.values()))
+        at = 1 if tensor.rank == 1 else 1 + shape.axes.index(rule.along)
+        axis = "" if at == 1 and tensor.rank == 1 else f", axis={at}"
+        channels = self.leaving(written, [times(2, hidden) if rule.both else hidden])
+        return self.add(tensor, f"Recurrent(nn.{cell}({', '.join(words)}){axis})", cell.lower(), channels=channels)
+
+    def _kind_lstm(self, written: Written, tensor: Tensor) -> Tensor:
+        return self._recurrent(written, tensor, "LSTM")
+
+    def _kind_gru(self, written: Written, tensor: Tensor) -> Tensor:
+        return self._recurrent(written, tensor, "GRU")
+
+    def _kind_rnn(self, written: Written, tensor: Tensor) -> Tensor:
+        return self._recurrent(written, tensor, "RNN")
+
+    # Attention
+
+    def _kind_attention(self, written: Written, tensor: Tensor) -> Tensor:
+        rule = written.rule
+        written.require_alike("causal", "grid", "position", "qk_norm", "bias", "nobias")
+        tensor = self.to(tensor, LAST)
+        values = {lane: _heads(one, tensor.shapes[lane]) for lane, one in written.rules.items()}
+        candidates = [written.sym("heads")] if written.given("heads") else []
+        if written.given("head_dim") and not candidates:
+            candidates = [operation("/", tensor.channels, written.sym("head_dim"))]
+        heads = self.settled("heads", values, candidates)
+        if rule.window is not None and not rule.causal:
+            return self._windowed(written, tensor, heads)
+        if rule.window is not None and any(
+            one.window < tensor.shapes[lane].positions for lane, one in written.rules.items()
+        ):
+            raise self.unheld(written.step, written.lanes, "PyTorch's attention counts all keys, and a window fewer")
+        if tensor.rank != 1:
+            raise self.unheld(written.step, written.lanes, "`attention` over all positions of a map")
+        words = [tensor.channels.text, heads.text]
+        plain = rule.biased == "qkvo" and not (rule.causal or rule.position == "rotary" or rule.qk_norm != "none")
+        if plain and rule.kv is None and not (written.given("head_dim") and rule.heads is not None):
+            self.writer.needs("Attention")
+            return self.add(tensor, f"Attention({', '.join(words)})", "attention")
+        words += [f"kv={written.sym('kv').text}"] if rule.kv is not None else []
+        if rule.head_dim is not None and any(
+            one.head_dim * values[lane] != tensor.shapes[lane].channels for lane, one in written.rules.items()
+        ):
+            words.append(f"head_dim={written.sym('head_dim').text}")
+        words += [] if rule.biased == "qkvo" else [f'bias="{rule.biased}"']
+        words += (
+            [f"norm={ {'ln': 'nn.LayerNorm', 'rmsnorm': 'nn.RMSNorm'}[rule.qk_norm] }"]
+            if rule.qk_norm != "none"
+            else []
+        )
+        words += ["causal=True"] if rule.causal else []
+        words += ["rotary=True"] if rule.position == "rotary" else []
+        self.writer.needs("GroupedAttention")
+        return self.add(tensor, f"GroupedAttention({', '.join(words)})", "attention")
+
+    def _windowed(self, written: Written, tensor: Tensor, heads: Sym) -> Tensor:
+        """Write attention within windows."""
+        rule = written.rule
+        if tensor.rank != 2 or rule.kv is not None or rule.qk_norm != "none":
+            raise self.unheld(
+                written.step, written.lanes, "attention in windows of anything but a map, or of grouped heads"
+            )
+        if any(
+            one.head_dim and one.head_dim * _heads(one, tensor.shapes[n]) != tensor.shapes[n].channels
+            for n, one in written.rules.items()
+        ):
+            raise self.unheld(written.step, written.lanes, "heads in windows that do not divide the channels")
+        self.writer.needs("WindowAttention")
+        words = [tensor.channels.text, heads.text, written.sym("window").text]
+        shift = written.sym("shift")
+        words += [] if shift.text == "0" else [f"shift={shift.text}"]
+        words += ["grid=True"] if rule.grid else []
+        words += [] if rule.position == "none" else [f'position="{rule.position}"']
+        words += [] if rule.biased == "qkvo" else [f'bias="{rule.biased}"']
+        return self.add(tensor, f"WindowAttention({', '.join(words)})", "attention")
+
+    def attend(self, attend: Attend, lanes: Lanes, tensor: Tensor) -> Tensor:
+        """Write attention of any queries, keys and values."""
+        if self.pure:
+            raise NotPureError
+        rules = {lane: _scores(event.node) for lane, event in lanes.items()}
+        rule = next(iter(rules.values()))
+        alike = {lane: (one.channels, one.causal, one.position != 0) for lane, one in rules.items()}
+        if len(set(alike.values())) > 1:
+            raise Vary(alike)
+        if rule.window is not None or rule.position != 0 or rule.past != 0:
+            raise attend.place.error("`attend` with a window, positions or a past cannot be exported to PyTorch")
+        tensor = self.variable(tensor)
+        ends: list[Tensor] = []
+        kept: list[str] = []
+        for at, name in enumerate(("queries", "keys", "values")):
+            inside = {lane: event.children[at] for lane, event in lanes.items()}
+            with self.holding(tensor.expr, *kept):
+                end = self.to(self.emit(inside, tensor.copy(pending=[])), LAST)
+                end = self.flush(end, name if end.pending else "")
+            if end.bare:
+                end = end.copy(expr=f"{end.expr}.expand(len({tensor.expr}){', -1' * (1 + end.rank)})", bare=False)
+            ends.append(end)
+            kept.append(end.expr)
+        heads = self.settled("heads", {lane: one.heads for lane, one in rules.items()}, list(self.names.values()))
+        kv = self.settled("kv", {lane: one.kv for lane, one in rules.items()}, [heads, *self.names.values()])
+        shapes = {lane: event.out for lane, event in lanes.items()}
+        values = {lane: shape.channels for lane, shape in shapes.items()}
+        channels = self.settled("channels_out", values, [ends[2].channels, ends[0].channels])
+        words = f"{self.kept(heads)}, {self.kept(kv)}"
+        self.writer.needs("scored")
+        self.writer.needs("weighed")
+        flags = f"{', causal=True' if rule.causal else ''}{', channels=True' if rule.channels else ''}"
+        scores = f"scored({ends[0].expr}, {ends[1].expr}, {words}{flags})"
+        if attend.scores is not None:
+            inside = {lane: event.children[3] for lane, event in lanes.items()}
+            begun = {lane: event.shape for lane, event in inside.items()}
+            with self.holding(tensor.expr, *kept):
+                start = self.assigned(Tensor(scores, heads, begun, FIRST))
+                scores = self.flush(self.to(self.emit(inside, start), FIRST), "scores").expr
+        over = ", channels=True" if rule.channels else ""
+        expr = f"weighed({scores}, {ends[2].expr}, {self.kept(kv)}{over})"
+        with self.holding(tensor.expr, *kept):
+            end = self.assigned(Tensor(expr, channels, shapes, LAST))
+        if ends[0].rank > 1:
+            end = end.copy(expr=f"{end.expr}.unflatten(1, ({', '.join(map(str, _sides(shapes)))}))")
+        return end
+
+
+def _scores(node: Node | None) -> Scores:
+    """Find the scores of an attention, whatever is done to them."""
+    while True:
+        match node:
+            case Fork(kind="scores", join=Layer(rule=Scores() as rule)):
+                return rule
+            case Fork():
+                node = node.branches[0]
+            case Series():
+                node = node.runs[0].node
+            case _:
+                raise NotPureError
+
+
+def _sides(shapes: dict[int, Any]) -> tuple[int, ...]:
+    """Return the sides of a map, which are the same in each use."""
+    sides = {lane: shape.spatial for lane, shape in shapes.items()}
+    if len(set(sides.values())) > 1:
+        raise Vary(sides)
+    return next(iter(sides.values()))
+
+
+def _heads(rule: Kind, shape: Any) -> int:
+    return int(rule.heads if rule.heads is not None else shape.channels // rule.head_dim)  # type: ignore[attr-defined]

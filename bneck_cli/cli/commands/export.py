@@ -1,0 +1,52 @@
+"""``bneck export``."""
+
+from typing import Annotated
+
+import typer
+
+from bneck_cli import completion
+from bneck_cli.cli import options as opt
+from bneck_cli.cli.edge import analysed, settings
+from bneck_cli.output import write
+
+GROUP = "Bridges"
+EXAMPLES = (
+    "bneck export resnet50 -o resnet50.py",
+    "bneck export bottleneck --channels 256 --to pytorch",
+    "bneck export my.yaml --to pytorch --set classes=10",
+)
+
+
+def command(
+    spec: opt.Specification,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TARGET", help="What to export to (default: by --output).", autocompletion=completion.TARGETS
+        ),
+    ] = None,
+    input: opt.Input = None,
+    channels: opt.Channels = None,
+    in_channels: opt.InChannels = None,
+    set: opt.Set = None,
+    check: Annotated[
+        bool | None,
+        typer.Option(
+            "--check/--no-check",
+            help="Build what is written in its framework, and compare, first (default: where that is installed).",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write to a file, atomically; its suffix chooses the target."
+        ),
+    ] = None,
+) -> None:
+    """Write a network as code of a framework: a class for each block, parameters as arguments."""
+    from bneck_cli.bridges.export.targets import export, target_of
+
+    target = target_of(to, output)
+    found = export(analysed(spec, settings(input, channels, in_channels, set)), target, check)
+    write([found.text], output, found.encoding)

@@ -1,0 +1,172 @@
+"""Specs to source: laid out as ruff does it, the network when it is built on meta tensors, and as people write it."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from networks import Writer
+
+from bneck_cli.bridges.export.pytorch import source
+from bneck_cli.bridges.export.source import laid_out
+from bneck_cli.bridges.export.targets import export, target_of
+from bneck_cli.engine.analysis import analyze_program
+from bneck_cli.engine.settings import read_settings
+from bneck_cli.errors import BneckError
+from bneck_cli.language.document import Source
+from bneck_cli.language.library import load, network_names, resolve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bneck_cli.engine.analysis import Analysis
+
+VARIED = (
+    "mobilenet_v3_small", "unet", "vit_b_16", "llama2_7b", "shufflenet_v2_x0_5", "swin_v2_t", "res2net50_26w_4s",
+    "fpn_resnet50", "mc3_18",
+)  # fmt: skip
+"""Networks that between them have every structure of the library."""
+
+
+def analysed(text: str) -> Analysis:
+    """Analyse a spec."""
+    return analyze_program(resolve(Source("test.yaml", text)))
+
+
+def written(text: str) -> str:
+    """Export a spec, and return the source behind its heading."""
+    return source(analysed(text)).text.partition("from torch import nn\n\n\n")[2]
+
+
+@pytest.fixture(scope="module")
+def sources() -> dict[str, str]:
+    """Export every bundled network that PyTorch can hold."""
+    found = {}
+    for name in network_names():
+        try:
+            found[name] = source(analyze_program(load(name))).text
+        except BneckError as error:
+            assert error.location, name  # noqa: PT017  (each is told at its row)
+    return found
+
+
+def test_nearly_every_bundled_network_is_source(sources: dict[str, str]) -> None:
+    """PyTorch can hold nine in ten of the library, and the source compiles."""
+    assert len(sources) >= 0.9 * len(network_names())
+    for name, text in sources.items():
+        compile(text, name, "exec")
+
+
+@pytest.mark.skipif(not shutil.which("ruff"), reason="ruff lays source out, and is not here")
+def test_source_is_laid_out_as_ruff_does_it(sources: dict[str, str], tmp_path: Path) -> None:
+    """Nothing is left to format, to import or to take away."""
+    for name, text in sources.items():
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+    for command in (
+        ["format", "--isolated", "--diff"],
+        ["check", "--isolated", "--select", "E,F,I", "--ignore", "E501"],
+    ):
+        done = subprocess.run(["ruff", *command, str(tmp_path)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[:2000]
+
+
+@pytest.mark.parametrize("name", VARIED)
+def test_a_network_is_what_was_analysed(name: str) -> None:
+    """Parameters, shapes and multiply-adds on meta tensors are the analysis's."""
+    pytest.importorskip("torch")
+    export(analyze_program(load(name)), "pytorch", check=True)
+
+
+@pytest.mark.parametrize("block", ["bottleneck", "mbconv", "shuffle_unit", "swin", "inception", "squeeze_excite"])
+def test_a_block_is_a_module(block: str) -> None:
+    """A block by itself is its class."""
+    pytest.importorskip("torch")
+    asked = read_settings(None, "64", None, [], None)
+    export(analyze_program(load(block), asked), "pytorch", check=True)
+
+
+def test_random_networks_are_right_or_refused() -> None:
+    """Names that cross every boundary come out as the same network, or as an error, which few do."""
+    pytest.importorskip("torch")
+    layers = ["conv 3x3 4 -> relu", "conv 1x1 4", "bn", "ln -> linear 4", "dwconv 3x3 -> silu"]
+    refused = []
+    for seed in range(24):
+        analysis = analysed(Writer(random.Random(seed), layers).spec(8))
+        try:
+            export(analysis, "pytorch", check=True)
+        except BneckError:
+            refused.append(seed)
+    assert len(refused) <= 8
+
+
+def test_a_bottleneck_is_as_people_write_it() -> None:
+    """Parameters are arguments, derived values are worked out, and a shortcut is there where the shape changes."""
+    text = source(analyze_program(load("resnet50"))).text
+    assert "def __init__(self, c_in, channels, stride=1, width=None):" in text
+    assert "width = channels // 4" in text
+    assert "if stride != 1 or c_in != channels:" in text
+    assert "return self.relu(self.body(x) + self.shortcut(x))" in text
+    assert "*[Bottleneck(2 * channels, 2 * channels) for _ in range(depths[1] - 1)]," in text
+
+
+def test_nothing_is_written_over_that_is_read_again() -> None:
+    """An activation in place never stands first in a branch."""
+    text = written("input: 8 x 8 x 8\nnet:\n  - residual: relu -> conv 3x3 8 -> bn -> relu -> conv 3x3 8\n")
+    assert text.index("nn.ReLU(),") < text.index("nn.ReLU(inplace=True)")
+
+
+def test_numbers_agree_with_torch_layer_by_layer() -> None:
+    """A residual of real numbers gives what its layers give by hand."""
+    torch = pytest.importorskip("torch")
+    from bneck_cli.bridges.export.check import module_of
+
+    found = source(analysed("input: 4 x 8 x 8\nnet:\n  - conv 1x1 4 bias\n  - residual: relu -> conv 3x3 4\n"))
+    module = module_of(found.text, found.name)().eval()
+    x = torch.randn(1, 4, 8, 8)
+    before, inside = (layer for layer in module.modules() if isinstance(layer, torch.nn.Conv2d))
+    y = before(x)
+    assert torch.allclose(module(x), y + inside(y.relu()))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("input: 3 x 8 x 8\nops: {own: {out: [c, h, w], params: 1, macs: 0}}\nnet: own", "no module for `own`"),
+        ("input: 3 x H x W\nnet: conv 3x3 8", "sizes are symbols"),
+        ("input: 8 x 8 x 8\nnet: attention heads=2", "over all positions of a map"),
+    ],
+)
+def test_what_cannot_be_held_is_an_error(text: str, said: str) -> None:
+    """One message names the row."""
+    with pytest.raises(BneckError, match=said):
+        source(analysed(text))
+
+
+def test_a_suffix_says_the_target() -> None:
+    """A file's name chooses, and a word that is misspelt has the nearest."""
+    assert target_of(None, "net.py") == "pytorch"
+    assert target_of("pytorch", "net.txt") == "pytorch"
+    with pytest.raises(BneckError, match="did you mean 'pytorch'"):
+        target_of("pytorh", None)
+    with pytest.raises(BneckError, match="--to is missing"):
+        target_of(None, None)
+
+
+@pytest.mark.parametrize(
+    ("line", "laid"),
+    [
+        ("x = f(a)", ["x = f(a)"]),
+        (f"x = f({'a' * 40}, {'b' * 40})", ["x = f(", f"    {'a' * 40}, {'b' * 40}", ")"]),
+        (f"x = [{'a' * 40}, {'b' * 44}]", ["x = [", f"    {'a' * 40},", f"    {'b' * 44},", "]"]),
+        (
+            f"x = f({'a' * 60}, g({'b' * 40}))",
+            ["x = f(", f"    {'a' * 60},", f"    g({'b' * 40}),", ")"],
+        ),
+    ],
+)
+def test_long_lines_break_at_brackets(line: str, laid: list[str]) -> None:
+    """A call's arguments share a line where they fit, items of a list never do."""
+    assert list(laid_out(line, 0)) == laid
