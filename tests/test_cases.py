@@ -72,7 +72,7 @@ CASES: dict[str, Right | Refused] = {
     "min_pool_pad": Right("96×27×27", 0, 0),
     "min_shared": Right("1024×10240", 1_049_600, 1_073_741_824_000),
     "min_stage_from": Right("8×8×8", 10_800, 2_875_392),
-    "moe_aside": Right("1024×1×16", 67_108_864, 268_435_456, later="experts"),
+    "moe_aside": Right("1024×16", 8 * 8_388_608 + 8_192, 2 * 134_217_728 + 131_072),
     "ops_block": Refused(6, 5, "the parameter 'channels' is never used in b"),
     "outputs_skip": Right("4×32×32", 3_888, 3_981_312),
     "P_round": Right("4×32×32", 40, 40_960),

@@ -321,6 +321,12 @@ def subsample(draw: st.DrawFn) -> Pair:
     return Pair(x, lambda: Composed(lambda t: t[(..., *(slice(None, None, step) for step in steps))]), (steps,))
 
 
+def tile(draw: st.DrawFn) -> Pair:
+    """Draw how many times the channels stand behind each other."""
+    x, times = shapes(draw, (0, 1, 2, 3)), draw(st.integers(1, 5))
+    return Pair(x, lambda: Composed(lambda t: torch.cat([t] * times, dim=1)), (times,))
+
+
 def pixel_shuffle(draw: st.DrawFn) -> Pair:
     """Draw a factor; other than on a map, channels fill the places in between, axis by axis."""
     rank, r = draw(st.integers(1, 3)), draw(st.integers(1, 3))
@@ -590,6 +596,7 @@ ORACLES: dict[str, Callable[[st.DrawFn], Pair]] = {
     "crop": crop,
     "pad": pad,
     "subsample": subsample,
+    "tile": tile,
     "pixel_shuffle": pixel_shuffle,
     "pixel_unshuffle": pixel_unshuffle,
     "shuffle": shuffle,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.budget import ROWS, exceeded
 from bneck_cli.errors import BneckError, closest, listed
+from bneck_cli.sizes.number import least
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -37,6 +38,7 @@ class Cost(NamedTuple):
 
     ``idle_params`` are those of ``params`` that belong to heads which do not run at inference; ``activations`` are the
     elements that leave convolutions, linear layers and attention; ``other`` is what a counting rule adds beside them.
+    ``inactive_params`` are those of ``params`` that belong to experts which a position does not meet.
     """
 
     params: Size = 0
@@ -46,6 +48,7 @@ class Cost(NamedTuple):
     attention_macs: Size = 0
     activations: Size = 0
     other: Size = 0
+    inactive_params: Size = 0
 
     @property
     def macs(self) -> Size:
@@ -57,10 +60,22 @@ class Cost(NamedTuple):
         """Parameters without those of heads that do not run."""
         return self.params - self.idle_params
 
+    @property
+    def active_params(self) -> Size:
+        """Parameters that one position meets: all but those of experts that it is not given to."""
+        return self.params - self.inactive_params
+
     def plus(self, other: Cost, times: int = 1) -> Cost:
         """Add ``times`` copies of another cost."""
         pairs = zip(self, other, strict=True)
         return Cost(*[mine if type(theirs) is int and theirs == 0 else mine + theirs * times for mine, theirs in pairs])
+
+
+class Sets(NamedTuple):
+    """How many sets of its weights a layer of experts has, and how many of them a position meets."""
+
+    held: int
+    met: int
 
 
 class Layer(NamedTuple):
@@ -79,6 +94,8 @@ class Layer(NamedTuple):
     """The name under which its weights are shared."""
     holder: Layer | None = None
     """The layer that holds its weights, and with which they count, where they are not its own."""
+    sets: Sets | None = None
+    """For a layer of experts, the sets of weights that they have: ``cost`` is of all, shapes are of what they share."""
 
     @property
     def shape(self) -> Shape:
@@ -98,7 +115,20 @@ class Layer(NamedTuple):
     @property
     def buffers(self) -> Size:
         """What it stores beside parameters (running statistics); what it shares is stored elsewhere."""
-        return 0 if self.rule is None or self.holder is not None else self.rule.buffers(self.shape)
+        if self.rule is None or self.holder is not None:
+            return 0
+        stored: Size = self.rule.buffers(self.shape)
+        return stored if self.sets is None else stored * self.sets.held
+
+    def params_read(self, batch: Size) -> Size:
+        """Count the parameters that a pass over so many inputs reads.
+
+        Of experts those that the positions are given to, each to others as long as there are any.
+        """
+        if self.rule is None:
+            return self.weights
+        read: Size = self.rule.params_read(self.shape, batch)
+        return read if self.sets is None else read * least(self.sets.held, self.shape.positions * batch)
 
 
 class Run(NamedTuple):
@@ -131,8 +161,8 @@ class Fork(NamedTuple):
     """Branches from one tensor and the layer that joins them.
 
     ``kind`` is ``residual`` (the body, then the shortcut), ``add``, ``mul``, ``concat``, ``matmul``, ``split``,
-    ``scores`` (queries, keys), ``attend`` (scores, values), ``scale`` (the gate) or ``aside`` (a head that does not
-    run; nothing joins).
+    ``scores`` (queries, keys), ``attend`` (scores, values), ``experts`` (the router, the experts), ``scale`` (the gate)
+    or ``aside`` (a head that does not run; nothing joins).
     """
 
     kind: str
@@ -421,6 +451,8 @@ def branch_name(fork: Fork, index: int) -> str:
             return "keys" if index else "queries"
         case "attend":
             return "values" if index else ""
+        case "experts":
+            return "experts" if index else "router"
         case "aside":
             return "aside"
     return "branch"

@@ -13,6 +13,7 @@ from bneck_cli.engine.joins import Joins
 from bneck_cli.engine.network import Run, Series
 from bneck_cli.engine.structures.attend import walk_attend
 from bneck_cli.engine.structures.blocks import Use, bind
+from bneck_cli.engine.structures.experts import walk_experts
 from bneck_cli.engine.structures.forks import (
     Dropped,
     walk_aside,
@@ -33,6 +34,7 @@ from bneck_cli.language.bodies import (
     Body,
     Branch,
     Chain,
+    Experts,
     Join,
     Label,
     Loop,
@@ -71,6 +73,7 @@ WALKS: dict[type, Callable[[Walk, Any, Flow, Frame], Result]] = {
     Aside: walk_aside,
     Branch: walk_branch,
     Attend: walk_attend,
+    Experts: walk_experts,
     Nothing: walk_nothing,
     Label: walk_label,
     Resume: walk_resume,

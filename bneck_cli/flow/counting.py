@@ -162,7 +162,8 @@ def _counted(layer: Layer, rule: CountingRule) -> Layer:
     for key, amount in _parameters(layer).items():
         params = params + amount * rule.params.get(key, 0)
     other = _total(found.values())
-    return layer._replace(cost=Cost(params, 0, conv, linear, attention, layer.cost.activations, other))
+    inactive = layer.cost.inactive_params * rule.params.get("params", 0)
+    return layer._replace(cost=Cost(params, 0, conv, linear, attention, layer.cost.activations, other, inactive))
 
 
 def notes_on(analysis: Analysis) -> list[str]:

@@ -135,6 +135,19 @@ class Attend(NamedTuple):
     place: Place
 
 
+class Experts(NamedTuple):
+    """``number`` copies of a body with weights of their own, of which each position meets ``active``; a router chooses.
+
+    A router that is not written is a linear layer.
+    """
+
+    body: Body
+    number: Expression
+    active: Expression
+    router: Body | None
+    place: Place
+
+
 class Nothing(NamedTuple):
     """``nothing``: a branch that is left out of its join."""
 

@@ -106,7 +106,16 @@ class Spec(NamedTuple):
 
 TEXTS = ("name", "family", "year", "idea", "source")
 KEYS = (*TEXTS, "input", "include", "extends", "set", "blocks", "ops", "net", "outputs", "written", "expect")
-FIGURES = ("params", "inference_params", "macs", "conv_macs", "linear_macs", "attention_macs", "activations")
+FIGURES = (
+    "params",
+    "inference_params",
+    "active_params",
+    "macs",
+    "conv_macs",
+    "linear_macs",
+    "attention_macs",
+    "activations",
+)
 
 
 SPEC = re.compile(rf"(?:^|[\n\r\x85\u2028\u2029{{,?])[ \t\"']*(?:{'|'.join(KEYS)})[ \t\"']*[:(\n\r]")

@@ -15,6 +15,7 @@ from bneck_cli.language.bodies import (
     Body,
     Branch,
     Chain,
+    Experts,
     Join,
     Label,
     Loop,
@@ -57,6 +58,7 @@ STRUCTURES = {
     "attend": ("heads", "kv", "over", "causal", "window", "grid", "position", "cache"),
     "scale": (),
     "aside": (),
+    "experts": ("count", "active", "router"),
     "if": ("then", "else"),
     "for": ("do",),
     "repeat": ("body", "first"),
@@ -415,6 +417,8 @@ def _structure(name: str, value: Node, beside: dict[str, Node], place: Place) ->
             return _attend(value, beside, place)
         case "aside":
             return Aside(parse_body(value), place)
+        case "experts":
+            return _experts(value, beside, place)
         case "if":
             if "then" not in beside:
                 raise place.error("`if` needs a `then`")
@@ -469,6 +473,16 @@ def _attend(value: Node, beside: dict[str, Node], place: Place) -> Attend:
         Option(name, value_of(node), Place(node, 0, _width(node))) for name, node in beside.items() if name != "over"
     )
     return Attend(queries, keys, values, scores, options, _choice("over", beside), place)
+
+
+def _experts(value: Node, beside: dict[str, Node], place: Place) -> Experts:
+    """Read an expert, how many there are, and the router where it is written."""
+    for word in ("count", "active"):
+        if word not in beside:
+            what = "how many experts there are" if word == "count" else "how many of them a position is given to"
+            raise place.error(f"`experts` needs `{word}`", f"write beside it {what}: `{word}: 8`")
+    router = parse_body(beside["router"]) if "router" in beside else None
+    return Experts(parse_body(value), value_of(beside["count"]), value_of(beside["active"]), router, place)
 
 
 def _branches(name: str, value: Node) -> tuple[Body, ...]:

@@ -70,6 +70,7 @@ _STRUCTURES = {
     "residual": "shortcut skipconnection resblock",
     "mul": "multiply product times hadamard",
     "scale": "gate",
+    "experts": "moe mixture mixtureofexperts expert",
     "matmul": "bmm dot",
     "split": "chunk",
     "as": "name label",

@@ -171,6 +171,8 @@ def _footer(analysis: Analysis) -> Iterator[tuple[str, str]]:
         said += f" ({rounded(cost.params)}, {rounded(macs)})"
     if cost.idle_params != 0:
         said += f" ({people(cost.inference_params)} params run at inference)"
+    if cost.inactive_params != 0:
+        said += f" ({people(cost.active_params)} params are active at each position)"
     yield "total", said
     yield from units_of(analysis)
     yield from _size(analysis)

@@ -138,6 +138,7 @@ _ALL = (
     Shown(Column("path", "path", "name"), lambda row, _, __: row.path),
     Shown(Column("elements", "elements", "number"), _elements),
     Shown(Column("activations", "activations", "number"), _count("activations")),
+    Shown(Column("active_params", "active params", "number"), _count("active_params")),
     Shown(Column("conv_macs", "conv MACs", "number"), _count("conv_macs")),
     Shown(Column("linear_macs", "linear MACs", "number"), _count("linear_macs")),
     Shown(Column("attention_macs", "attention MACs", "number"), _count("attention_macs")),
@@ -156,8 +157,8 @@ def total(key: str, label: str, cost: Cost, analysis: Analysis) -> Any:
     """Return a total row's cell."""
     if key in ("layer", "path"):
         return label
-    if key == "params":
-        return cost.params
+    if key in ("params", "active_params"):
+        return getattr(cost, key)
     if key == "share":
         return share(cost, analysis)
     return getattr(cost, key) * analysis.batch if key in PER_INPUT and key != "elements" else None
@@ -233,6 +234,7 @@ CELLS: dict[str, Cell] = {
     "groups": lambda row: row.window.groups if row.window else "",
     "params": lambda row: row.cost.params,
     "macs": lambda row: row.cost.macs,
+    "active_params": lambda row: row.cost.active_params,
     "conv_macs": lambda row: row.cost.conv_macs,
     "linear_macs": lambda row: row.cost.linear_macs,
     "attention_macs": lambda row: row.cost.attention_macs,

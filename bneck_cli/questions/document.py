@@ -55,6 +55,8 @@ def cost_fields(cost: Cost, analysis: Analysis) -> dict[str, Any]:
     fields = {"params": cost.params}
     if cost.idle_params != 0:
         fields["inference_params"] = cost.inference_params
+    if cost.inactive_params != 0:
+        fields["active_params"] = cost.active_params
     if rule is not None:
         return {**fields, rule.key: cost.macs * batch, "activations": cost.activations * batch}
     names = ("macs", "conv_macs", "linear_macs", "attention_macs", "activations")

@@ -330,7 +330,7 @@ def _item(entry: Entry, asked: _Asked) -> Item:
     moved: Size = 0
     if wrote:
         moved = written_bytes + _summed(read, batch, dtype)[1]
-        moved = moved + _weights(layer, precision, _params_read(layer, batch)) + cache
+        moved = moved + _weights(layer, precision, layer.params_read(batch)) + cache
     seconds, bound = None, ""
     if device is not None:
         try:

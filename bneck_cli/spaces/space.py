@@ -36,6 +36,7 @@ TOTALS: dict[str, Callable[[Analysis], Any]] = {
     "params": lambda analysis: analysis.cost.params,
     "weights": lambda analysis: analysis.cost.params - part_params(analysis.root, "norm"),
     "inference_params": lambda analysis: analysis.cost.inference_params,
+    "active_params": lambda analysis: analysis.cost.active_params,
     "macs": lambda analysis: analysis.macs,
     "conv_macs": lambda analysis: analysis.cost.conv_macs * analysis.batch,
     "linear_macs": lambda analysis: analysis.cost.linear_macs * analysis.batch,

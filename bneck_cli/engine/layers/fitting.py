@@ -1,4 +1,4 @@
-"""Layers that fit a map to a size: interpolated to it, cut, padded, or with some positions left out."""
+"""Layers that fit a tensor to a size: interpolated to it, cut, padded, tiled, or with some positions left out."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from bneck_cli.engine.layers.kinds import (
     option,
     per_axis,
     sides,
+    size,
     target,
 )
 from bneck_cli.engine.layers.reach import OWN, WINDOW
@@ -219,6 +220,22 @@ class Subsample(Kind):
     def out_shape(self, x: Shape) -> Shape:
         """C×H×W to C×⌈H/stride⌉×⌈W/stride⌉."""
         return Shape(x.channels, windows_over(x, self.geometry(x)))
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """Nothing: it is a view."""
+        return Keeps()
+
+
+@kind("tile")
+class Tile(Kind):
+    """The channels so many times behind each other: keys that all heads share."""
+
+    times: Any = argument(size, "how many times")
+    view = True
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×… to times·C×…."""
+        return Shape(x.channels * self.times, x.spatial)
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
         """Nothing: it is a view."""

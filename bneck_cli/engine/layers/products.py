@@ -174,6 +174,41 @@ class WeightedSum(_Product):
         return 0 if self.cached else layer.inputs[1].channels * self.past
 
 
+class Dispatch(Kind):
+    """What experts are given: each position as often as it has experts, in the order of the experts."""
+
+    name = "dispatch"
+    active: int
+    count: int
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×L to C×(active·L)."""
+        return Shape(x.channels, (x.positions * self.active,))
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """Where each position went."""
+        return Keeps(indices=y.positions)
+
+
+class Combine(Kind):
+    """What a position's experts give, each times its score, added up."""
+
+    name = "combine"
+    active: int
+
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """Every value is scaled, and those of a position's experts are added."""
+        return {"scaling": y.elements * self.active, "addition": y.elements * (self.active - 1)}
+
+    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
+        """The same."""
+        return tuple(self.quantities(x, y).items())
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """The scores of a position's experts, and what these give."""
+        return Keeps(values=(y.channels + 1) * y.positions * self.active)
+
+
 def tiles(x: Shape, window: Any) -> tuple[Size, int]:
     """Count the windows that tile a map, and the positions in each; the map must divide."""
     sides = per_axis(window, len(x.spatial), "window")

@@ -95,7 +95,9 @@ def _lent(layer: Layer, holder: Layer | None) -> Layer:
     """Return a layer that works with weights which are counted elsewhere."""
     if layer.weights == 0 and layer.buffers == 0:
         return layer
-    return layer._replace(cost=layer.cost._replace(params=0, idle_params=0), holder=layer.holder or holder or layer)
+    return layer._replace(
+        cost=layer.cost._replace(params=0, idle_params=0, inactive_params=0), holder=layer.holder or holder or layer
+    )
 
 
 def weights_of(walk: Walk, node: Node, place: Place) -> Weights:
@@ -107,7 +109,8 @@ def weights_of(walk: Walk, node: Node, place: Place) -> Weights:
             if node.cost.params == 0:
                 return {}
             shapes = ((node.cost.params,),) if node.rule is None else node.rule.weights(node.shape)
-            return added([({shape: 1}, 1) for shape in shapes])
+            count = 1 if node.sets is None or node.rule is None else node.sets.held
+            return added([({shape: count}, 1) for shape in shapes])
         if id(node) not in known:
             walk.meter.step(1, place)
             held: list[tuple[Node, int]] = []

@@ -170,6 +170,8 @@ def facts_of(entry: Entry) -> LayerFacts:
     layer, rule = entry.layer, entry.layer.rule
     window = rule.geometry(layer.shape) if rule is not None else None
     weights, biases, macs = _costs(layer, window)
+    if layer.holder is not None:  # they count where they are held
+        weights, biases, macs = None, 0, None
     known = (weights.value if weights else 0) + biases
     filters, size = 0, ()
     if window is not None and rule.part == "conv":
@@ -218,6 +220,8 @@ def _costs(layer: Layer, window: Window | None) -> tuple[Product | None, int, Pr
         places = x.spatial if window.transposed else y.spatial
     biases = whole(y.channels) if rule.biased else 0
     macs = Product((weights.value, *map(whole, places)))
+    if layer.sets is not None:
+        weights, biases = Product((layer.sets.held, *weights.factors)), layer.sets.held * biases
     if weights.value + biases != layer.cost.params or macs.value != layer.cost.macs:
         return None, 0, None
     return weights, biases, macs

@@ -49,6 +49,10 @@ def summary(analysis: Analysis) -> Iterator[str]:
         f"{counted(whole(cost.params), 'parameter')} ({rounded(whole(cost.params))}), "
         f"{counted(whole(cost.macs), 'multiply-add')} ({rounded(whole(cost.macs))})."
     )
+    if cost.inactive_params:
+        met = whole(cost.active_params)
+        part = percent(met, whole(cost.params))
+        yield f"Each position is given to some of the experts: it meets {counted(met, 'parameter')}, {part} of all."
     yield from (f"{note[0].upper()}{note[1:]}, which count once." for note in shared_weights(analysis))
 
 
