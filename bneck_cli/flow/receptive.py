@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bneck_cli.engine.joins import is_everywhere
-from bneck_cli.engine.layers.reach import MAP, UNKNOWN, WHOLE, Axis, Reach, here
+from bneck_cli.engine.layers.reach import MAP, OWN, UNKNOWN, WHOLE, Axis, Reach, here
 from bneck_cli.engine.network import JOINS, Layer
 from bneck_cli.flow.follow import Follow
 
@@ -41,7 +41,7 @@ class Sight:
             spread = not is_everywhere(layer.out)
             return tuple(None if spread and is_everywhere(shape) else step for shape in layer.inputs)
         if len(layer.inputs) > 1:
-            return (WHOLE,) * len(layer.inputs)
+            return (here(len(layer.out.spatial)) if layer.rule.sees == OWN else WHOLE,) * len(layer.inputs)
         return (step_of(layer),)
 
     def then(self, first: Reach, second: Reach) -> Reach:

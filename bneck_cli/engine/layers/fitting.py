@@ -231,6 +231,8 @@ class Tile(Kind):
     """The channels so many times behind each other: keys that all heads share."""
 
     times: Any = argument(size, "how many times")
+    part = "fitting"
+    sees = OWN
     view = True
 
     def out_shape(self, x: Shape) -> Shape:

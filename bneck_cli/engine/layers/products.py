@@ -5,12 +5,14 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from bneck_cli.engine.layers.drawn import Label
 from bneck_cli.engine.layers.kinds import Keeps, Kind, LayerError, per_axis, share
-from bneck_cli.engine.layers.reach import OTHER
+from bneck_cli.engine.layers.reach import OTHER, OWN, here
 from bneck_cli.sizes.number import least
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
+    from bneck_cli.engine.layers.reach import Reach
     from bneck_cli.engine.network import Layer
     from bneck_cli.sizes.shape import Size
 
@@ -178,8 +180,18 @@ class Dispatch(Kind):
     """What experts are given: each position as often as it has experts, in the order of the experts."""
 
     name = "dispatch"
+    part = "experts"
+    sees = OTHER
     active: int
     count: int
+
+    def reach(self, x: Shape, y: Shape) -> Reach:
+        """Each position given to an expert is one that arrives."""
+        return here(len(x.spatial))
+
+    def label(self, x: Shape, y: Shape) -> Label:
+        """How many experts a position is given to."""
+        return Label((f"each position to {self.active} of {self.count}",), "other")
 
     def out_shape(self, x: Shape) -> Shape:
         """C×L to C×(active·L)."""
@@ -194,6 +206,8 @@ class Combine(Kind):
     """What a position's experts give, each times its score, added up."""
 
     name = "combine"
+    part = "experts"
+    sees = OWN
     active: int
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bneck_cli.engine.layers import LayerError, make
 from bneck_cli.engine.layers.products import Combine, Dispatch
+from bneck_cli.engine.layers.reach import OWN, WINDOW
 from bneck_cli.engine.network import NOTHING, Layer, Sets, entries, rebuilt
 from bneck_cli.engine.structures.forks import fork
 from bneck_cli.engine.structures.steps import apply_layer
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from bneck_cli.engine.walk import Walk
     from bneck_cli.language.bodies import Experts
     from bneck_cli.language.expression import Expression
-
-MIXING = frozenset({"gn", "in", "transpose", "reshape"})
-"""Layers whose result at a position depends on others, and that have no window."""
 
 
 def walk_experts(walk: Walk, experts: Experts, flow: Flow, frame: Frame) -> Result:
@@ -88,10 +86,10 @@ def _require_apart(node: Node) -> None:
     """Require that an expert works on each position by itself: those beside it may be given to others."""
     for entry in entries(node):
         layer = entry.layer
-        window = layer.rule.geometry(layer.shape) if layer.rule is not None else None
-        mixes = layer.op in MIXING or (
-            layer.rule is not None and layer.rule.part in ("attention", "recurrent", "pooling")
-        )
+        if layer.rule is None:
+            continue
+        window = layer.rule.geometry(layer.shape)
+        mixes = layer.rule.sees not in (OWN, WINDOW) or layer.rule.over_the_map or layer.rule.source
         if mixes or (window is not None and (max(window.kernel) > 1 or layer.out.spatial != layer.shape.spatial)):
             raise layer.place.error(
                 f"an expert works on each position by itself, and {layer.op} does not",
