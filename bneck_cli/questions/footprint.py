@@ -367,11 +367,6 @@ def _summed(tensors: list[Size], batch: Size, dtype: str) -> tuple[Size, Size]:
     return elements, held
 
 
-def _params_read(layer: Layer, batch: Size) -> Size:
-    """Count the parameters that a layer reads: all, or those that its kind says."""
-    return layer.weights if layer.rule is None else layer.rule.params_read(layer.shape, batch)
-
-
 def _weights(layer: Layer, precision: Precision, params: Size | None = None) -> Size:
     """Count the bytes of a layer's parameters (all, or so many) and of its buffers."""
     params = layer.cost.params if params is None else params
