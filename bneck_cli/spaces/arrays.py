@@ -6,6 +6,7 @@ goes on with what was worked out before.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.spaces.traced import Traced
@@ -86,11 +87,17 @@ def _exact(value: Any) -> Any:
 
 
 def _applied(operator: str, one: Any, other: Any) -> Any:
-    import numpy
-
     if operator == "//" and isinstance(other, int) and other > 0 and other & (other - 1) == 0:
         return one >> (other.bit_length() - 1)
-    functions: dict[str, Callable[[Any, Any], Any]] = {
+    return _functions()[operator](one, other)
+
+
+@cache
+def _functions() -> dict[str, Callable[[Any, Any], Any]]:
+    """Return what each operator is on arrays; numpy is imported when the first is."""
+    import numpy
+
+    return {
         "+": numpy.add,
         "-": numpy.subtract,
         "*": numpy.multiply,
@@ -101,7 +108,6 @@ def _applied(operator: str, one: Any, other: Any) -> Any:
         "<": numpy.less,
         "==": numpy.equal,
     }
-    return functions[operator](one, other)
 
 
 def followed(part: Part, branch: Branch) -> Iterator[tuple[Part, Branch]]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bneck_cli.spaces.axes import Axis, Designs
     from bneck_cli.spaces.traced import Traced
 
-BLOCK = 1 << 16
+BLOCK = 1 << 15
 """Designs that are worked out together: their numbers stay in the processor's cache."""
 
 
@@ -118,6 +118,9 @@ class Space:
                     continue
                 legal[where] = True
                 for name, found in zip(self.totals, results(part, branch.leaf), strict=True):
+                    if numbers is None and not isinstance(found, int):
+                        totals[name] = found
+                        continue
                     if is_exact(found) or (isinstance(found, int) and found >= 2**63):
                         totals[name] = totals[name].astype(object)
                     totals[name][where] = found
