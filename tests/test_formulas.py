@@ -137,6 +137,21 @@ def test_formulas_are_compared() -> None:
     assert r"\min\left( 16, C \right)" in as_text(compared_report(comparison), "latex")
 
 
+@pytest.mark.parametrize("names", [("basic", "bottleneck"), ("regnet_x", "se_bottleneck", "mbconv")])
+def test_python_of_a_comparison_gives_the_totals(names: tuple[str, ...]) -> None:
+    """Each metric is a function of the symbols, which gives the totals that a comparison at numbers has."""
+    programs = [(name, load(name)) for name in names]
+    written: dict[str, Any] = {}
+    exec(as_text(compared_report(compare_programs(programs, read_settings(symbolic=True))), "python"), written)
+    assert written["NAMES"] == names
+    for channels, side in ((64, 56), (128, 9)):
+        numbers = compare_programs(programs, read_settings(channels=str(channels), input=f"{side}x{side}", batch=3))
+        at = {"C": channels, "H": side, "W": side, "N": 3}
+        assert {metric.key: metric.values for metric in numbers.metrics} == {
+            metric.key: written[metric.key](**at) for metric in numbers.metrics
+        }
+
+
 def test_python_without_symbols() -> None:
     """A network with numbers alone is a module of functions without arguments; idle heads count their parameters."""
     names = module(analysis_of("inception_v3"))

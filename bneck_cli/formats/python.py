@@ -16,5 +16,7 @@ if TYPE_CHECKING:
 def write(report: Report, _style: Style) -> Iterator[str]:
     """Write the report's module."""
     if report.source is None:
-        raise BneckError(f"--format python is for formulas, and {report.command} has none", hint="use analyze")
+        raise BneckError(
+            f"--format python is for formulas, and {report.command} has none", hint="use analyze or compare"
+        )
     return report.source()

@@ -214,6 +214,8 @@ STAGE_COLUMNS = ("layer", "output", "params", "macs")
 
 def report(comparison: Comparison) -> Report:
     """Lay a comparison out: the candidates' layers side by side, their totals, and what they come to."""
+    from bneck_cli.questions.source import compared_source
+
     return Report(
         "compare",
         comparison.title,
@@ -222,6 +224,7 @@ def report(comparison: Comparison) -> Report:
         records=lambda: _records(comparison),
         data=lambda: _data(comparison),
         schema=3,
+        source=lambda: compared_source(comparison),
     )
 
 

@@ -1,4 +1,4 @@
-"""An analysis as Python source: params, MACs and activations as functions of the symbols, to compute or to plot."""
+"""Figures as Python source: functions of the symbols, to compute or to plot."""
 
 from __future__ import annotations
 
@@ -9,25 +9,21 @@ from bneck_cli.questions.analyze import describe_input, requirements, rule_of
 from bneck_cli.shown import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from bneck_cli.engine.analysis import Analysis
     from bneck_cli.engine.network import Cost, Size
+    from bneck_cli.questions.compare import Comparison
 
 
 def source(analysis: Analysis) -> Iterator[str]:
-    """Write a module: ``layers`` returns every layer's figures, ``params``, ``macs`` and ``activations`` the totals.
-
-    A symbol that Python cannot spell gets another name, and the module says which.
-    """
+    """Write a module: ``layers`` returns every layer's figures, ``params``, ``macs`` and ``activations`` the totals."""
     costs = [entry.layer.cost for entry in entries(analysis.root)]
-    symbols = _symbols([size for cost in (*costs, analysis.cost) for size in _figures(cost, analysis)])
-    spelled = _spelled(symbols)
-    names = ", ".join(spelled[symbol] for symbol in sorted(symbols))
-    yield f'"""{_safe(analysis.name)}, input {_safe(describe_input(analysis))}.\n\nRule: {_safe(rule_of(analysis))}.\n'
-    yield "".join(f"It {_safe(note)}.\n" for note in requirements(analysis))
-    yield "".join(f"{_safe(old)} is {new} here.\n" for old, new in sorted(spelled.items()) if old != new)
-    yield f'"""\n\n\ndef layers({names}):\n'
+    spelled = _spelled(_symbols([size for cost in (*costs, analysis.cost) for size in _figures(cost, analysis)]))
+    title = f"{analysis.name}, input {describe_input(analysis)}"
+    yield from _opened(title, analysis, requirements(analysis), spelled)
+    names = _arguments(spelled)
+    yield f"\n\ndef layers({names}):\n"
     yield '    """Return (path, copies, params, MACs, activations) in execution order, the figures of one copy."""\n'
     yield "    return [\n"
     for entry in entries(analysis.root):
@@ -37,6 +33,33 @@ def source(analysis: Analysis) -> Iterator[str]:
     yield "    ]\n"
     for name, size in zip(("params", "macs", "activations"), _figures(analysis.cost, analysis), strict=True):
         yield f"\n\ndef {name}({names}):\n    return {_written(size, spelled)}\n"
+
+
+def compared_source(comparison: Comparison) -> Iterator[str]:
+    """Write a module: a function for each metric returns its values, in the order of ``NAMES``."""
+    first = comparison.candidates[0].analysis
+    spelled = _spelled(_symbols([size for metric in comparison.metrics for size in metric.values]))
+    yield from _opened(comparison.title, first, comparison.notes, spelled)
+    names = "".join(f"{candidate.name!a}, " for candidate in comparison.candidates)
+    yield f"\nNAMES = ({names.rstrip()})\n"
+    for metric in comparison.metrics:
+        values = ", ".join(_written(size, spelled) for size in metric.values)
+        yield f"\n\ndef {metric.key}({_arguments(spelled)}):\n    return ({values})\n"
+
+
+def _opened(title: str, analysis: Analysis, notes: Iterable[str], spelled: dict[str, str]) -> Iterator[str]:
+    """Begin a module with what it is about.
+
+    A symbol that Python cannot spell gets another name, and the module says which.
+    """
+    yield f'"""{_safe(title)}.\n\nRule: {_safe(rule_of(analysis))}.\n'
+    yield "".join(f"It {_safe(note)}.\n" for note in notes)
+    yield "".join(f"{_safe(old)} is {new} here.\n" for old, new in sorted(spelled.items()) if old != new)
+    yield '"""\n'
+
+
+def _arguments(spelled: dict[str, str]) -> str:
+    return ", ".join(spelled[symbol] for symbol in sorted(spelled))
 
 
 def _figures(cost: Cost, analysis: Analysis) -> tuple[Size, Size, Size]:

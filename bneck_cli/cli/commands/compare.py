@@ -7,6 +7,7 @@ import typer
 from bneck_cli import completion
 from bneck_cli.cli import options as opt
 from bneck_cli.cli.edge import check_format, flops, put, settings
+from bneck_cli.formats import FORMATS
 
 GROUP = "Figures"
 EXAMPLES = (
@@ -52,7 +53,7 @@ def command(
     symbol: opt.Symbols = None,
     batch: opt.Batch = 1,
     unit: opt.Unit = None,
-    format: opt.Format = None,
+    format: opt.AnyFormat = None,
     output: opt.Output = None,
 ) -> None:
     """Set blocks or networks side by side, and say what the difference is."""
@@ -64,7 +65,7 @@ def command(
     for option, given in (("--multiple-of", multiple_of), ("--vary", vary), ("--nearest", nearest)):
         if given and match is None:
             raise typer.BadParameter(f"{option} goes with --match", param_hint=option)
-    chosen = check_format(format, output)
+    chosen = check_format(format, output, FORMATS)
     values = [*(set or []), *([f"stride={stride}"] if stride else [])]
     asked = settings(input, channels, in_channels, values, assume, batch, symbolic, symbol)
     programs = [(name, load(name)) for name in specs]
