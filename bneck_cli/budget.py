@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from bneck_cli.errors import BneckError, TooMuchError
+from bneck_cli.shown import grouped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +56,7 @@ LARGEST_SIZE = 2**64
 
 def exceeded(limit: Limit, place: Place | None = None, most: int | None = None, where: str = "") -> BneckError:
     """Make the error for more than a limit allows."""
-    message = f"that is too much work: more than {most or limit.most:,} {limit.what}{where}"
+    message = f"that is too much work: more than {grouped(most or limit.most)} {limit.what}{where}"
     return TooMuchError(message, place.location() if place is not None else None, limit.hint)
 
 

@@ -1,4 +1,4 @@
-"""Text that comes from a spec, a file name or the command line, as it may be shown."""
+"""What every text is made of: numbers in groups, and foreign text as it may be shown."""
 
 from __future__ import annotations
 
@@ -24,8 +24,16 @@ def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii") if not character.isspace() or character < "\x20" else " "
 
 
+def grouped(number: float, form: str = "", sign: str = "") -> str:
+    """Write a number with its thousands apart: ``4,089,184,256``; a ``form`` says how many digits, as ``.1f`` does.
+
+    With the ``sign`` + a number above 0 has one, too.
+    """
+    return f"{number:{sign},{form}}"
+
+
 def bounded(text: str, longest: int = LONGEST) -> str:
     """Cut a text that is longer than anyone reads, and say how long it is."""
     if len(text) <= longest:
         return text
-    return f"{text[:longest]}... ({len(text):,} characters)"
+    return f"{text[:longest]}... ({grouped(len(text))} characters)"

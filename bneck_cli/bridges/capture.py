@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.bridges.graph import Call
 from bneck_cli.errors import BneckError
+from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -211,7 +212,7 @@ class _Tracer:
         if not given or any(id(one) in self.paths for one in given):
             return out
         if len(self.records) >= MOST_RECORDS:
-            raise BneckError(f"the model calls more than {MOST_RECORDS:,} functions")
+            raise BneckError(f"the model calls more than {people(MOST_RECORDS)} functions")
         outs = tuple(self.ref(one, anew=id(one) not in self.kept) for one in given)
         macs = (self.counter.get_total_flops() - before) // 2
         many = isinstance(out, (tuple, list))

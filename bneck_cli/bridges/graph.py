@@ -13,6 +13,7 @@ from bneck_cli.bridges.layout import number
 from bneck_cli.engine.layers import LAYERS, LayerError, make
 from bneck_cli.errors import BneckError, listed
 from bneck_cli.sizes.shape import Shape
+from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -128,7 +129,7 @@ class Graph:
             raise BneckError(f"gives {out}, where `{text}` gives {leaves}")
         for what, theirs, ours in (("parameters", params, mine[0]), ("multiply-adds", macs, mine[1])):
             if theirs is not None and theirs != ours:
-                raise BneckError(f"{theirs:,} {what}, where `{text}` has {ours:,}")
+                raise BneckError(f"{people(theirs)} {what}, where `{text}` has {people(ours)}")
         return self._put(Node(kind, kept, (source,), leaves, *mine, stack))
 
     def join(self, kind: str, sources: Sequence[int], stack: tuple[Call, ...] = (), along: str = "") -> int:
@@ -155,7 +156,7 @@ class Graph:
         out = Shape(heads * number(other.positions), one.spatial)
         mine = number(one.channels) // heads * number(out.elements)
         if one.channels != other.channels or mine != macs:
-            raise BneckError(f"{macs:,} multiply-adds, where `matmul` of {one} and {other} has {mine:,}")
+            raise BneckError(f"{people(macs)} multiply-adds, where `matmul` of {one} and {other} has {people(mine)}")
         slots = (("heads", heads),) if heads > 1 else ()
         return self._put(Node("matmul", slots, (left, right), out, 0, macs, stack))
 
@@ -179,7 +180,8 @@ class Graph:
     def source(self, shape: Shape, params: int, stack: tuple[Call, ...] = ()) -> int:
         """Add a tensor that is all weights; without parameters it is what nothing learns."""
         if params not in (0, shape.elements):
-            raise BneckError(f"{params:,} parameters, where a tensor of {shape} has {number(shape.elements):,}")
+            elements = people(number(shape.elements))
+            raise BneckError(f"{people(params)} parameters, where a tensor of {shape} has {elements}")
         slots = (("shape", (number(shape.channels), *map(number, shape.spatial))), ("frozen", not params))
         return self._put(Node(SOURCE, slots, (), shape, params, 0, stack))
 
@@ -192,7 +194,7 @@ class Graph:
         shape = self.shape(source)
         wanted = shape.elements if whole else shape.channels
         if params != wanted:
-            raise BneckError(f"{params:,} parameters, where a learned sum has {wanted:,}")
+            raise BneckError(f"{people(params)} parameters, where a learned sum has {people(wanted)}")
         return self._put(Node(LEARNED, (("whole", whole),), (source,), shape, params, 0, stack))
 
     def opaque(
@@ -209,7 +211,7 @@ class Graph:
 
     def _put(self, node: Node) -> int:
         if len(self.nodes) >= MOST_NODES:
-            raise BneckError(f"{self.name}: more than {MOST_NODES:,} layers and joins")
+            raise BneckError(f"{self.name}: more than {people(MOST_NODES)} layers and joins")
         self.nodes.append(node)
         return len(self.nodes) - 1
 

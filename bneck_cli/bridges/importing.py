@@ -14,6 +14,7 @@ from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.errors import BneckError
 from bneck_cli.language.document import Source
 from bneck_cli.language.library import resolve
+from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,10 +61,12 @@ def graph_from(trace: Trace, name: str) -> Graph:
     if trace.unread:
         count = sum(number for _, number in trace.unread)
         names = ", ".join(name for name, _ in trace.unread[:2])
-        graph.notes.append(f"{count:,} of {trace.total:,} parameters are never read at inference: {names} ...")
+        graph.notes.append(
+            f"{people(count)} of {people(trace.total)} parameters are never read at inference: {names} ..."
+        )
     found = sum(node.macs for node in graph.nodes)
     if found != trace.macs and not graph.problems:
-        graph.problem((), f"{trace.macs:,} multiply-adds, of which the layers have {found:,}")
+        graph.problem((), f"{people(trace.macs)} multiply-adds, of which the layers have {people(found)}")
     return graph
 
 
@@ -93,7 +96,7 @@ def spec_of(graph: Graph, origin: str, opaque: bool = False) -> Imported:
         notes.append("The ops are functions of the model's code that are no layers of the language.")
     if unknown:
         notes.append(f"{unknown} operations are numbers for this input alone, and follow from no symbol")
-    comments = [f"Imported from {origin}; verified: {count:,} layers and joins, each with its figures.", *notes]
+    comments = [f"Imported from {origin}; verified: {people(count)} layers and joins, each with its figures.", *notes]
     expect = (params, macs, origin)
     written = text(graph.name, _input(graph), folded, comments, expect)
     verified(written, graph, folded, origin)
@@ -118,7 +121,9 @@ def verified(written: str, graph: Graph, folded: Folded, origin: str) -> None:
 def told(compared: Comparison) -> str:
     """Say in one line what differs first."""
     if not compared.differences:
-        ours, theirs = (f"{params:,} params, {macs:,} MACs" for params, macs in (compared.spec, compared.model))
+        ours, theirs = (
+            f"{people(params)} params, {people(macs)} MACs" for params, macs in (compared.spec, compared.model)
+        )
         return f"{ours} against {theirs}"
     spec, model = compared.differences[0]
     ours = f"the spec has `{spec.text}` at {spec.path}" if spec else "the spec has nothing"

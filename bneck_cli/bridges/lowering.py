@@ -24,6 +24,7 @@ from bneck_cli.bridges.rotary import rotations
 from bneck_cli.bridges.tensors import Constant, Scores, Value, grouped, padded_shape, plain, strided
 from bneck_cli.errors import BneckError
 from bneck_cli.sizes.shape import Shape
+from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -182,7 +183,7 @@ class Lowering(Arranging):
         left = [self.trace.parameters[number] for number in self.sizes if number not in self.charged]
         if left and not self.graph.problems:
             names = ", ".join(name for name, _ in left[:3])
-            self.graph.problem((), f"{sum(count for _, count in left):,} parameters that no layer has: {names}")
+            self.graph.problem((), f"{people(sum(count for _, count in left))} parameters that no layer has: {names}")
 
     def follow(self, record: Record, place: int, as_data: bool = False) -> None:
         """Work out what a call gives; what cannot be said becomes an opaque node and a problem."""

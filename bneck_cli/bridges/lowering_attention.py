@@ -15,6 +15,7 @@ from bneck_cli.bridges.tensors import Constant, Scores, Value, plain
 from bneck_cli.engine.layers.attention import CONTINUOUS_WIDTH
 from bneck_cli.errors import BneckError
 from bneck_cli.sizes.shape import Shape
+from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
     from bneck_cli.bridges.graph import Call, Graph
@@ -242,7 +243,7 @@ def _scores_node(lowering: Lowering, scores: Scores, pairing: Pairing, stack: tu
     macs = number(out.elements) * summed
     wanted = scores.macs
     if wanted and wanted != macs:
-        raise BneckError(f"{wanted:,} multiply-adds, where scores of {one} and {other} have {macs:,}")
+        raise BneckError(f"{people(wanted)} multiply-adds, where scores of {one} and {other} have {people(macs)}")
     plain_ones = [added for added in scores.added if not added.made]
     computed = [added for added in scores.added if added.made]
     params = lowering.charge(plain_ones)
@@ -345,7 +346,7 @@ def _weighed(call: Bound, table: Value, queries: Value, values: Value, macs: int
         axes = _relaid((*batch, rows, inner), len(batch) + 2)
     own = number(out.elements) * number(columns)
     if own != macs:
-        raise BneckError(f"{macs:,} multiply-adds, where a weighted sum to {out} has {own:,}")
+        raise BneckError(f"{people(macs)} multiply-adds, where a weighted sum to {out} has {people(own)}")
     node = graph.node(Node(SUM, (), (table.node, values.node), out, 0, own, call.stack))
     return Value(node, axes, stack=call.stack)
 

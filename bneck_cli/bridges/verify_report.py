@@ -9,6 +9,7 @@ from bneck_cli.bridges.verify import Comparison, Line, compare
 from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.errors import BneckError
 from bneck_cli.report import Column, Prose, Records, Report, Row, Table
+from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -87,7 +88,12 @@ def _parts(found: Verified) -> Iterable[Table | Prose]:
     if compared.equal:
         params, macs = compared.model
         yield Prose(
-            [f"all {compared.agreeing:,} layers and joins agree: {params:,} params, {macs:,} MACs, and every shape"]
+            [
+                (
+                    f"all {people(compared.agreeing)} layers and joins agree: {people(params)} params, "
+                    f"{people(macs)} MACs, and every shape"
+                )
+            ]
         )
         return
     columns = [
@@ -105,4 +111,4 @@ def _parts(found: Verified) -> Iterable[Table | Prose]:
         for side, (params, macs) in (("spec", compared.spec), ("model", compared.model))
     ]
     yield Table(columns, [*rows, *totals])
-    yield Prose([f"{len(compared.differences):,} differ, {compared.agreeing:,} agree"])
+    yield Prose([f"{people(len(compared.differences))} differ, {people(compared.agreeing)} agree"])

@@ -12,7 +12,7 @@ from bneck_cli.completion import rejoin_words
 from bneck_cli.errors import BneckError
 from bneck_cli.folder import modules
 from bneck_cli.output import degrade_gracefully
-from bneck_cli.shown import bounded, shown
+from bneck_cli.shown import bounded, grouped, shown
 from bneck_cli.sizes.numerals import is_number
 
 COMMANDS = os.path.join(os.path.dirname(__file__), "commands")
@@ -84,7 +84,8 @@ def run() -> int:
     longest = max(map(len, sys.argv))
     if longest > LONGEST_WORD:
         print(
-            f"error: a word of the command line has {longest:,} characters, at most {LONGEST_WORD:,} are read",
+            f"error: a word of the command line has {grouped(longest)} characters, at most "
+            f"{grouped(LONGEST_WORD)} are read",
             file=sys.stderr,
         )
         return 2

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import yaml
 
 from bneck_cli.errors import BneckError, Location
+from bneck_cli.shown import grouped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,7 +148,8 @@ def parse_document(source: Source) -> Node:
     aliases, tags, several documents, more than 8 million characters, nesting beyond 60 levels.
     """
     if len(source.text) > MAX_CHARACTERS:
-        raise BneckError(f"{source.file}: a spec has at most {MAX_CHARACTERS:,} characters (got {len(source.text):,})")
+        most, got = grouped(MAX_CHARACTERS), grouped(len(source.text))
+        raise BneckError(f"{source.file}: a spec has at most {most} characters (got {got})")
     source = source._replace(text=BREAKS.sub("\n", source.text))
     events = yaml.parse(source.text, Loader=Parser)
     try:

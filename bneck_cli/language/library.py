@@ -24,6 +24,7 @@ from bneck_cli.language.spec import (
     parse_spec,
     with_settings,
 )
+from bneck_cli.shown import grouped
 from bneck_cli.sizes.numerals import is_name
 
 DEFINITION = re.compile(r"^  ([A-Za-z_]\w*)\(", re.MULTILINE)
@@ -112,7 +113,7 @@ def read_source(path: str | os.PathLike[str], shown: str | None = None) -> Sourc
 def decode(data: bytes, shown: str) -> Source:
     """Take bytes as the text of a spec."""
     if len(data) > MAX_CHARACTERS:
-        raise BneckError(f"{shown}: a spec has at most {MAX_CHARACTERS:,} bytes; this one is larger")
+        raise BneckError(f"{shown}: a spec has at most {grouped(MAX_CHARACTERS)} bytes; this one is larger")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bneck_cli.engine.network import PRODUCTS, Cost, Layer, Node, Series, bounded, children, entries, inner
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.report import Facts, Report, Row, Table, telling
+from bneck_cli.shown import grouped
 from bneck_cli.sizes.amounts import rounded
 from bneck_cli.sizes.number import are_whole
 from bneck_cli.words.values import Bytes, people
@@ -156,7 +157,7 @@ def table(analysis: Analysis, view: View, rows: list[LayerRow]) -> Table:
         summed = Cost()
         for row in rows:
             summed = summed.plus(row.cost, row.repeat)
-        label = f"{len(rows):,} row{'s' * (len(rows) != 1)}"
+        label = f"{people(len(rows))} row{'s' * (len(rows) != 1)}"
         totals.append(Row([total(name, label, summed, analysis) for name in names], total=True))
     totals.append(Row([total(name, "total", analysis.cost, analysis) for name in names], total=True))
     return found._replace(rows=[*found.rows, *totals])
@@ -196,7 +197,10 @@ def _size(analysis: Analysis) -> Iterator[tuple[str, str]]:
     if isinstance(params, int) and isinstance(stored, int) and params:
         size = (params + stored) * FP32
         kept = f", and {people(stored)} buffers, kept and not trained" if stored else ""
-        yield "size", f"{size / 10**6:,.1f} MB in fp32 ({Bytes(size)}): {people(params)} params, all trainable{kept}"
+        yield (
+            "size",
+            f"{grouped(size / 10**6, '.1f')} MB in fp32 ({Bytes(size)}): {people(params)} params, all trainable{kept}",
+        )
 
 
 def buffers(analysis: Analysis) -> Size:

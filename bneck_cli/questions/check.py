@@ -192,9 +192,10 @@ def _exceeded(each: Budget) -> str:
         return f"{each.name} has {found} {NOUNS['memory']}, {over} over the {most} allowed: {peak}."
     ratio = quotient(each.over, each.most)
     share = f" ({Share(ratio)})" if isinstance(ratio, float) else ""
-    most_in = f"; the largest part is {each.largest} with {each.part:,}" if each.largest else ""
+    most_in = f"; the largest part is {each.largest} with {people(each.part)}" if each.largest else ""
     return (
-        f"{each.name} has {each.found:,} {NOUNS[each.measure]}, {each.over:,}{share} over the {each.most:,} "
+        f"{each.name} has {people(each.found)} {NOUNS[each.measure]}, {people(each.over)}{share} over the "
+        f"{people(each.most)} "
         f"allowed{most_in}."
     )
 
@@ -202,13 +203,13 @@ def _exceeded(each: Budget) -> str:
 def _said(check: Check) -> str:
     if not check.figures:
         return f"{check.name}: no published figures to compare"
-    return f"{check.name}: {check.figures:,} figures agree"
+    return f"{check.name}: {people(check.figures)} figures agree"
 
 
 def _conclusion(checks: list[Check], wrong: int, budgets: Sequence[Budget], over: int) -> str:
     figures = sum(check.figures for check in checks)
-    verdict = f"{wrong:,} differ" if wrong else "all agree"
-    said = f"{len(checks):,} specs, {figures:,} published figures: {verdict}"
+    verdict = f"{people(wrong)} differ" if wrong else "all agree"
+    said = f"{people(len(checks))} specs, {people(figures)} published figures: {verdict}"
     if budgets:
-        said += f"; {len(budgets):,} budgets: {f'{over:,} exceeded' if over else 'all met'}"
+        said += f"; {people(len(budgets))} budgets: {f'{people(over)} exceeded' if over else 'all met'}"
     return said

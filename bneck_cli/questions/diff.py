@@ -17,6 +17,7 @@ from bneck_cli.questions.alignment import Alignment, Change, Pair, Part, setting
 from bneck_cli.questions.analyze import describe_input, requirements, rule_of, units_of
 from bneck_cli.questions.reasons import reasons as because_of
 from bneck_cli.words.comparing import against, quotient
+from bneck_cli.words.values import people
 from bneck_cli.words.values import people as grouped
 
 if TYPE_CHECKING:
@@ -125,7 +126,8 @@ def diff(one: Analysis, other: Analysis, names: tuple[str, str] | None = None) -
         count = sum(entry.copies for entry in entries(analysis.root))
         if count > MAX_LAYERS:
             raise BneckError(
-                f"{name} has {count:,} layers, and a diff tells them one by one", hint=f"it takes up to {MAX_LAYERS:,}"
+                f"{name} has {people(count)} layers, and a diff tells them one by one",
+                hint=f"it takes up to {people(MAX_LAYERS)}",
             )
     steps = tuple(Alignment(one.batch, other.batch).steps(one.root, other.root))
     moves = tuple(_moves(steps))
@@ -419,7 +421,7 @@ def _in_blocks(together: list[Move]) -> str:
 
 
 def _count(number: int) -> str:
-    return COUNTS[number] if number < len(COUNTS) else f"{number:,}"
+    return COUNTS[number] if number < len(COUNTS) else f"{people(number)}"
 
 
 def _plural(number: int, noun: str = "layer") -> str:

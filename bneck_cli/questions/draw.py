@@ -17,6 +17,7 @@ from bneck_cli.pictures.marks import cells, pixels
 from bneck_cli.pictures.stages import gathered, stages
 from bneck_cli.report import Figure
 from bneck_cli.sizes.amounts import rounded
+from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -153,7 +154,7 @@ def amount(size: Size) -> str:
     """Write a cost: exactly below a million, else with three digits and a unit; a formula as it is."""
     if not isinstance(size, int):
         return written(size)
-    return f"{size:,}" if size < 1_000_000 else rounded(size)
+    return f"{people(size)}" if size < 1_000_000 else rounded(size)
 
 
 def lay_out(drawing: Drawing, m: Measures, width: float | None = None) -> Picture:

@@ -14,6 +14,7 @@ from bneck_cli.questions.analyze import describe_input, requirements
 from bneck_cli.questions.columns import AXES, has_time
 from bneck_cli.questions.footprint import OPTIMIZERS, RULES, added, unfolded
 from bneck_cli.report import Column, Facts, Records, Report, Row, Table
+from bneck_cli.shown import grouped
 from bneck_cli.words.values import Bytes, Seconds, people
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def _cells(label: str, out: Shape | None, copies: int, figures: Totals) -> list[
         Bytes(figures.weights),
         Bytes(figures.written_bytes),
         Bytes(figures.moved),
-        None if figures.intensity is None else f"{figures.intensity:,.1f}",
+        None if figures.intensity is None else grouped(figures.intensity, ".1f"),
         Seconds(figures.seconds),
         figures.bound,
     ]
@@ -219,8 +220,8 @@ def _rules(footprint: Footprint) -> Iterator[tuple[str, str]]:
 def _rate(value: int, unit: str) -> str:
     """Write a rate as makers do: ``312 TFLOPS``, ``900 GB/s``."""
     if value >= 10**12 and unit != "B/s":
-        return f"{value / 10**12:,.6g} T{unit}"
-    return f"{value / 10**9:,.6g} G{unit}"
+        return f"{grouped(value / 10**12, '.6g')} T{unit}"
+    return f"{grouped(value / 10**9, '.6g')} G{unit}"
 
 
 # Data

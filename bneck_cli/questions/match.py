@@ -172,12 +172,12 @@ def _chosen(name: str, line: Line, way: Way, target: int, what: str) -> int:
         least = int(numpy.argmin(values))
         word = "narrowest" if what == "width" else "least"
         raise BneckError(
-            f"no {what} of {name} of {line.tried} has at most {target:,} {noun}",
-            hint=f"the {word}, {line.value(least)}{unit}, has {int(values[least]):,}",
+            f"no {what} of {name} of {line.tried} has at most {people(target)} {noun}",
+            hint=f"the {word}, {line.value(least)}{unit}, has {people(int(values[least]))}",
         )
     if line.grew and len(fitting) == count:
         widest = "any" if int(line.above[-1]) * 2 > WIDEST else f"any {what} of {line.tried}"
-        raise BneckError(f"{name} has at most {target:,} {noun} at {widest}: there is no {what} to match")
+        raise BneckError(f"{name} has at most {people(target)} {noun} at {widest}: there is no {what} to match")
     return int(fitting[-1])
 
 
@@ -234,23 +234,22 @@ def _sentences(found: Match, way: Way, first: Candidate, program: Program, setti
     channels, noun, name = settings.channels, found.noun, first.name
     steps = "" if found.step == 1 else f" in steps of {found.step}"
     most = f"the nearest{steps} in {noun} to" if way.nearest else f"the widest{steps} with no more {noun} than"
-    said = (
-        f"{found.name} at {found.at} channels is {most} {name} at {channels}: {found.value:,} against {found.target:,}"
-    )
+    both = f"{people(found.value)} against {people(found.target)}"
+    said = f"{found.name} at {found.at} channels is {most} {name} at {channels}: {both}"
     if found.formula is not None and found.solution is not None:
         said += f"; {pretty(found.formula)} = {people(found.target)} at C = {found.solution:.1f}"
     sentences = [said + "."]
     same = _cost(program, settings, found.measure)
     if same and found.at < channels:
         sentences.append(
-            f"At the same {channels} channels {found.name} would have {same:,} {noun}, "
+            f"At the same {channels} channels {found.name} would have {people(same)} {noun}, "
             f"{times(quotient(same, found.target) or 0)} as many as {name}."
         )
     if same and found.at > channels:
         width = times(found.at / channels)
         sentences.append(
             f"So the two have about the same number of {noun} only because {found.name} is {width} as wide; "
-            f"at the same {channels} channels it has {same:,}, {times(quotient(found.target, same) or 0)} fewer."
+            f"at the same {channels} channels it has {people(same)}, {times(quotient(found.target, same) or 0)} fewer."
         )
     return sentences
 
@@ -259,11 +258,12 @@ def _said_of(found: Match, way: Way, first: str) -> str:
     """Say at which value of a parameter one costs the same, and what its neighbours cost."""
     most = f"nearest in {found.noun} to" if way.nearest else f"the largest with no more {found.noun} than"
     beside = [
-        f"at {value} it has {cost:,} ({_off(cost, found.target)})"
+        f"at {value} it has {people(cost)} ({_off(cost, found.target)})"
         for value, cost in filter(None, (found.below, found.above))
     ]
+    both = f"{people(found.value)} against {people(found.target)}"
     return (
-        f"{found.name} at {found.vary} {found.at} is {most} {first}: {found.value:,} against {found.target:,} "
+        f"{found.name} at {found.vary} {found.at} is {most} {first}: {both} "
         f"({_off(found.value, found.target)}){'; ' if beside else ''}{' and '.join(beside)}."
     )
 

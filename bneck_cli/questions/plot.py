@@ -9,6 +9,7 @@ from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.network import entries, require_rows
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.report import Records
+from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,7 +121,7 @@ def _cost(analysis: Analysis) -> Plot:
     rows = [[entry.path, entry.layer.op, one, two] for entry, one, two in zip(held, macs, params, strict=True)]
     paths = [entry.path for entry in held]
     return Plot(
-        f"{analysis.name}: multiply-adds above (at most {max(macs):,}), parameters below ({max(params):,})",
+        f"{analysis.name}: multiply-adds above (at most {people(max(macs))}), parameters below ({people(max(params))})",
         "layer with multiply-adds",
         "parameters · multiply-adds",
         (

@@ -10,6 +10,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.errors import listed
+from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -80,12 +81,12 @@ def _names(pairs: Iterable[Pair]) -> str:
 
     paths = list(dict.fromkeys(pair.one.path for pair in pairs))
     folded = ranges(paths)
-    return listed(list(folded), "and") if len(folded) <= NAMED else f"{len(paths):,} layers"
+    return listed(list(folded), "and") if len(folded) <= NAMED else f"{people(len(paths))} layers"
 
 
 def _ratio(value: Fraction) -> str:
     """Write a ratio with three digits, a whole one plainly."""
-    return f"{value.numerator:,}" if value.denominator == 1 else f"{float(value):.3g}"
+    return f"{people(value.numerator)}" if value.denominator == 1 else f"{float(value):.3g}"
 
 
 # More positions
@@ -105,10 +106,16 @@ def _positions(pairs: Sequence[Pair], before: Sequence[Any], after: Sequence[Any
     if "all" in groups:
         start, end = _sums(groups["all"])
         number = len({part.pair.one.path for part in groups["all"]})
-        who = "every layer runs" if len(groups) == 1 else "1 layer runs" if number == 1 else f"{number:,} layers run"
+        who = (
+            "every layer runs"
+            if len(groups) == 1
+            else "1 layer runs"
+            if number == 1
+            else f"{people(number)} layers run"
+        )
         yield (
             f"{_ratio(times)} = {words}: {who} at so many {'more' if times > 1 else 'fewer'} positions; "
-            f"{start:,} multiply-adds become {end:,}."
+            f"{people(start)} multiply-adds become {people(end)}."
         )
     else:
         yield f"The input has {words} = {_ratio(times)} times the positions."
@@ -121,10 +128,11 @@ def _positions(pairs: Sequence[Pair], before: Sequence[Any], after: Sequence[Any
             if squared:
                 yield (
                     f"The products of {who} grow ({left}/{came})² = {_ratio(grown * grown)} times, since every token "
-                    f"meets every token: {start:,} become {end:,}."
+                    f"meets every token: {people(start)} become {people(end)}."
                 )
             else:
-                yield f"{who}: {left}/{came} = {_ratio(grown)} times the positions; {start:,} become {end:,}."
+                change = f"{people(start)} become {people(end)}"
+                yield f"{who}: {left}/{came} = {_ratio(grown)} times the positions; {change}."
     elif counted:
         groups.setdefault("other", []).extend(part for parts in counted.values() for part in parts)
     if "other" in groups:
@@ -132,12 +140,12 @@ def _positions(pairs: Sequence[Pair], before: Sequence[Any], after: Sequence[Any
         start, end = _sums(groups["other"])
         yield (
             f"The others, {_names(part.pair for part in groups['other'])}, have their own positions, "
-            f"{_ratio(min(ratios))} to {_ratio(max(ratios))} times: {start:,} become {end:,}."
+            f"{_ratio(min(ratios))} to {_ratio(max(ratios))} times: {people(start)} become {people(end)}."
         )
     if "stay" in groups:
         has = "has" if len(groups["stay"]) == 1 else "have"
         who = _names(part.pair for part in groups["stay"])
-        yield f"{_sums(groups['stay'])[0]:,} stay: {who} {has} as many positions as before."
+        yield f"{people(_sums(groups['stay'])[0])} stay: {who} {has} as many positions as before."
     yield from _weights(pairs)
 
 
@@ -181,7 +189,8 @@ def _weights(pairs: Sequence[Pair]) -> Iterator[str]:
     start = sum(_params(pair.one) for pair in grown)
     end = sum(_params(pair.other) for pair in grown)
     does = "does" if len(grown) == 1 else "do"
-    yield f"Weights do not depend on the map, but those of {_names(grown)} {does}: {start:,} become {end:,}."
+    change = f"{people(start)} become {people(end)}"
+    yield f"Weights do not depend on the map, but those of {_names(grown)} {does}: {change}."
 
 
 def _params(entry: Entry) -> int:
@@ -227,7 +236,7 @@ def _channels(pairs: Sequence[Pair]) -> Iterator[str]:
     told = []
     if "both" in groups:
         number = len(groups["both"])
-        who = f"{number:,} layers have" if number > 1 else "1 layer has"
+        who = f"{people(number)} layers have" if number > 1 else "1 layer has"
         told.append(f"{who} {_ratio(times)} times the channels on both sides")
     if "each" in groups:
         told.append(

@@ -13,6 +13,7 @@ from bneck_cli.flow.counting import as_written, notes_on, quantities, recount, t
 from bneck_cli.language.expression import Number
 from bneck_cli.language.library import load, network_names
 from bneck_cli.sizes.amounts import UNITS, Figure, read_figure
+from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -173,7 +174,7 @@ def _require_unit(figure: Figure, found: list[Candidate]) -> None:
     for unit in [unit.upper() for unit in UNITS if unit not in ("", "b")]:
         number = figure.text.split()[0]
         meant = parse_figure(f"{number}{unit}")
-        likely += [f"{number}{unit} ({each.value:,} {each.noun})" for each in own if each.fits(meant)][:1]
+        likely += [f"{number}{unit} ({people(each.value)} {each.noun})" for each in own if each.fits(meant)][:1]
     hint = f"did you mean {listed(likely)}?" if likely else f"write {figure.text}M, {figure.text}G or the whole number"
     raise BneckError(f"'{figure.text}' lacks its unit", hint=hint)
 
@@ -213,7 +214,7 @@ def _changed(analysis: Analysis, amounts: Amounts, rules: list[CountingRule]) ->
     linear = [entry for entry in running if entry.layer.rule is not None and entry.layer.rule.part == "linear"]
     if linear:
         less = _without(amounts, linear[-1])
-        words = f"without its last linear layer ({_number(linear[-1].layer.cost.params):,} parameters)"
+        words = f"without its last linear layer ({people(_number(linear[-1].layer.cost.params))} parameters)"
         yield from _counted(less, rules, words, 2)
     if convs:
         yield from _counted(_without(amounts, convs[0]), rules, "without its first convolution", 2)

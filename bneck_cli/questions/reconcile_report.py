@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from bneck_cli.errors import listed
 from bneck_cli.report import Column, Prose, Records, Report, Row, Table
+from bneck_cli.shown import grouped
+from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +93,7 @@ def _apart(each: Candidate, found: Reconciliation) -> str:
         return {"exact": "the same", "rounded": "rounds to it", "cut off": "cut off to it"}[fit]
     apart = each.value - found.figure.value
     share = f"{apart / found.figure.value:+.2%}" if found.figure.value else "apart"
-    return f"{apart:+,} ({share})"
+    return f"{grouped(apart, sign='+')} ({share})"
 
 
 def explanation(found: Reconciliation) -> list[str]:
@@ -102,13 +104,13 @@ def explanation(found: Reconciliation) -> list[str]:
 def _verdict(found: Reconciliation) -> Iterator[str]:
     """Say how many fit; one alone is the answer only where chance would not have found it."""
     figure, best = found.figure, found.candidates[0]
-    tried = f"{found.tried:,} figures tried between half and twice of it"
+    tried = f"{people(found.tried)} figures tried between half and twice of it"
     by_chance = f"by chance alone about {found.chance:.2g} would"
     if not found.fitting:
         share = f" ({best.value / figure.value - 1:+.2%})" if figure.value else ""
         none = f"none of the {tried} becomes it" if found.tried else "no figure tried is between half and twice of it"
         yield f"Nothing explains {figure.text}: {none}."
-        yield f"The nearest is {best.value:,}{share}, {_what(found, best)}."
+        yield f"The nearest is {people(best.value)}{share}, {_what(found, best)}."
     elif len(found.fitting) == 1:
         verdict = {"exact": "is", "rounded": "rounds to", "cut off": "is cut off to"}[best.fits(figure)]
         sure = (
@@ -116,9 +118,9 @@ def _verdict(found: Reconciliation) -> Iterator[str]:
             if found.chance < MANY
             else f" But {figure.text} has so few digits that {by_chance}, so this says little."
         )
-        yield f"{best.value:,} {verdict} {figure.text}, alone of the {tried}: {_what(found, best)}.{sure}"
+        yield f"{people(best.value)} {verdict} {figure.text}, alone of the {tried}: {_what(found, best)}.{sure}"
     else:
-        named = [f"{each.value:,} ({each.by()}, {each.variant})" for each in found.fitting[:NAMED]]
+        named = [f"{people(each.value)} ({each.by()}, {each.variant})" for each in found.fitting[:NAMED]]
         more = len(found.fitting) - len(named)
         others = [f"{more} more"] if more > 0 else []
         yield (
@@ -129,7 +131,7 @@ def _verdict(found: Reconciliation) -> Iterator[str]:
         lead = (
             "The one nearest to what was named" if equally == 1 else f"Of {equally} equally near to what was named, one"
         )
-        yield f"{lead} is {best.value:,}, {_what(found, best)}."
+        yield f"{lead} is {people(best.value)}, {_what(found, best)}."
 
 
 def _remarks(found: Reconciliation) -> Iterator[str]:
@@ -138,8 +140,8 @@ def _remarks(found: Reconciliation) -> Iterator[str]:
     if best.value != plain.value and (best.kind == "params") == (plain.kind == "params"):
         share = f" ({best.value / plain.value - 1:+.2%})" if plain.value else ""
         yield (
-            f"{plain.value:,} is its plain count (torchvision's rule, {plain.variant}); "
-            f"this is {best.value - plain.value:+,}{share}."
+            f"{people(plain.value)} is its plain count (torchvision's rule, {plain.variant}); "
+            f"this is {grouped(best.value - plain.value, sign='+')}{share}."
         )
     if found.figure.counts == "operations":
         yield "FLOPs may be one or two for a multiply-add; both are among the figures tried."

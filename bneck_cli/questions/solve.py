@@ -97,7 +97,7 @@ def _least(line: Line, targets: dict[str, Figure]) -> str:
     for measure, figure in targets.items():
         least = int(line.totals[measure].argmin())
         if line.total(measure, least) > figure.value:
-            told.append(f"the least {measure} is {line.total(measure, least):,}, at {people(line.value(least))}")
+            told.append(f"the least {measure} is {people(line.total(measure, least))}, at {people(line.value(least))}")
     return "; ".join(told) or "each total fits at some value, and no value fits them all"
 
 
@@ -170,7 +170,7 @@ def _said(found: Solution) -> Iterator[str]:
     after = found.at + 1
     if after < len(line.above):
         over = [
-            f"{measure} by {line.total(measure, after) - figure.value:,}"
+            f"{measure} by {people(line.total(measure, after) - figure.value)}"
             for measure, figure in found.targets.items()
             if line.total(measure, after) > figure.value
         ]

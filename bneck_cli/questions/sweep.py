@@ -205,7 +205,7 @@ def saved(found: Sweep, file: str) -> Iterator[str]:
     source = source.removesuffix(".yaml") if "/" not in source or source.startswith("blocks/") else source
     options = [f"{given.name}={show(given.expression.evaluate({}))}" for given in asked.values]
     sizes = asked.input.sizes if asked.input else ()
-    yield f"# One of {found.space.designs.number:,} designs of {found.name}.\n"
+    yield f"# One of {people(found.space.designs.number)} designs of {found.name}.\n"
     if program.block is None:
         yield f"extends: {source}\n"
         if options:

@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from bneck_cli.errors import BneckError
+from bneck_cli.shown import grouped
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9, "t": 10**12}
 NUMBERS = {"thousand": "k", "million": "m", "billion": "g", "trillion": "t"}
@@ -72,7 +73,7 @@ def rounded(value: int) -> str:
         return str(value)
     decimals = max(0, 3 * thousands - shift)
     whole, part = divmod(digits * 10 ** max(0, shift - 3 * thousands), 10**decimals)
-    return f"{whole:,}" + (f".{part:0{decimals}}" if decimals else "") + " kMGT"[thousands]
+    return f"{grouped(whole)}" + (f".{part:0{decimals}}" if decimals else "") + " kMGT"[thousands]
 
 
 def amount(text: str, option: str) -> int:

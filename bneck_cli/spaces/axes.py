@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bneck_cli.errors import BneckError
 from bneck_cli.language.parsing import decimal
 from bneck_cli.sizes.number import divided, parts
+from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -74,7 +75,8 @@ def _range(name: str, item: str | None, ends: list[str], text: str) -> Axis:
     if not values:
         raise BneckError(f"--vary: '{text[:60]}' is empty: the last value is below the first")
     if len(values) > MOST_LISTED:
-        raise BneckError(f"--vary: '{text[:60]}' has {len(values):,} values; an axis has at most {MOST_LISTED:,}")
+        most = people(MOST_LISTED)
+        raise BneckError(f"--vary: '{text[:60]}' has {people(len(values))} values; an axis has at most {most}")
     return Axis(name, int(item) if item else None, values, below)
 
 
@@ -148,5 +150,6 @@ def _designs(axes: Sequence[Axis], count: int, way: str, seed: int = 0) -> Desig
         if titles.count(title) > 1:
             raise BneckError(f"--vary: '{title}' is given twice")
     if count > MOST_DESIGNS:
-        raise BneckError(f"that is too much work: {count:,} designs, and at most {MOST_DESIGNS:,} are worked out")
+        most = people(MOST_DESIGNS)
+        raise BneckError(f"that is too much work: {people(count)} designs, and at most {most} are worked out")
     return Designs(tuple(axes), count, way, seed)

@@ -18,6 +18,7 @@ from bneck_cli.sizes.shape import Shape
 from bneck_cli.spaces.arrays import Part, followed, is_exact, results
 from bneck_cli.spaces.tape import Tape
 from bneck_cli.spaces.trail import Branch, Leaf, Trail, filled
+from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -129,7 +130,7 @@ class Space:
     def walk(self, above: list[int]) -> Leaf:
         """Walk one design, and put what it does on the tape and into the tree."""
         if self.walks == self.most_walks:
-            raise BneckError(f"that is too much work: the values take more than {self.walks:,} different ways")
+            raise BneckError(f"that is too much work: the values take more than {people(self.walks)} different ways")
         self.walks += 1
         trail = Trail(self.tape, self.root)
         numbers = [trail.variable(at, value) for at, value in zip(self.variables, above, strict=True)]

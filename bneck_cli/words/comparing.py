@@ -24,7 +24,7 @@ def quotient(value: int, first: int) -> float | None:
 
 def times(ratio: float) -> str:
     """Write a ratio above 1 in words: ``16.9 times``."""
-    return f"{ratio:.3g} times" if ratio < 100 else f"{round(ratio):,} times"
+    return f"{ratio:.3g} times" if ratio < 100 else f"{people(round(ratio))} times"
 
 
 def against(value: Size, first: Size, noun: str, ratio: float | None = None) -> str:
@@ -44,7 +44,7 @@ def against(value: Size, first: Size, noun: str, ratio: float | None = None) -> 
     more = "fewer" if value < first else "more"
     if 2 * first < 3 * value and 2 * value < 3 * first:
         apart = abs(value - first)
-        change = f"{apart:,}" if 2000 * apart < first else f"{apart / first:.1%}"
+        change = f"{people(apart)}" if 2000 * apart < first else f"{apart / first:.1%}"
         return f"{change} {more} {noun} {both}"
     if value < first:
         return f"{times(quotient(first, value) or 0)} fewer {noun} {both}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bneck_cli.shown import grouped
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Ratio(NamedTuple):
     def __str__(self) -> str:
         if self.value is None:
             return ""
-        return f"{self.value:.3f}" if self.value < 1000 else f"{round(self.value):,}"
+        return f"{self.value:.3f}" if self.value < 1000 else grouped(round(self.value))
 
 
 class Signed(NamedTuple):
@@ -44,7 +45,7 @@ class Signed(NamedTuple):
 
     def __str__(self) -> str:
         if isinstance(self.value, int):
-            return f"{self.value:+,}" if self.value else "0"
+            return grouped(self.value, sign="+") if self.value else "0"
         return people(self.value)
 
 
@@ -59,7 +60,7 @@ class Percent(NamedTuple):
         if not self.value:
             return "0.0%"
         if isinstance(self.value, int):  # beyond floats
-            return f"{self.value:+,}%"
+            return f"{grouped(self.value, sign='+')}%"
         return f"{self.value:+.1f}%" if abs(self.value) >= 0.05 else f"{self.value:+.1g}%"
 
 
@@ -78,16 +79,16 @@ class Bytes(NamedTuple):
         if power == 0:
             return f"{size} {'byte' if size == 1 else 'bytes'}" if size else "0"
         if size >= LARGEST:
-            return f"{size // 1024**power:,} {UNITS[power]}"
+            return f"{grouped(size // 1024**power)} {UNITS[power]}"
         if power + 1 < len(UNITS) and round(size / 1024**power, 1) >= 1024:
             power += 1
-        return f"{size / 1024**power:,.1f} {UNITS[power]}"
+        return f"{grouped(size / 1024**power, '.1f')} {UNITS[power]}"
 
     def exactly(self) -> str:
         """Write the amount for people and to the byte: ``97.5 MiB (102,228,128 bytes)``."""
         if not isinstance(self.value, int) or self.value < 1024:
             return str(self)
-        return f"{self} ({self.value:,} bytes)"
+        return f"{self} ({grouped(self.value)} bytes)"
 
 
 class Seconds(NamedTuple):
@@ -110,7 +111,7 @@ def people(value: Any) -> str:
     if value is None:
         return ""
     if type(value) is int:
-        return f"{value:,}"
+        return grouped(value)
     if hasattr(value, "terms"):  # a Dim, whose module is loaded only where there is one
         from bneck_cli.sizes.writing import pretty
 
@@ -126,7 +127,7 @@ def counted(count: int, noun: str) -> str:
 def mathematics(value: Any) -> str | None:
     """Write a number, a symbolic size or a shape in LaTeX's mathematics; None for what is none of these."""
     if type(value) is int:
-        return f"{value:,}".replace(",", "{,}")
+        return grouped(value).replace(",", "{,}")
     if isinstance(value, Signed):
         return f"${value}$".replace(",", "{,}") if isinstance(value.value, int) else mathematics(value.value)
     if isinstance(value, Shape):

@@ -14,6 +14,7 @@ from bneck_cli.engine.network import entries
 from bneck_cli.errors import BneckError
 from bneck_cli.language.expression import Index, Name, Number, parts_of
 from bneck_cli.sizes.number import is_whole
+from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -107,7 +108,7 @@ class Writer:
         cost = self.analysis.cost
         (shape, *_) = self.analysis.inputs.values()
         lines = [
-            f'"""{self.analysis.name}: {cost.params:,} parameters, {cost.macs:,} multiply-adds.',
+            f'"""{self.analysis.name}: {people(cost.params)} parameters, {people(cost.macs)} multiply-adds.',
             "",
             f"For an input of {shape}.",
             '"""',

@@ -9,6 +9,7 @@ from bneck_cli import completion
 from bneck_cli.cli import options as opt
 from bneck_cli.cli.edge import check_format, one_of, settings
 from bneck_cli.output import write
+from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +87,7 @@ def _range(text: str | None) -> "range | None":
     if not dots:
         return None
     if not (first.isdecimal() and last.isdecimal() and 0 < int(first[:9]) <= int(last[:9]) <= MOST):
-        raise typer.BadParameter(f"widths read 8..512, up to {MOST:,}", param_hint="--channels")
+        raise typer.BadParameter(f"widths read 8..512, up to {people(MOST)}", param_hint="--channels")
     return range(int(first), int(last) + 1, int(first))
 
 

@@ -11,6 +11,7 @@ from bneck_cli.engine.wording import written
 from bneck_cli.language.bodies import INDEX, Chain, Label, Loop, Repeat, Step
 from bneck_cli.language.expression import show
 from bneck_cli.sizes.number import is_whole
+from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,7 +93,7 @@ def walk_repeat(walk: Walk, repeat: Repeat, flow: Flow, frame: Frame) -> Result:
     arrive(frame.scope, flow.shape)
     count = walk.value(repeat.times, frame)
     if not is_whole(count) or not 0 <= count <= MAX_COPIES:
-        raise repeat.times.place.error(f"a repeat is a whole number from 0 to {MAX_COPIES:,} (got {show(count)})")
+        raise repeat.times.place.error(f"a repeat is a whole number from 0 to {people(MAX_COPIES)} (got {show(count)})")
     body, shape = repeat.body, flow.shape
     if repeat.first and not isinstance(body, Step):
         raise repeat.place.error("`first` changes the options of one step; here several are repeated")

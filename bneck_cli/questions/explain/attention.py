@@ -6,7 +6,8 @@ from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.questions.explain.facts import whole
-from bneck_cli.questions.explain.sentences import counted, side
+from bneck_cli.questions.explain.sentences import side
+from bneck_cli.words.values import counted, people
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,21 +91,22 @@ def arithmetic(each: LayerFacts) -> Iterator[str]:
             sizes = (-(-whole(size) // w) * w for size, w in zip(each.shape.spatial, found.sides, strict=True))
             padded = f", for which {side(each.shape)} is padded to {'×'.join(map(str, sizes))}"
         yield f"{counted(found.windows, 'window')} of {square} = {n} tokens{padded}"
-    biases = f" + {LINEAR}·{c} = {found.biases:,} biases" if found.biases else ""
+    biases = f" + {LINEAR}·{c} = {people(found.biases)} biases" if found.biases else ""
     yield (
-        f"queries, keys, values and the projection: weights {LINEAR}·{c}·{c} = {found.weights:,}{biases}; "
-        f"multiply-adds {found.weights:,}{where} = {found.linear:,}"
+        f"queries, keys, values and the projection: weights {LINEAR}·{c}·{c} = {people(found.weights)}{biases}; "
+        f"multiply-adds {people(found.weights)}{where} = {people(found.linear)}"
     )
     rest = whole(cost.params) - found.weights - found.biases
     if rest and each.layer.rule.position == "relative" and rest == found.offsets * found.heads:
         sides = "·".join(f"(2·{w} - 1)" for w in found.sides)
-        yield f"a bias for each relative position and each head: {sides}·{found.heads} = {rest:,} parameters"
+        yield f"a bias for each relative position and each head: {sides}·{found.heads} = {people(rest)} parameters"
     elif rest:
-        yield f"{rest:,} other parameters"
+        yield f"{people(rest)} other parameters"
     many = f"{found.windows}·" if found.sides else ""
     yield (
-        f"scores, each token with each: {many}{n}·{n}·{c} = {found.scores:,} multiply-adds; the weighted sum of the "
-        f"values, as many; {found.linear:,} + 2·{found.scores:,} = {whole(cost.macs):,}"
+        f"scores, each token with each: {many}{n}·{n}·{c} = {people(found.scores)} multiply-adds; the "
+        f"weighted sum of the "
+        f"values, as many; {people(found.linear)} + 2·{people(found.scores)} = {people(whole(cost.macs))}"
     )
 
 
@@ -120,7 +122,8 @@ def growth(subject: Subject) -> Iterator[str]:
     heads = f", in each of {first.heads} heads by itself; the projection mixes the heads" if first.heads > 1 else ""
     yield (
         f"Every token becomes a query, a key and a value. Its query meets the key of every token"
-        f"{' in its window' if first.sides else ''}, and the {first.tokens:,} scores say how much of each value it "
+        f"{' in its window' if first.sides else ''}, and the {people(first.tokens)} scores say how much of "
+        f"each value it "
         f"takes{heads}."
     )
     if first.sides:
@@ -142,9 +145,13 @@ def growth(subject: Subject) -> Iterator[str]:
     twice = 2 * sum(each.copies * found.channels for each, found in known)
     products = tokens * tokens * twice
     yield (
-        f"At {tokens:,} tokens the linear layers take {linear:,}·{tokens} = {linear * tokens:,} multiply-adds and the "
-        f"products {products:,}."
+        f"At {people(tokens)} tokens the linear layers take {people(linear)}·{tokens} = "
+        f"{people(linear * tokens)} multiply-adds and the "
+        f"products {people(products)}."
     )
     if linear % twice == 0:
         equal = linear // twice
-        yield f"They are equal at {linear:,}/{twice:,} = {equal:,} tokens; beyond that the products cost more."
+        yield (
+            f"They are equal at {people(linear)}/{people(twice)} = {people(equal)} tokens; beyond that the "
+            f"products cost more."
+        )

@@ -12,7 +12,6 @@ from bneck_cli.flow.receptive import Sight, reaches, sees_the_map
 from bneck_cli.questions.explain.facts import Product, Sums, arriving, forks, is_identity, sums_of, taken, whole
 from bneck_cli.questions.explain.place import copies_at, way_to
 from bneck_cli.questions.explain.sentences import (
-    counted,
     extent,
     formulas,
     kernel_of,
@@ -21,6 +20,7 @@ from bneck_cli.questions.explain.sentences import (
     side,
     total,
 )
+from bneck_cli.words.values import counted, people
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,11 @@ def summary(name: str, subject: Subject) -> Iterator[str]:
     weighted = [each for each in subject.running if each.part in ("conv", "linear", "attention")]
     number = sum(each.copies for each in weighted)
     noun = "convolution" if all(each.part == "conv" for each in weighted) else "layer with weights"
-    many = (f"{number:,} {noun}" if number == 1 else f"{number:,} {noun.replace('layer', 'layers')}") if number else ""
+    many = (
+        (f"{people(number)} {noun}" if number == 1 else f"{people(number)} {noun.replace('layer', 'layers')}")
+        if number
+        else ""
+    )
     many = many if number == 1 or noun != "convolution" else many + "s" * bool(many)
     yield (
         f"{name} takes {subject.arrives} to {subject.node.out}{f' with {many}' if many else ''}: "
@@ -109,7 +113,7 @@ def copies(subject: Subject, analysis: Analysis) -> Iterator[str]:
         own = held[0].node.cost
         if number == 1:
             return
-        said = f"{subject.stage_path} repeats its block {number:,} times"
+        said = f"{subject.stage_path} repeats its block {people(number)} times"
         if len(held) == 1:
             said += ", all alike; explained here is one of them"
         else:
@@ -123,13 +127,13 @@ def copies(subject: Subject, analysis: Analysis) -> Iterator[str]:
             if (each.params, each.macs) != (own.params, own.macs):
                 yield (
                     f"{subject.stage_path}.{child.label}: {arriving(child.node)} to {child.node.out}, "
-                    f"{whole(each.params):,} parameters and {whole(each.macs):,} multiply-adds"
+                    f"{people(whole(each.params))} parameters and {people(whole(each.macs))} multiply-adds"
                     f"{' each' * (child.copies > 1)}."
                 )
     elif subject.path and not isinstance(subject.node, Layer):
         path, number = copies_at(analysis, subject)
         if number > 1:
-            yield f"{path} are {number:,} copies that are alike; explained here is one of them."
+            yield f"{path} are {people(number)} copies that are alike; explained here is one of them."
 
 
 def legend(subject: Subject) -> Iterator[str]:
@@ -230,8 +234,9 @@ def stride(subject: Subject) -> Iterator[str]:
         if set(each.kernel) == {1} and not any(axis.before or axis.after for axis in each.axes):
             there, seen = whole(each.shape.positions), whole(each.out.positions)
             yield (
-                f"{each.path} has a window of one position, so of the {there:,} positions that arrive it looks at "
-                f"{seen:,} and skips {there - seen:,}."
+                f"{each.path} has a window of one position, so of the {people(there)} positions that arrive "
+                f"it looks at "
+                f"{people(seen)} and skips {people(there - seen)}."
             )
     if in_a_row(subject):
         yield from _moved(subject)
@@ -267,8 +272,9 @@ def _moved(subject: Subject) -> Iterator[str]:
         out = moved.out_shape(before.shape)
         yield (
             f"Were the stride of `{each.text}` in `{before.text}` instead, that one would take "
-            f"{moved.macs(before.shape, out):,} multiply-adds, not {before.layer.cost.macs:,}, but look at only "
-            f"{out.positions:,} of its {before.shape.positions:,} positions."
+            f"{people(moved.macs(before.shape, out))} multiply-adds, not {people(before.layer.cost.macs)}, "
+            f"but look at only "
+            f"{people(out.positions)} of its {people(before.shape.positions)} positions."
         )
 
 
@@ -294,7 +300,7 @@ def separable(subject: Subject) -> Iterator[str]:
         yield (
             f"One full {kernel_of(filtering)} convolution from {c} to {counted(out, 'channel')} would have "
             f"{product(full)} weights. To filter each channel by itself and then mix them takes "
-            f"{taps}·{c} + {c}·{out} = {both:,}{times}."
+            f"{taps}·{c} + {c}·{out} = {people(both)}{times}."
         )
         yield f"{mixing.weights.value / both:.1%} of what is left is in {mixing.path}, which mixes."
 
@@ -313,7 +319,7 @@ def gates(subject: Subject) -> Iterator[str]:
     shape = found[0].out
     if gate.out.channels == shape.channels:
         yield (
-            f"The gate makes {whole(gate.out.channels):,} numbers of each image, and multiplies every channel of "
+            f"The gate makes {people(whole(gate.out.channels))} numbers of each image, and multiplies every channel of "
             f"{shape} by its own, at {'all ' * (shape.positions != 1)}{counted(whole(shape.positions), 'position')}."
         )
     else:
@@ -323,8 +329,8 @@ def gates(subject: Subject) -> Iterator[str]:
     biases = sum(each.biases for each in layers)
     extra = f" (and {counted(biases, 'bias')})" if biases else ""
     yield (
-        f"It runs once an image, not at every position: {' + '.join(terms)} = {weights:,} weights{extra} make "
-        f"{sum(whole(each.layer.cost.macs) for each in layers):,} multiply-adds."
+        f"It runs once an image, not at every position: {' + '.join(terms)} = {people(weights)} weights{extra} make "
+        f"{people(sum(whole(each.layer.cost.macs) for each in layers))} multiply-adds."
     )
 
 

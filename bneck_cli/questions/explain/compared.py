@@ -17,6 +17,7 @@ from bneck_cli.language.library import load
 from bneck_cli.questions.compare import weights
 from bneck_cli.questions.explain.block import is_bottleneck
 from bneck_cli.questions.explain.facts import whole
+from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -154,8 +155,9 @@ def sentences(facts: Compared, subject: Subject) -> Iterator[str]:
     mine, theirs = facts.forms
     above, below = facts.times
     yield (
-        f"At the same {facts.channels} channels on a {facts.map} map, {other} has {facts.weights[1]:,} weights against "
-        f"{facts.weights[0]:,}, and {facts.macs[1]:,} multiply-adds against {facts.macs[0]:,}."
+        f"At the same {facts.channels} channels on a {facts.map} map, {other} has {people(facts.weights[1])} "
+        f"weights against "
+        f"{people(facts.weights[0])}, and {people(facts.macs[1])} multiply-adds against {people(facts.macs[0])}."
     )
     if above > below:
         dear, cheap, ratio, forms = other, name, above / below, (theirs, mine)
@@ -175,7 +177,7 @@ def sentences(facts: Compared, subject: Subject) -> Iterator[str]:
     if {name, other} == {PLAIN, OTHER}:
         plain, narrow = (weights(analyze_program(load(each), Settings(channels=c))) for each, c in PAPER)
         yield (
-            f"The ResNet paper's own pair: {PAPER[0][0]} at {PAPER[0][1]} channels has {plain:,} weights, and "
-            f"{PAPER[1][0]} at {PAPER[1][1]} has {narrow:,}: about the same cost for "
+            f"The ResNet paper's own pair: {PAPER[0][0]} at {PAPER[0][1]} channels has {people(plain)} weights, and "
+            f"{PAPER[1][0]} at {PAPER[1][1]} has {people(narrow)}: about the same cost for "
             f"{PAPER[1][1] // PAPER[0][1]} times the channels."
         )

@@ -15,8 +15,9 @@ from bneck_cli.questions.analyze import describe_input, shared_weights
 from bneck_cli.questions.explain.block import changed
 from bneck_cli.questions.explain.facts import arriving, whole
 from bneck_cli.questions.explain.place import way_through
-from bneck_cli.questions.explain.sentences import counted, side
+from bneck_cli.questions.explain.sentences import side
 from bneck_cli.sizes.amounts import rounded
+from bneck_cli.words.values import counted, people
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +44,7 @@ def summary(analysis: Analysis) -> Iterator[str]:
     """Say what a network makes of what, and what it costs."""
     cost = analysis.cost
     deep = depth(analysis)
-    said = f", through {deep:,} layer{'s' * (deep != 1)} with weights on its longest path: " if deep else ": "
+    said = f", through {people(deep)} layer{'s' * (deep != 1)} with weights on its longest path: " if deep else ": "
     yield (
         f"{analysis.name} takes {describe_input(analysis)} to {analysis.root.out}{said}"
         f"{counted(whole(cost.params), 'parameter')} ({rounded(whole(cost.params))}), "
@@ -63,7 +64,7 @@ def shrinking(analysis: Analysis) -> Iterator[str]:
     way = way_through(analysis)
     yield from (changed(path, each) for path, each in way[:MOST_TOLD])
     if len(way) > MOST_TOLD:
-        yield f"{len(way) - MOST_TOLD:,} more layers change the map."
+        yield f"{people(len(way) - MOST_TOLD)} more layers change the map."
 
 
 def stages(analysis: Analysis) -> Iterator[str]:
@@ -84,7 +85,7 @@ def stages(analysis: Analysis) -> Iterator[str]:
         )
         yield f"{child.label}{text}: {arriving(node)} to {node.out}{f'; {shares}' if shares else ''}."
     if len(told) > MOST_TOLD:
-        yield f"{len(told) - MOST_TOLD:,} more stages follow."
+        yield f"{people(len(told) - MOST_TOLD)} more stages follow."
 
 
 def repeats(analysis: Analysis) -> list[Stage]:
@@ -121,7 +122,7 @@ def design(analysis: Analysis) -> Iterator[str]:
         if len(costs) == 1 and all(stage.again is not None for stage in found):
             yield (
                 f"{names} twice the channels, so a block that is repeated costs the same in every stage: "
-                f"{whole(costs.pop()):,} multiply-adds."
+                f"{people(whole(costs.pop()))} multiply-adds."
             )
         else:
             yield f"{names} twice the channels."
@@ -140,7 +141,7 @@ def _most(found: list[Stage]) -> Iterator[str]:
     for noun, measure in measures:
         ranked = sorted(found, key=measure, reverse=True)
         if measure(ranked[0]) > measure(ranked[1]):
-            said.append(f"the most {noun} are in {ranked[0].label} ({measure(ranked[0]):,})")
+            said.append(f"the most {noun} are in {ranked[0].label} ({people(measure(ranked[0]))})")
     if said:
         text = listed(said, "and")
         yield f"Of these stages, {text}."
@@ -159,9 +160,9 @@ def concentration(analysis: Analysis) -> Iterator[str]:
             continue
         most = [entry for entry in running if measure(entry) == figure]
         others = sum(entry.copies for entry in most) - 1
-        tied = f"; {others:,} other{'s have' if others > 1 else ' has'} as many" if others else ""
+        tied = f"; {people(others)} other{'s have' if others > 1 else ' has'} as many" if others else ""
         yield (
-            f"Of single layers {most[0].path} ({most[0].layer.text}) has the most {noun}: {figure:,}, "
+            f"Of single layers {most[0].path} ({most[0].layer.text}) has the most {noun}: {people(figure)}, "
             f"{percent(figure, total)} of all{tied}."
         )
     reach = receptive_field(analysis)
@@ -185,8 +186,8 @@ def gates(analysis: Analysis) -> Iterator[str]:
     if not params or not macs or any(entry.layer.inputs[1].positions != 1 for entry in scales):
         return
     yield (
-        f"Its {counted(number, 'gate')} (squeeze-and-excitation) hold {params:,} parameters, "
-        f"{percent(params, whole(analysis.cost.params))} of all, and take {macs:,} multiply-adds, "
+        f"Its {counted(number, 'gate')} (squeeze-and-excitation) hold {people(params)} parameters, "
+        f"{percent(params, whole(analysis.cost.params))} of all, and take {people(macs)} multiply-adds, "
         f"{percent(macs, whole(analysis.cost.macs))}."
     )
 
@@ -220,8 +221,11 @@ def variants(own: Analysis, stem: str) -> Iterator[str]:
 
 def _changed(noun: str, value: int, own: int) -> str:
     if value == own:
-        return f"as many {noun} ({value:,})"
-    return f"{abs(value - own):,} {'more' if value > own else 'fewer'} {noun} ({value:,} against {own:,})"
+        return f"as many {noun} ({people(value)})"
+    return (
+        f"{people(abs(value - own))} {'more' if value > own else 'fewer'} {noun} ({people(value)} against "
+        f"{people(own)})"
+    )
 
 
 def _first_difference(own: Analysis, other: Analysis) -> str:

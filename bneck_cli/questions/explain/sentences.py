@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bneck_cli.questions.explain.facts import whole
 from bneck_cli.sizes.shape import AXES
+from bneck_cli.words.values import counted, people
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -37,23 +38,20 @@ def map_of(shape: Shape) -> str:
     return shape.noun
 
 
-def counted(number: int, noun: str) -> str:
-    """Write a number with its noun: ``1 filter``, ``64 filters``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}{'es' if noun[-1] == 's' else 's'}"
-
-
 def product(found: Product) -> str:
     """Write a product and its value: ``3·3·64·64 = 36,864``."""
-    return f"{'·'.join(map(str, found.factors))} = {found.value:,}"
+    return f"{'·'.join(map(str, found.factors))} = {people(found.value)}"
 
 
 def total(sums: Sums, value: int | None = None) -> str:
     """Write a sum: ``16,384 + 36,864 + 16,384 = 69,632``; of many terms, how many they are."""
     value = sums.value if value is None else value
     if len(sums.terms) > MOST_TERMS:
-        return f"{value:,} in {sum(copies for copies, _ in sums.terms):,} layers"
-    terms = [f"{amount:,}" if copies == 1 else f"{copies:,}·{amount:,}" for copies, amount in sums.terms]
-    return f"{' + '.join(terms)} = {value:,}" if len(terms) > 1 or sums.terms[0][0] > 1 else f"{value:,}"
+        return f"{people(value)} in {people(sum(copies for copies, _ in sums.terms))} layers"
+    terms = [
+        f"{people(amount)}" if copies == 1 else f"{people(copies)}·{people(amount)}" for copies, amount in sums.terms
+    ]
+    return f"{' + '.join(terms)} = {people(value)}" if len(terms) > 1 or sums.terms[0][0] > 1 else f"{people(value)}"
 
 
 # Layer by layer
@@ -66,7 +64,7 @@ def layer_lines(layers: Iterable[LayerFacts]) -> Iterator[str]:
         if each.idle or not (mixes or each.reshapes or each.layer.cost.macs):
             continue
         role = "" if each.layer.rule is None else each.layer.rule.role(each.shape, each.out)
-        copies = f" ({each.copies:,} times)" if each.copies > 1 else ""
+        copies = f" ({people(each.copies)} times)" if each.copies > 1 else ""
         yield f"{each.path}{copies}: {each.text}, {each.shape} to {each.out}. {role}".rstrip()
         if each.window is not None:
             yield f"  {geometry(each)}"
@@ -143,7 +141,9 @@ def arithmetic(each: LayerFacts) -> Iterator[str]:
         biases = f" + {counted(each.biases, 'bias')}" if each.biases else ""
         first, *places = each.macs.factors
         where = "".join(f"·{size}" for size in places)
-        macs = f"{first:,}{where} = {each.macs.value:,}" if places else f"{first:,}, one for each weight"
+        macs = (
+            f"{people(first)}{where} = {people(each.macs.value)}" if places else f"{people(first)}, one for each weight"
+        )
         yield f"weights {product(each.weights)}{biases}; multiply-adds {macs}"
     elif each.part == "attention":
         from bneck_cli.questions.explain.attention import arithmetic as of_attention

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from bneck_cli.engine.network import Cost, Layer
 from bneck_cli.flow.unread import vain
-from bneck_cli.questions.lint.rule import Finding, counted, macs_of, number, percent, rule, says, times
-from bneck_cli.words.values import people as grouped
+from bneck_cli.questions.lint.rule import Finding, macs_of, number, percent, rule, says, times
+from bneck_cli.words.values import counted, people
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,8 +66,8 @@ def uneven_channels(flow: Flow) -> Iterator[Finding]:
         macs = macs_of(layer)
         wider = macs // left * wide_out if follows else macs // (came * left) * wide_in * wide_out
         message = (
-            f"{layer.text} has {counted(came, 'channel')} in and {grouped(left)} out: "
-            f"rounded up to {grouped(wide_in)} and {grouped(wide_out)} it is {grouped(wider)} MACs, not {grouped(macs)}"
+            f"{layer.text} has {counted(came, 'channel')} in and {people(left)} out: "
+            f"rounded up to {people(wide_in)} and {people(wide_out)} it is {people(wider)} MACs, not {people(macs)}"
         )
         yield says(met, message, wider - macs, "MACs")
 
@@ -92,7 +92,7 @@ def concentrated_params(flow: Flow) -> Iterator[Finding]:
     for met in flow.layers:
         mine = number(met.layer.cost.params)
         if 2 * mine > whole:
-            message = f"{met.layer.text} holds {grouped(mine)} of {grouped(whole)} params ({percent(mine, whole)})"
+            message = f"{met.layer.text} holds {people(mine)} of {people(whole)} params ({percent(mine, whole)})"
             yield says(met, message, mine, "params")
 
 
@@ -154,7 +154,7 @@ def dominant_pointwise(flow: Flow) -> Iterator[Finding]:
         if 100 * part > DOMINANT * total:
             message = (
                 f"beside {met.layer.text}, which is {counted(macs_of(met.layer), 'MAC')}, pointwise layers are "
-                f"{grouped(part)} of the {grouped(total)} MACs of their block ({percent(part, total)})"
+                f"{people(part)} of the {people(total)} MACs of their block ({percent(part, total)})"
             )
             yield says(met, message, part, "MACs")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bneck_cli.words.values import people as grouped
+from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -102,11 +102,6 @@ def percent(part: int, whole: int) -> str:
     return f"{tenths // 10}.{tenths % 10}%"
 
 
-def counted(count: int, noun: str) -> str:
-    """Write a count with its noun."""
-    return f"{grouped(count)} {noun}{'s' * (count != 1)}"
-
-
 def times(values: Iterable[Any]) -> str:
     """Write sizes as an extent."""
-    return "×".join(map(grouped, values))
+    return "×".join(map(people, values))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from bneck_cli.engine.network import Layer, children
 from bneck_cli.errors import listed
 from bneck_cli.flow.receptive import last_field, sees_the_map
-from bneck_cli.questions.lint.rule import Finding, counted, number, numbers, percent, rule, says, times
-from bneck_cli.words.values import people as grouped
+from bneck_cli.questions.lint.rule import Finding, number, numbers, percent, rule, says, times
+from bneck_cli.words.values import counted, people
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -111,10 +111,10 @@ def _strided(flow: Flow, in_shortcut: bool) -> Iterator[Finding]:
         if not any(axis.gapped for axis in axes) or seen == whole:
             continue
         looks = " and ".join(
-            f"{grouped(axis.seen)} of {counted(axis.length, noun)}"
+            f"{people(axis.seen)} of {counted(axis.length, noun)}"
             for axis, noun in zip(axes, SIDES[len(axes)], strict=True)
         )
-        skipped = f"{grouped(whole - seen)} of {counted(whole, 'position')} ({percent(whole - seen, whole)})"
+        skipped = f"{people(whole - seen)} of {counted(whole, 'position')} ({percent(whole - seen, whole)})"
         message = f"{layer.text} looks at {looks} and skips {skipped}"
         yield says(met, message, whole - seen, "positions")
 
@@ -139,8 +139,7 @@ def dropped_border(flow: Flow) -> Iterator[Finding]:
         ends = " and ".join(counted(less, noun) for less, noun in zip(lost, SIDES[len(axes)], strict=True) if less)
         size = times(axis.length for axis in axes)
         message = (
-            f"{layer.text} never reaches {ends} at the end of {size}: "
-            f"{grouped(dropped)} of {counted(whole, 'position')}"
+            f"{layer.text} never reaches {ends} at the end of {size}: {people(dropped)} of {counted(whole, 'position')}"
         )
         yield says(met, message, dropped, "positions")
 
@@ -202,7 +201,7 @@ def wide_field(flow: Flow) -> Iterator[Finding]:
                 break
     message = (
         f"what {field.ended} {field.met.layer.op} spans {times(field.seen)} of an input of {times(field.sizes)}"
-        f"{stage}: at least {grouped(beyond)} of {counted(prod(field.seen), 'position')} lie outside of it"
+        f"{stage}: at least {people(beyond)} of {counted(prod(field.seen), 'position')} lie outside of it"
     )
     yield says(field.met, message, beyond, "positions", once=True)
 
@@ -223,7 +222,7 @@ def short_field(flow: Flow) -> Iterator[Finding]:
     whole = prod(field.sizes)
     message = (
         f"what {field.ended} {field.met.layer.op} spans {times(field.seen)} of an input of {times(field.sizes)}: "
-        f"{grouped(whole - field.common)} of {counted(whole, 'position')} are outside of any one field"
+        f"{people(whole - field.common)} of {counted(whole, 'position')} are outside of any one field"
     )
     yield says(field.met, message, whole - field.common, "positions", once=True)
 
