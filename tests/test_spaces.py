@@ -417,7 +417,7 @@ def test_parts_of_a_sweep_are_the_whole() -> None:
     whole = bneck(*options, "--format", "csv").splitlines()
     parts = [bneck(*options, "--format", "csv", "--shard", f"{part}/2").splitlines() for part in (1, 2)]
     assert len(whole) == 256 * 300 + 1
-    assert parts[0] + parts[1][1:] == whole
+    assert sorted(parts[0][1:] + parts[1][1:]) == sorted(whole[1:])
     lines = bneck(*options[:3], "channels=64", *options[4:], "--format", "jsonl").splitlines()
     macs = analyze_program(load("bottleneck"), read_settings(channels="64")).cost.macs
     assert json.loads(lines[55]) == {"channels": 64, "side": 56, "macs": macs}
