@@ -7,13 +7,15 @@ import typer
 
 from bneck_cli import completion
 from bneck_cli.cli import options as opt
-from bneck_cli.cli.edge import check_format, one_of, settings
+from bneck_cli.cli.edge import check_format, one_of, settings, words
 from bneck_cli.output import write
 from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bneck_cli.engine.settings import Settings
+    from bneck_cli.questions.plot import Plot
     from bneck_cli.report import Records
 
 GROUP = "Understanding"
@@ -22,6 +24,7 @@ EXAMPLES = (
     "bneck plot -o library.pdf",
     "bneck plot basic bottleneck --channels 8..512 -o width.png",
     "bneck plot resnet50 --kind receptive --format csv",
+    "bneck plot mobilenet_v2 --vary width=0.25:1.4:0.05 --vary side=128:224:32 -o family.svg",
 )
 FORMATS = ("svg", "pdf", "png", "csv")
 MOST = 1 << 16
@@ -46,6 +49,28 @@ def command(
     ] = None,
     set: opt.Set = None,
     device: opt.Device = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUES",
+            help="Plot a sweep over what varies, as `sweep` has it.",
+            autocompletion=completion.names,
+        ),
+    ] = None,
+    x: Annotated[str | None, typer.Option("--x", metavar="NAME", help="Of a sweep, what stands across.")] = None,
+    y: Annotated[str | None, typer.Option("--y", metavar="NAME", help="Of a sweep, what stands upwards.")] = None,
+    pareto: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,NAME", help="Of a sweep, two totals and their front.", autocompletion=completion.TOTALS
+        ),
+    ] = None,
+    maximize: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Of a front, the total of which more is better.", autocompletion=completion.TOTALS
+        ),
+    ] = None,
     own: Annotated[
         list[str] | None, typer.Option("--with", metavar="SPEC", help="Your own network among the library's.")
     ] = None,
@@ -60,6 +85,7 @@ def command(
     """Plot where the cost is, what a position sees, what bounds a layer, blocks over their width, or the library."""
     from bneck_cli.language.library import load
     from bneck_cli.questions.plot import plot
+    from bneck_cli.questions.plot_sweep import is_table
 
     suffix = os.path.splitext(output or "")[1].lstrip(".").lower()
     chosen = (
@@ -69,9 +95,39 @@ def command(
         if suffix in FORMATS
         else check_format(None, None, FORMATS)
     )
+    if vary or (specs and len(specs) == 1 and is_table(specs[0])):
+        found = _swept(specs or [], settings(input, channels, None, set), vary, (x, y), words(pareto), maximize or "")
+        _put(found, chosen, output)
+        return
+    if x or y or pareto or maximize:
+        raise typer.BadParameter("--x, --y, --pareto and --maximize go with a sweep: --vary, or the file of one")
     widths = _range(channels)
     asked = settings(input, None if widths else channels, None, set)
     found = plot([(name, load(name)) for name in specs or []], asked, kind, widths, device, own or ())
+    _put(found, chosen, output)
+
+
+def _swept(
+    specs: list[str],
+    asked: "Settings",
+    vary: list[str] | None,
+    across: tuple[str | None, str | None],
+    pareto: tuple[str, ...],
+    most: str,
+) -> "Plot":
+    """Plot a sweep of one spec, or a file that holds one."""
+    from bneck_cli.language.library import load
+    from bneck_cli.questions.plot_sweep import plot_of_file, plot_of_sweep
+
+    if len(specs) != 1:
+        raise typer.BadParameter("the plot of a sweep is of one spec")
+    if not vary:
+        return plot_of_file(specs[0], *across, pareto, most)
+    return plot_of_sweep(specs[0], load(specs[0]), asked, vary, *across, pareto, most)
+
+
+def _put(found: "Plot", chosen: str, output: str | None) -> None:
+    """Write a plot, or its points."""
     if chosen == "csv":
         write(_csv(found.points), output)
         return
