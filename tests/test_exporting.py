@@ -12,7 +12,7 @@ from networks import Writer
 
 from bneck_cli.bridges.export.pytorch import source
 from bneck_cli.bridges.export.source import laid_out
-from bneck_cli.bridges.export.targets import export, target_of
+from bneck_cli.bridges.export.targets import Asked, export, target_of
 from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.settings import read_settings
 from bneck_cli.errors import BneckError
@@ -77,7 +77,7 @@ def test_source_is_laid_out_as_ruff_does_it(sources: dict[str, str], tmp_path: P
 def test_a_network_is_what_was_analysed(name: str) -> None:
     """Parameters, shapes and multiply-adds on meta tensors are the analysis's."""
     pytest.importorskip("torch")
-    export(analyze_program(load(name)), "pytorch", check=True)
+    export(analyze_program(load(name)), "pytorch", Asked(check=True))
 
 
 @pytest.mark.parametrize("block", ["bottleneck", "mbconv", "shuffle_unit", "swin", "inception", "squeeze_excite"])
@@ -85,7 +85,7 @@ def test_a_block_is_a_module(block: str) -> None:
     """A block by itself is its class."""
     pytest.importorskip("torch")
     asked = read_settings(None, "64", None, [], None)
-    export(analyze_program(load(block), asked), "pytorch", check=True)
+    export(analyze_program(load(block), asked), "pytorch", Asked(check=True))
 
 
 def test_random_networks_are_right_or_refused() -> None:
@@ -96,7 +96,7 @@ def test_random_networks_are_right_or_refused() -> None:
     for seed in range(24):
         analysis = analysed(Writer(random.Random(seed), layers).spec(8))
         try:
-            export(analysis, "pytorch", check=True)
+            export(analysis, "pytorch", Asked(check=True))
         except BneckError:
             refused.append(seed)
     assert len(refused) <= 8

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.errors import BneckError, listed, nearest
 
@@ -12,21 +12,60 @@ if TYPE_CHECKING:
 
     from bneck_cli.engine.analysis import Analysis
 
-TARGETS = {
-    "pytorch": "source of a PyTorch module",
-}
-"""Each target, and what it is."""
-SUFFIXES = {".py": "pytorch"}
-"""What a file's name asks for."""
-BYTES = "latin-1"
-"""The encoding of bytes that are handed on as text."""
+
+class Asked(NamedTuple):
+    """What is asked of an export: to build and compare (None: where that is possible), and equal layers once."""
+
+    check: bool | None = None
+    unique: bool = False
 
 
-class Exported:
+class Exported(NamedTuple):
     """What is written: text, or bytes in the guise of text, with the encoding that tells which."""
 
-    def __init__(self, text: str, encoding: str = "utf-8") -> None:
-        self.text, self.encoding = text, encoding
+    text: str
+    encoding: str = ""
+
+
+def is_installed(module: str) -> bool:
+    """Tell whether a framework is there, without importing it."""
+    from importlib.util import find_spec
+
+    return find_spec(module) is not None
+
+
+def _pytorch(analysis: Analysis, asked: Asked) -> Exported:
+    from bneck_cli.bridges.export.pytorch import source
+
+    found = source(analysis)
+    if is_installed("torch") if asked.check is None else asked.check:
+        from bneck_cli.bridges.export.check import check_source
+
+        check_source(analysis, found)
+    return Exported(found.text)
+
+
+def _simulator(name: str) -> Callable[[Analysis, Asked], Exported]:
+    def write(analysis: Analysis, asked: Asked) -> Exported:
+        from bneck_cli.bridges.export import simulators
+        from bneck_cli.bridges.export.pytorch import require_numbers
+
+        require_numbers(analysis)
+        return Exported(getattr(simulators, name)(analysis, asked.unique))
+
+    return write
+
+
+TARGETS: dict[str, Callable[[Analysis, Asked], Exported]] = {
+    "pytorch": _pytorch,
+    "scale-sim": _simulator("scale_sim"),
+    "timeloop": _simulator("timeloop"),
+    "zigzag": _simulator("zigzag"),
+    "maestro": _simulator("maestro"),
+}
+"""Each target, and what writes it."""
+SUFFIXES = {".py": "pytorch", ".csv": "scale-sim", ".m": "maestro"}
+"""What a file's name asks for."""
 
 
 def target_of(name: str | None, output: str | None) -> str:
@@ -45,30 +84,9 @@ def target_of(name: str | None, output: str | None) -> str:
     return found
 
 
-def export(analysis: Analysis, target: str, check: bool | None = None) -> Exported:
-    """Write an analysed network for a target; ``check`` builds it there, and compares: None where that is possible.
+def export(analysis: Analysis, target: str, asked: Asked = Asked()) -> Exported:
+    """Write an analysed network for a target.
 
     Raises BneckError, at the row, for what the target cannot hold.
     """
-    return WRITERS[target](analysis, check)
-
-
-def is_installed(module: str) -> bool:
-    """Tell whether a framework is there, without importing it."""
-    from importlib.util import find_spec
-
-    return find_spec(module) is not None
-
-
-def _pytorch(analysis: Analysis, check: bool | None) -> Exported:
-    from bneck_cli.bridges.export.pytorch import source
-
-    found = source(analysis)
-    if is_installed("torch") if check is None else check:
-        from bneck_cli.bridges.export.check import check_source
-
-        check_source(analysis, found)
-    return Exported(found.text)
-
-
-WRITERS: dict[str, Callable[[Analysis, bool | None], Exported]] = {"pytorch": _pytorch}
+    return TARGETS[target](analysis, asked)

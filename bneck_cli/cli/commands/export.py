@@ -13,7 +13,7 @@ GROUP = "Bridges"
 EXAMPLES = (
     "bneck export resnet50 -o resnet50.py",
     "bneck export bottleneck --channels 256 --to pytorch",
-    "bneck export my.yaml --to pytorch --set classes=10",
+    "bneck export mobilenet_v2 --to scale-sim --unique -o topology.csv",
 )
 
 
@@ -37,6 +37,9 @@ def command(
             show_default=False,
         ),
     ] = None,
+    unique: Annotated[
+        bool, typer.Option("--unique", help="For simulators: equal layers once, how often is behind their name.")
+    ] = False,
     output: Annotated[
         str | None,
         typer.Option(
@@ -44,9 +47,9 @@ def command(
         ),
     ] = None,
 ) -> None:
-    """Write a network as code of a framework: a class for each block, parameters as arguments."""
-    from bneck_cli.bridges.export.targets import export, target_of
+    """Write a network as PyTorch source, a class for each block, or as the layers that a simulator takes."""
+    from bneck_cli.bridges.export.targets import Asked, export, target_of
 
     target = target_of(to, output)
-    found = export(analysed(spec, settings(input, channels, in_channels, set)), target, check)
+    found = export(analysed(spec, settings(input, channels, in_channels, set)), target, Asked(check, unique))
     write([found.text], output, found.encoding)
