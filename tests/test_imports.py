@@ -108,3 +108,9 @@ def test_a_command_loads_what_it_needs(arguments: list[str], absent: list[str]) 
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_room_is_too_large_to_see_at_once(path: Path) -> None:
+    """A module of more than 500 lines is about more than one idea."""
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 500

@@ -100,12 +100,13 @@ def names(node: ast.expr | ast.pattern) -> set[str]:
 def asks(node: ast.AST) -> Iterator[tuple[int, set[str]]]:
     """Yield where something is chosen by a kind's name, compared, matched or looked up in a table, and which they are.
 
-    A kind's ``part`` is a trait, and some parts are called as a kind is; so are the words for a ``shortcut``.
+    A kind's ``part`` is a trait, and some parts are called as a kind is; so are words for a ``shortcut`` and for what
+    is worked out again (``recompute``).
     """
     found: set[str] = set()
     if isinstance(node, ast.Compare):
         sides = [node.left, *node.comparators]
-        if any(ast.unparse(side).split(".")[-1] in ("part", "shortcut") for side in sides):
+        if any(ast.unparse(side).split(".")[-1] in ("part", "shortcut", "recompute") for side in sides):
             return
         found = set().union(*map(names, sides))
     elif isinstance(node, (ast.MatchOr, ast.MatchValue)):

@@ -60,7 +60,7 @@ def _parameter(parameter: Parameter) -> str:
     node = parameter.place.node
     text = getattr(node, "text", "")
     start = parameter.place.offset
-    from bneck_cli.language.syntax import commas
+    from bneck_cli.language.pipelines import commas
 
     end = next((end for begin, end in commas(text, start, len(text)) if begin == start), len(text))
     return text[start:end].rstrip(")") if text[start:end].count(")") > text[start:end].count("(") else text[start:end]

@@ -158,7 +158,7 @@ def _named(name: str) -> tuple[str, list[tuple[str, str, Place]]]:
     """Take ``basic 64 stride=2`` apart: what to find, and the words behind it; a file's name may have spaces."""
     if len(name.split()) < 2 or _is_file(name) or _is_file(name.rpartition(":")[0]):
         return name, []
-    from bneck_cli.language.syntax import read_named
+    from bneck_cli.language.pipelines import read_named
 
     return read_named(Scalar(Source("SPEC", name), 0, 0, name))
 

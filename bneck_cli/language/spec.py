@@ -10,7 +10,8 @@ from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.language.document import Mapping, Node, Place, Scalar, Sequence, Source, parse_document
 from bneck_cli.language.expression import Expression, Number, show
 from bneck_cli.language.parsing import parse_expression
-from bneck_cli.language.syntax import RESERVED, WORD, commas, entries, parse_body, unknown_key, value_of
+from bneck_cli.language.pipelines import WORD, commas
+from bneck_cli.language.syntax import RESERVED, entries, parse_body, unknown_key, value_of
 from bneck_cli.sizes.numerals import is_name, is_number
 
 if TYPE_CHECKING:
