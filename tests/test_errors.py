@@ -107,8 +107,8 @@ def is_one_clear_message(done: Done, code: int = 1) -> bool:
 
 HOSTILE = {
     "an alias bomb": (
-        b"net: &a [x, x, x, x, x, x, x, x, x]\n"
-        + b"".join(b"%c: &%c [%s]\n" % (i, i, b", ".join([b"*%c" % (i - 1)] * 9)) for i in range(98, 110)),
+        b"net: &a [x, x, x, x, x, x, x, x, x]\nblocks:\n"
+        + b"".join(b"  %c: &%c [%s]\n" % (i, i, b", ".join([b"*%c" % (i - 1)] * 9)) for i in range(98, 110)),
         "anchors and aliases are not part of the language",
     ),
     "an exponent tower": (
@@ -135,7 +135,7 @@ HOSTILE = {
         + b"  b23(channels): conv 1x1 channels\nnet: b0 8\n",
         "too much work: more than 5,",
     ),
-    "YAML's merge": (b"net: relu\n<<: {a: 1}\n", "unknown key '<<'"),
+    "YAML's merge": (b"input: 3 x 8 x 8\nnet: relu\n<<: {a: 1}\n", "unknown key '<<'"),
     "numbers too large": (b"input: 3 x 8 x 8\nnet: conv 3x3 (10**60*10**60)\n", "more than 78 digits of a number"),
     "rounding to far places": (b"input: 3 x 8 x 8\nnet: conv 1x1 round(5,0-100000000)\n", "round() does not take"),
     "a tower of fractions": (b"input: 3 x 8 x 8\nnet: conv 1x1 (((1/3)**64)**64)**64\n", "digits of a number"),

@@ -21,6 +21,15 @@ NO_SPECS = {
     "a list": "- secret\n- other\n",
     "a shell script": "export TOKEN=secret\nif [ -f x ]; then\n",
     "not YAML at all": "{[secret\n",
+    "a key of ours among another's": "name: web\nservices:\n  db:\n    password: secret\n",
+    "another's input": "input: /var/log\noutput: http://user:secret@host\nname: logs\n",
+    "a pipeline of tests": "version: 1\nname: secret\nagent: password\nblocks:\n  - name: secret\n",
+    "jobs": "include: secret\nstages: [secret]\nbuild:\n  script: password\n",
+    "another's aliases": "name: x\nbase: &base {password: secret}\nprod: *base\n",
+    "several documents": "name: secret\n---\nname: password\n",
+    "a tag": "source: !vault secret\n",
+    "another's net": "network:\n  secret: {password: 1}\nname: x\n",
+    "an address book": "name: secret\nset: secret\nfamily: password\nyear: 1\n",
 }
 
 
@@ -36,6 +45,32 @@ def test_no_line_of_a_file_that_is_no_spec_is_shown(name: str, how: str, tmp_pat
     assert "other.yaml: not a spec" in done.err
     assert "secret" not in done.err
     assert "password" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("input: 3 x 8 x 8\nnte: relu\n", "nte: relu"),
+        ("inptu: 3 x 8 x 8\nnet: relu\n", "inptu: 3 x 8 x 8"),
+        ("  input: 3 x 8 x 8\n  net: [relu\n", "net: [relu"),
+        ("{input: 3 x 8 x 8, net: rleu}\n", "net: rleu"),
+        ("input: 3 x 8 x 8\nlayers: 1\nnet: relu\n", "layers: 1"),
+        ("name: a\nnet(n=1: relu\n", "net(n=1: relu"),
+    ],
+)
+def test_a_line_of_a_spec_is_shown(text: str, shown: str, tmp_path: Path) -> None:
+    """What means to be a spec is told with the line."""
+    (tmp_path / FILE).write_text(text, encoding="utf-8")
+    assert shown in run("analyze", FILE, folder=tmp_path).err
+
+
+def test_the_library_does_not_look_beside_the_user(tmp_path: Path) -> None:
+    """A bundled network includes the library's blocks, whatever lies in the folder that it is asked from."""
+    (tmp_path / "blocks").mkdir()
+    (tmp_path / "blocks" / "resnet.yaml").write_text("blocks: {bottleneck: relu}\n", encoding="utf-8")
+    assert "25,557,032" in run("analyze", "resnet50", "--depth", "1", folder=tmp_path).out
+    (tmp_path / FILE).write_text("input: 8 x 8 x 8\ninclude: blocks/resnet\nnet: bottleneck\n", encoding="utf-8")
+    assert "total: 0 params" in run("analyze", FILE, folder=tmp_path).out
 
 
 def test_a_key_that_is_misspelt_is_still_suggested(tmp_path: Path) -> None:

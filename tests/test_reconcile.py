@@ -11,8 +11,10 @@ import pytest
 
 import bneck_cli
 from bneck_cli import BneckError
-from bneck_cli.engine.settings import read_settings
+from bneck_cli.engine.analysis import analyze_program
+from bneck_cli.engine.settings import Settings, read_settings
 from bneck_cli.formats import FORMATS, Style, as_text
+from bneck_cli.language.library import load
 from bneck_cli.questions.reconcile import parse_figure, reconcile
 from bneck_cli.questions.reconcile_report import explanation, report
 from bneck_cli.report import Table
@@ -64,6 +66,33 @@ def test_a_variant_at_another_size_is_an_analysis_there() -> None:
     found = reconcile("resnet18", "3.6G")
     resized = next(each for each in found.candidates if each.variant == "at 320×320" and "torchvision" in each.rules)
     assert resized.value == bneck_cli.analyze("resnet18", input="320x320").cost.macs
+
+
+@pytest.mark.parametrize(
+    ("network", "stated", "variant", "asked"),
+    [
+        ("mobilenet_v2", "428M", "at width 1.4 and 192×192", read_settings("192x192", values=[("width", "1.4")])),
+        ("efficientnet_b1", "1.2G", "at width 1.4 and 288×288", read_settings("288x288", values=[("width", "1.4")])),
+        ("mnasnet1_0", "30.7M", "at width 0.35 and 160×160", read_settings("160x160", values=[("width", "0.35")])),
+    ],
+)
+def test_width_and_size_vary_together(network: str, stated: str, variant: str, asked: Settings) -> None:
+    """What is said of another width at another size is what an analysis gives there, and chance counts all of them."""
+    found = reconcile(network, stated)
+    both = [each for each in found.candidates if each.variant == variant and "torchvision" in each.rules]
+    assert [each.value for each in both if each.kind == "macs"] == [analyze_program(load(network), asked).cost.macs]
+    assert found.tried > 50
+    alone = [each.steps for each in found.candidates if each.variant.startswith("at ") and " and " not in each.variant]
+    assert {each.steps for each in both} == {2}
+    assert 1 in alone
+
+
+def test_sizes_of_a_map_that_is_no_square(tmp_path: Path) -> None:
+    """Each width is tried at the map's own size, and at every square."""
+    file = tmp_path / "wide.yaml"
+    file.write_text("input: 3 x 32 x 64\nnet(width=1): conv 3x3 round8(16*width)\n", encoding="utf-8")
+    variants = {each.variant for each in reconcile(str(file), "4M").candidates}
+    assert {"as it is", "at width 2", "at 160×160", "at width 0.35 and 160×160"} <= variants
 
 
 def test_the_nearest_come_first() -> None:

@@ -28,10 +28,11 @@ Parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser is seven 
 
 
 class Source(NamedTuple):
-    """A text and the name it goes by in messages."""
+    """A text and the name it goes by in messages; ``bundled`` where it is a file of the library."""
 
     file: str
     text: str
+    bundled: bool = False
 
     def location(self, line: int, column: int, width: int = 1) -> Location:
         """Give the place at ``line`` and ``column``, both from 0."""

@@ -141,10 +141,9 @@ def find(name: str) -> tuple[Source, str | None]:
         return read_source(name), None
     bundled = specs_folder() / f"{name}.yaml"
     if "/" not in name and os.path.isfile(bundled):  # which takes any text for a name, where pathlib raises
-        return read_source(bundled, f"{name}.yaml"), None
+        return _bundled(f"{name}.yaml"), None
     if name in block_files():
-        file = block_files()[name]
-        return read_source(file, f"blocks/{file.name}"), name
+        return _bundled(f"blocks/{block_files()[name].name}"), name
     if os.sep in name or name.endswith((".yaml", ".yml")):
         return read_source(name), None
     known = [*network_names(), *block_files()]
@@ -278,14 +277,21 @@ def _other(word: Scalar, source: Source, through: tuple[str, ...]) -> Source:
     """Find the file that an ``include`` or ``extends`` names: beside the one that names it, else in the library."""
     name = word.text if word.text.endswith((".yaml", ".yml")) else f"{word.text}.yaml"
     place = Place(word, 0, len(word.text))
-    beside = Path(source.file).parent / name
+    folder = Path(source.file).parent
+    beside = (specs_folder() / folder if source.bundled else folder) / name
+    own = os.path.isfile(beside) and not source.bundled
     path = beside if os.path.isfile(beside) else specs_folder() / name
     if not os.path.isfile(path):
         raise place.error(f"'{word.text}' is neither beside {source.file} nor in the library", _near(word.text))
-    shown = str(path) if path == beside else name
+    shown = str(path) if own else str(path.relative_to(specs_folder()))
     if shown in through:
         raise place.error(f"'{word.text}' comes back to itself: {' -> '.join((*through, shown))}")
-    return read_source(path, shown)
+    return read_source(path, shown) if own else _bundled(shown)
+
+
+def _bundled(file: str) -> Source:
+    """Read a file of the library."""
+    return read_source(specs_folder() / file, file)._replace(bundled=True)
 
 
 def _refuse_foreign(name: str) -> None:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.budget import DIGITS, exceeded
-from bneck_cli.errors import BneckError, listed, nearest
+from bneck_cli.errors import BneckError, closest, listed, nearest
 from bneck_cli.language.document import Mapping, Node, Place, Scalar, Sequence, Source, parse_document
 from bneck_cli.language.expression import Expression, Number, show
 from bneck_cli.language.parsing import parse_expression
@@ -119,9 +119,12 @@ FIGURES = (
 )
 
 
-SPEC = re.compile(rf"(?:^|[\n\r\x85\u2028\u2029{{,?])[ \t\"']*(?:{'|'.join(KEYS)})[ \t\"']*[:(\n\r]")
-"""What a spec has somewhere: one of its keys where a key can stand."""
-FIRST = re.compile(r"^[\"']?([a-z]{2,10})[\"']?\s*:", re.MULTILINE)
+DEFINING = ("net", "blocks", "ops", "extends")
+"""What a spec is for: it has one of these."""
+KEY = re.compile(r"""^([ ]*)["']?([^\s"'#:{}\[\],()]+)(?:\([^:\n]*\))?["']?[ \t]*:(?=\s|$)""", re.MULTILINE)
+"""A key at the start of a line; of a signature, its name."""
+FEW = 20
+"""Keys of other kinds whose spelling is looked at."""
 
 
 def parse_spec(source: Source) -> Spec:
@@ -129,15 +132,17 @@ def parse_spec(source: Source) -> Spec:
 
     Raises BneckError at the word that is wrong: an unknown key, a malformed signature, pipeline or figure.
     """
-    if source.text.strip() and not SPEC.search(source.text):
-        raise _no_spec(source)
-    node = parse_document(source)
-    if not isinstance(node, Mapping):
-        raise Place(node).error("a spec is a mapping with keys such as `input:` and `net:`")
+    try:
+        node = parse_document(source)
+    except BneckError as error:
+        if error.location is not None:  # it would show a line
+            _require_spec(source, _keys(source.text))
+        raise
+    _require_spec(source, [_bare(key.text) for key, _ in node.entries] if isinstance(node, Mapping) else [])
     found: dict[str, Node] = {}
     net_key = None
     for key, value in node.entries:
-        name = "net" if key.text.startswith("net(") else key.text
+        name = _bare(key.text)
         if name not in KEYS:
             raise unknown_key(key, KEYS, "the spec")
         if name == "net":
@@ -164,12 +169,35 @@ def parse_spec(source: Source) -> Spec:
     )
 
 
-def _no_spec(source: Source) -> BneckError:
-    """Make the error for a file of another kind; it may hold what is not for a terminal, so no line of it is shown."""
-    words = (match[1] for match in FIRST.finditer(source.text[:10_000]))
-    hint = next((found for word in words if (found := nearest(word, KEYS))), "")
-    message = f"{source.file}: not a spec: no line of it begins with a key such as `input:` or `net:`"
-    return BneckError(message, hint=hint or "a spec is a mapping with keys such as `input:` and `net:`")
+def _bare(key: str) -> str:
+    """Return a key without a signature, which a net may have."""
+    return "net" if key.startswith("net(") else key
+
+
+def _keys(text: str) -> list[str]:
+    """List the keys of a text that is no YAML, as far as lines begin with them, as deep as the first."""
+    found = [(match[1], match[2]) for match in KEY.finditer(text)]
+    return [key for indent, key in found if indent == found[0][0]]
+
+
+def _require_spec(source: Source, keys: list[str]) -> None:
+    """Require that a file means to be a spec, before a message shows a line of it: another's may hold what is secret.
+
+    A spec has a key that defines something (or an input, and one that is nearly spelled so), and most of its keys are a
+    spec's, as they are spelled or nearly.
+    """
+    own = [key for key in keys if key in KEYS]
+    others = [key for key in keys if key not in KEYS]
+    near = [found for key in others[:FEW] if (found := closest(key, KEYS))]
+    defining = any(key in DEFINING for key in own) or ("input" in own and any(key in DEFINING for key in near))
+    if defining and len(own) + len(near) > len(keys) / 2:
+        return
+    if defining:
+        message = "most of its keys are those of something else"
+    else:
+        message = "it has none of the keys `net:`, `blocks:`, `ops:` and `extends:`"
+    hint = f"did you mean '{near[0]}'?" if near else "a spec is a mapping with keys such as `input:` and `net:`"
+    raise BneckError(f"{source.file}: not a spec: {message}", hint=hint)
 
 
 def _scalar(node: Node, what: str) -> Scalar:

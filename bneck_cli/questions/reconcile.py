@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.data.rules import FORMS, PARAMETERS, QUANTITIES, load_rule, rule_names
 from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.network import Entry, entries
 from bneck_cli.engine.settings import Settings, with_words
-from bneck_cli.errors import BneckError, TooMuchError, listed
+from bneck_cli.errors import BneckError, listed
 from bneck_cli.flow.counting import as_written, notes_on, quantities, recount, total_quantities
-from bneck_cli.language.expression import Number
+from bneck_cli.language.expression import Number, show
 from bneck_cli.language.library import load, network_names
 from bneck_cli.sizes.amounts import UNITS, Figure, read_figure
+from bneck_cli.spaces.axes import Axis, grid, parse_axis
+from bneck_cli.spaces.space import BLOCK, Space
 from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
@@ -24,10 +26,11 @@ if TYPE_CHECKING:
 
     Amounts = dict[tuple[str, str], int]
 
-SIDES = (160, 192, 224, 232, 240, 256, 260, 288, 299, 300, 320, 331, 380, 384, 448, 456, 480, 512, 528, 600)
+SIDES = "160,192,224,232,240,256,260,288,299,300,320,331,380,384,448,456,480,512,528,600"
 """Input sizes at which figures are published."""
-WIDTHS = ("0.25", "0.35", "0.5", "0.75", "1", "1.3", "1.4", "1.5", "2")
+WIDTHS = "0.25,0.35,0.5,0.75,1,1.3,1.4,1.5,2"
 """Width multipliers at which figures are published, for a net whose parameter ``width`` is one."""
+CHANGES = {"width": "width {}", "side": "{0}×{0}"}
 NAMED = 3
 """How many of several that fit are named in a sentence."""
 
@@ -106,7 +109,8 @@ def reconcile(name: str, stated: str, settings: Settings = Settings()) -> Reconc
     """
     figure = parse_figure(stated)
     program, settings = with_words(load(name), settings)
-    found = list(_candidates(name, program, settings))
+    analysis = analyze_program(program, settings)
+    found = list(_candidates(name, analysis, settings))
     _require_unit(figure, found)
     asked = {"params": ("params",), "": ("macs", "operations", "params")}.get(figure.counts, ("macs", "operations"))
     found = [each for each in found if each.kind in asked]
@@ -118,7 +122,7 @@ def reconcile(name: str, stated: str, settings: Settings = Settings()) -> Reconc
     candidates = _merged(sorted(near or found, key=lambda each: each.order(figure)))
     fitting = tuple(each for each in candidates if each.fits(figure))
     tried, chance = _chance(figure, candidates)
-    notes = _notes(candidates[0], analyze_program(program, settings))
+    notes = _notes(candidates[0], analysis)
     return Reconciliation(name, figure, tuple(candidates), plain, fitting, tried, chance, notes)
 
 
@@ -182,28 +186,17 @@ def _require_unit(figure: Figure, found: list[Candidate]) -> None:
 # Variants
 
 
-def _candidates(name: str, program: Program, settings: Settings) -> Iterator[Candidate]:
+def _candidates(name: str, analysis: Analysis, settings: Settings) -> Iterator[Candidate]:
     """Count what was named, and each of its likely variants, under every rule; torchvision's first."""
     rules = [load_rule(rule) for rule in sorted(rule_names(), key=lambda rule: rule != "torchvision")]
-    analysis = analyze_program(program, settings)
     amounts = _amounts(analysis)
     yield from _counted(amounts, rules, "as it is", 0)
     yield from _changed(analysis, amounts, rules)
-    if program.block is None and settings.input is None and len(program.spec.inputs) == 1:
-        own = program.spec.inputs[0].sizes
-        for side in SIDES:
-            if len(own) == 3 and own[1:] != (side, side):
-                resized = _tried(program, settings.with_input(f"{side}x{side}"))
-                if resized is not None:
-                    yield from _counted(_amounts(resized), rules, f"at {side}×{side}", 1, params=False)
-    for width in _widths(program, settings):
-        widened = _tried(program, settings.with_value("width", width))
-        if widened is not None:
-            yield from _counted(_amounts(widened), rules, f"at width {width}", 1)
+    for changes, changed in _scaled(analysis.program, settings, amounts):
+        words = f"at {' and '.join(changes.values())}"
+        yield from _counted(changed, rules, words, len(changes), params="side" not in changes)
     for other in _relatives(name):
-        related = _tried(load(other), Settings())
-        if related is not None:
-            yield from _counted(_amounts(related), rules, f"as {other}", 1)
+        yield from _counted(_amounts(analyze_program(load(other))), rules, f"as {other}", 1)
 
 
 def _changed(analysis: Analysis, amounts: Amounts, rules: list[CountingRule]) -> Iterator[Candidate]:
@@ -258,12 +251,58 @@ def _biased(amounts: Amounts, bare: list[Entry]) -> Amounts:
     return more
 
 
-def _widths(program: Program, settings: Settings) -> tuple[str, ...]:
-    """Return the width multipliers to try: none where the net has no such parameter, or its value is given."""
+def _scaled(program: Program, settings: Settings, own: Amounts) -> Iterator[tuple[dict[str, str], Amounts]]:
+    """Count a network at other input sizes and widths, each by itself and both together: a space of designs.
+
+    What is refused there is left out; ``own`` are the quantities as it is.
+    """
+    plain = {"width": _width(program, settings), "side": _side(program, settings)}
+    usual = {"width": WIDTHS, "side": SIDES}
+    axes = [_axis(name, usual[name], value) for name, value in plain.items() if value is not None]
+    spaces = [axes] if plain["side"] != 0 else [axes[:-1], axes]  # no side is its own: each width at its own size, too
+    forms = {form for _, form in own} | {word.text for _, word in program.written.values()}
+    keys = (*((key, "module") for key in PARAMETERS), *((key, form) for key in QUANTITIES for form in sorted(forms)))
+
+    def measured(analysis: Analysis) -> tuple[Any, ...]:
+        found = total_quantities(analysis)
+        return tuple(found.get(key, 0) for key in keys)
+
+    for varied in filter(None, spaces):
+        space = Space(program, settings, grid(varied), keys, measured)
+        for block in space.blocks():
+            columns = [(key, column.tolist()) for key, column in block.totals.items() if column.any()]
+            for number in block.legal.nonzero()[0].tolist():
+                values = zip(
+                    (axis.name for axis in varied), space.designs.design(block.start + number, BLOCK), strict=True
+                )
+                changes = {name: CHANGES[name].format(show(value)) for name, value in values if value != plain[name]}
+                if changes:
+                    yield changes, {key: column[number] for key, column in columns}
+
+
+def _axis(name: str, usual: str, own: Any) -> Axis:
+    """Make an axis of the usual values and the network's own."""
+    axis = parse_axis(f"{name}={usual}")
+    known = any(axis.value(index) == own for index in range(len(axis.above)))
+    return axis if known or not own else parse_axis(f"{name}={usual},{show(own)}")
+
+
+def _width(program: Program, settings: Settings) -> Any:
+    """Return the width multiplier of a net that has one; None where it has none, or its value is given."""
     parameter = program.net.parameter("width") if program.net is not None and program.block is None else None
     if parameter is None or not isinstance(parameter.default, Number) or settings.given("width"):
-        return ()
-    return WIDTHS
+        return None
+    return parameter.default.value
+
+
+def _side(program: Program, settings: Settings) -> int | None:
+    """Return the side of a square input, and 0 for another map; None for no map, and where an input is given."""
+    if program.block is not None or settings.input is not None or len(program.spec.inputs) != 1:
+        return None
+    own = program.spec.inputs[0].sizes
+    if len(own) != 3 or (program.net is not None and program.net.parameter("side")):
+        return None
+    return own[1] if own[1] == own[2] and isinstance(own[1], int) else 0
 
 
 def _relatives(name: str) -> list[str]:
@@ -271,15 +310,6 @@ def _relatives(name: str) -> list[str]:
     stem = name.rsplit(":", 1)[0].removesuffix(".yaml").rsplit("/", 1)[-1]
     near = [other for other in network_names() if other.startswith(f"{stem}_") or stem.startswith(f"{other}_")]
     return sorted(near, key=len)
-
-
-def _tried(program: Program, settings: Settings) -> Analysis | None:
-    try:
-        return analyze_program(program, settings)
-    except TooMuchError:
-        raise
-    except BneckError:
-        return None
 
 
 def _counted(

@@ -67,7 +67,7 @@ class Block(NamedTuple):
 
     start: int
     values: tuple[Any, ...]
-    totals: dict[str, Any]
+    totals: dict[Any, Any]
     legal: Any
     refusals: tuple[Refusal, ...]
 
@@ -75,9 +75,18 @@ class Block(NamedTuple):
 class Space:
     """A spec with axes. Raises BneckError where an axis is nothing that the spec has."""
 
-    def __init__(self, program: Program, settings: Settings, designs: Designs, totals: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        program: Program,
+        settings: Settings,
+        designs: Designs,
+        totals: tuple[Any, ...],
+        measured: Callable[[Analysis], tuple[Any, ...]] | None = None,
+    ) -> None:
+        """Take the names of totals, and what works them out of an analysis, where they are not those of ``TOTALS``."""
         program, settings = with_words(program, settings)
         self.program, self.settings, self.designs, self.totals = program, settings, designs, totals
+        self.measured = measured or (lambda analysis: tuple(TOTALS[name](analysis) for name in totals))
         self.varied = Varied(program, settings, designs.axes)
         self.tape, self.root = Tape(), Branch()
         self.variables = [self.tape.variable(min(axis.above), max(axis.above)) for axis in designs.axes]
@@ -138,7 +147,7 @@ class Space:
 
         def totals() -> tuple[int | Traced, ...]:
             analysis = analyze_plainly(self.program, self.varied.settings(varied))
-            found = tuple(TOTALS[name](analysis) for name in self.totals)
+            found = self.measured(analysis)
             for name, total in zip(self.totals, found, strict=True):
                 if left := symbols(total):
                     raise BneckError(f"{name} stays a formula: give {listed(sorted(left), 'and')} a number, or vary it")
