@@ -36,13 +36,13 @@ from fuzz_cases import Case, make_case
 from bneck_cli import cli
 
 SECONDS = 1.0
-LONGER = {"report": 4, "list": 4, "check": 4, "reconcile": 2}
-"""Commands that answer several questions, or analyse the whole library: by how much longer they may take."""
+LONGER = {"report": 2, "list": 4, "check": 4, "plot": 4}
+"""How many times as long commands may take that answer several questions, or analyse the whole library."""
 MEGABYTES = 200
 GROWTH = 60
 """Megabytes that a worker may grow after its first thousand cases: caches are bounded, and leaks are not."""
 HANG = 8.0
-"""Wall seconds after which a case is killed."""
+"""Seconds of processor time after which a case is killed, and a tenth of the wall seconds that it may wait."""
 MESSAGE = 4000
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069]")
 
@@ -180,11 +180,21 @@ def tried(case: Case) -> tuple[str, str] | None:
     return found
 
 
+def used(pid: int) -> float:
+    """Return the processor time that a process has taken."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:  # it has ended
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def work(seed: int, indices: range, share: mmap.mmap, pipe: int) -> None:
     """Run cases one after another, saying in the shared page which, and in the pipe what was found."""
     base = 0.0
     for count, index in enumerate(indices):
-        struct.pack_into("qd", share, 0, index, time.monotonic())
+        struct.pack_into("qdd", share, 0, index, time.monotonic(), time.process_time())
         case = make_case(seed, index)
         found = tried(case)
         if found:
@@ -222,7 +232,7 @@ class Worker:
         """Fork; the child runs in a folder of its own."""
         self.inbox: bytes = b""
         read, write = os.pipe()
-        struct.pack_into("qd", self.share, 0, self.indices.start, time.monotonic())
+        struct.pack_into("qdd", self.share, 0, self.indices.start, time.monotonic(), 0.0)
         self.pid = os.fork()
         if self.pid == 0:
             os.close(read)
@@ -233,8 +243,9 @@ class Worker:
 
     def poll(self) -> bool:
         """Take in what was found, and bury or replace the worker; return whether it goes on."""
-        index, since = struct.unpack_from("qd", self.share, 0)
-        hangs = since and time.monotonic() - since > HANG
+        index, since, before = struct.unpack_from("qdd", self.share, 0)
+        waits = since and time.monotonic() - since
+        hangs = waits > HANG and (used(self.pid) - before > HANG or waits > 10 * HANG)
         if hangs:
             os.kill(self.pid, signal.SIGKILL)
         pid, status = os.waitpid(self.pid, 0 if hangs else os.WNOHANG)

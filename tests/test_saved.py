@@ -18,6 +18,7 @@ from bneck_cli.flow.saved import Saved, saved, trained
 from bneck_cli.formats import as_text
 from bneck_cli.questions.footprint import footprint
 from bneck_cli.questions.footprint_report import report
+from bneck_cli.sizes.evaluation import substitute
 
 if TYPE_CHECKING:
     from random import Random
@@ -185,6 +186,14 @@ def test_a_recurrent_layer_keeps_and_holds_what_pytorch_does(cell: str, options:
     assert saved(analyze(f"input: 3 x 6\nnet: linear 8 -> {cell} 5 {options}\n")).bytes(2, 4) == found
     if options != "layers=3 both":
         assert eager_elements(analyze(f"input: 8 x 6\nnet: {cell} 5 {options}\n")) == peak
+
+
+@pytest.mark.parametrize("cell", ["lstm 5", "gru 5 layers=2", "rnn 5 both", "rnn 5 along=height"])
+def test_what_a_recurrent_layer_keeps_is_a_formula(cell: str) -> None:
+    """Of a length that is a symbol, with the value that a number gives."""
+    symbols, numbers = ("8 x H x W", "8 x 6 x 4") if "along" in cell else ("8 x L", "8 x 6")
+    formula, number = (saved(analyze(f"input: {size}\nnet: {cell}\n")).bytes(1, 4) for size in (symbols, numbers))
+    assert substitute(formula, {"L": 6, "H": 6, "W": 4}) == number
 
 
 def test_a_frozen_norm_learns_nothing() -> None:

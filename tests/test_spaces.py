@@ -301,6 +301,33 @@ def test_what_cannot_vary_is_told(name: str, axes: list[str], message: str) -> N
         Space(load(name), Settings(), grid([parse_axis(text) for text in axes]), COSTS)
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("macs * macs * 4 > 10**19", [2]),
+        ("macs ** 3 > 10**27", [2]),
+        ("macs // (macs - 1000) > 0", [2]),
+        ("macs % (macs - 1000) < 1", [0]),
+        ("macs / (macs - 1000) != 1", [0, 1, 2]),
+        ("macs + 2**62 > 2**62 + 10**9", [2]),
+    ],
+)
+def test_a_condition_is_exact(text: str, kept: list[int]) -> None:
+    """Beyond 64 bits whole numbers stay whole, and a design in which it divides by 0 meets nothing."""
+    columns = {"macs": numpy.array([999, 1000, 2 * 10**9])}
+    assert numpy.flatnonzero(holds(condition(text, columns), columns)).tolist() == kept
+
+
+@pytest.mark.parametrize(
+    "text", ["1/0 < macs", "9**9**9**9 < macs", "2**macs > 1", "macs**0.5 > 1", "macs ** (0-1) > 1"]
+)
+def test_a_condition_is_bounded(text: str) -> None:
+    """What cannot be worked out is told at its place, at once."""
+    columns = {"macs": numpy.array([999, 1000])}
+    with pytest.raises(BneckError, match="--keep"):
+        holds(condition(text, columns), columns)
+
+
 def test_a_size_that_stays_a_symbol_is_told() -> None:
     """A design has numbers: what is left as a formula is refused in the symbol's name."""
     asked = read_settings("3xHxW")

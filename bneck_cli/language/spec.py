@@ -138,7 +138,9 @@ def parse_spec(source: Source) -> Spec:
         if error.location is not None:  # it would show a line
             _require_spec(source, _keys(source.text))
         raise
-    _require_spec(source, [_bare(key.text) for key, _ in node.entries] if isinstance(node, Mapping) else [])
+    if not isinstance(node, Mapping):
+        raise _no_spec(source, [])
+    _require_spec(source, [_bare(key.text) for key, _ in node.entries])
     found: dict[str, Node] = {}
     net_key = None
     for key, value in node.entries:
@@ -190,14 +192,17 @@ def _require_spec(source: Source, keys: list[str]) -> None:
     others = [key for key in keys if key not in KEYS]
     near = [found for key in others[:FEW] if (found := closest(key, KEYS))]
     defining = any(key in DEFINING for key in own) or ("input" in own and any(key in DEFINING for key in near))
-    if defining and len(own) + len(near) > len(keys) / 2:
-        return
-    if defining:
-        message = "most of its keys are those of something else"
-    else:
-        message = "it has none of the keys `net:`, `blocks:`, `ops:` and `extends:`"
+    if not defining:
+        raise _no_spec(source, near)
+    if len(own) + len(near) <= len(keys) / 2:
+        raise _no_spec(source, near, "most of its keys are those of something else")
+
+
+def _no_spec(source: Source, near: list[str], message: str = "") -> BneckError:
+    """Make the error for a file of another kind, with the key that is nearly spelled, if there is one."""
+    message = message or "it has none of the keys `net:`, `blocks:`, `ops:` and `extends:`"
     hint = f"did you mean '{near[0]}'?" if near else "a spec is a mapping with keys such as `input:` and `net:`"
-    raise BneckError(f"{source.file}: not a spec: {message}", hint=hint)
+    return BneckError(f"{source.file}: not a spec: {message}", hint=hint)
 
 
 def _scalar(node: Node, what: str) -> Scalar:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from operator import add, eq, floordiv, ge, gt, le, lt, mod, mul, ne, sub, truediv
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.language.document import Scalar, Source
-from bneck_cli.language.expression import Name, Negation, Number, Operation
+from bneck_cli.language.expression import MAX_EXPONENT, Name, Negation, Number, Operation, parts_of
 from bneck_cli.language.parsing import parse_expression
 from bneck_cli.sizes.amounts import read_figure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from bneck_cli.language.document import Place
     from bneck_cli.language.expression import Expression
 
 FIGURE = re.compile(r"(?<![\w.])(?:[0-9][0-9.,]*[kKmMgGbBtT]\b|[0-9]{1,3}(?:,[0-9]{3})+(?![\w.]))")
@@ -67,11 +69,10 @@ def holds(expression: Expression, columns: Mapping[str, Any]) -> Any:
 
 
 def _evaluated(expression: Expression, columns: Mapping[str, Any]) -> Any:
-    import numpy
-
+    if not any(isinstance(part, Name) for part in parts_of(expression)):
+        value: Any = expression.evaluate({})
+        return value.above / value.below if hasattr(value, "above") else value
     match expression:
-        case Number(value):
-            return value.above / value.below if hasattr(value, "above") else value
         case Name(name):
             return columns[name]
         case Negation(operand):
@@ -79,29 +80,55 @@ def _evaluated(expression: Expression, columns: Mapping[str, Any]) -> Any:
         case Operation("and" | "or" as operator, left, right):
             one, other = holds(left, columns), holds(right, columns)
             return one & other if operator == "and" else one | other
-        case Operation(operator, left, right):
-            with numpy.errstate(divide="ignore", invalid="ignore"):
-                return ARITHMETIC[operator](_evaluated(left, columns), _evaluated(right, columns))
+        case Operation(operator, left, right, place):
+            try:
+                return _applied(operator, _evaluated(left, columns), _evaluated(right, columns), place)
+            except OverflowError:
+                raise place.error("the numbers of some designs are too large here") from None
     raise TypeError(expression)
 
 
+def _applied(operator: str, left: Any, right: Any, place: Place) -> Any:
+    """Apply an operator: what may pass 64 bits is worked out in whole numbers, and what divides by 0 is no number."""
+    import numpy
+
+    one, other = numpy.asarray(left), numpy.asarray(right)
+    if operator == "**" and (other.dtype.kind == "f" or other.min() < 0 or other.max() > MAX_EXPONENT):
+        raise place.error(f"an exponent is a whole number from 0 to {MAX_EXPONENT}")
+    whole = "f" not in (one.dtype.kind, other.dtype.kind)
+    if operator in ("+", "-", "*", "**") and whole and _largest(operator, one, other) >= 2**63:
+        one, other = one.astype(object), other.astype(object)
+    if operator not in DIVISIONS:
+        return ARITHMETIC[operator](one, other)
+    zero = other == 0
+    found = ARITHMETIC[operator](one, numpy.where(zero, 1, other))
+    return numpy.where(zero, numpy.nan, found) if zero.any() else found
+
+
+def _largest(operator: str, one: Any, other: Any) -> int:
+    """Bound the result of an operator by the largest of its operands."""
+    left, right = (max(abs(int(side.min())), abs(int(side.max())), 1) for side in (one, other))
+    if operator == "**":
+        return left**right  # type: ignore[no-any-return]
+    return left * right if operator == "*" else left + right
+
+
 ARITHMETIC: dict[str, Any] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
-    "//": lambda a, b: a // b,
-    "%": lambda a, b: a % b,
-    "**": lambda a, b: a**b,
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    "<": lambda a, b: a < b,
-    ">": lambda a, b: a > b,
-    "<=": lambda a, b: a <= b,
-    ">=": lambda a, b: a >= b,
+    "+": add,
+    "-": sub,
+    "*": mul,
+    "/": truediv,
+    "//": floordiv,
+    "%": mod,
+    "**": pow,
+    "==": eq,
+    "!=": ne,
+    "<": lt,
+    ">": gt,
+    "<=": le,
+    ">=": ge,
 }
-
-
+DIVISIONS = ("/", "//", "%")
 TRUTHS = ("and", "or", "==", "!=", "<", ">", "<=", ">=")
 """Operators whose result is true or false."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.layers.kinds import Keeps, Kind, LayerError, argument, flag, kind, one_of, option, positive, size
@@ -39,21 +40,21 @@ class Recurrent(Kind):
 
     def out_shape(self, x: Shape) -> Shape:
         """C×L to hidden×L; to 2·hidden×L in both directions."""
-        self._length(x)
+        self._sequences(x)
         return Shape(self.hidden * (1 + self.both), x.spatial)
 
-    def _length(self, x: Shape) -> Size:
-        """Return how many steps the state takes."""
+    def _sequences(self, x: Shape) -> Size:
+        """Count the sequences that do not see each other: positions along the other axes."""
         if not x.spatial:
             raise LayerError(f"needs a sequence (got a vector of {x})")
         if len(x.spatial) == 1:
             if self.along is not None:
                 raise LayerError(f"along={self.along} needs a map: a sequence has one axis", "along")
-            return x.spatial[0]
+            return 1
         if self.along not in x.axes:
             axes = " or ".join(f"along={axis}" for axis in x.axes)
             raise LayerError(f"needs the axis that it follows (got {x})", "along", hint=f"write {axes}")
-        return x.spatial[x.axes.index(self.along)]
+        return prod(size for axis, size in zip(x.axes, x.spatial, strict=True) if axis != self.along)
 
     def _weights(self, x: Shape) -> Size:
         """Directions · gates · hidden · (C + hidden), and in each further layer what the one before gives for C."""
@@ -98,7 +99,7 @@ class Recurrent(Kind):
     def working(self, x: Shape, y: Shape) -> Size:
         """Count what PyTorch's plain operators have alive: gates of all steps, two states of each, those of a step."""
         one: Size = x.positions * self.hidden
-        state: Size = x.positions // self._length(x) * self.hidden
+        state: Size = self._sequences(x) * self.hidden
         whole = (self.gates + 2) * one + self.states * state
         if self.both:
             whole = whole + 4 * one + self.states * state
@@ -130,4 +131,4 @@ class RNN(Recurrent):
 
     def _kept(self, x: Shape, y: Shape) -> Size:
         """What each step gives, and the state before the first."""
-        return y.elements + y.elements // self._length(x)
+        return y.elements + y.channels * self._sequences(x)
