@@ -91,7 +91,7 @@ CASES: dict[str, Right | Refused] = {
     "symbolic_macs": Right("8×H×W", 0, "8·H·W"),
     "twice": Right("8×16×16", 576, 294_912),
     "unequal": Right("800×4", 147_456, 589_824),
-    "unused_ops": Right("8×1×16", 0, 2_048, later="an op that says which part its multiply-adds are"),
+    "unused_ops": Right("8×1×16", 0, 2_048),
     "V_rel_nowin": Refused(3, 33, "attention: a position bias needs a window"),
     "vgg_without_flatten": Right("1000×7×7", 22_979_560, 1_125_548_032),
     "video_input": Right("64×16×56×56", 28_224, 1_416_167_424),

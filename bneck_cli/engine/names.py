@@ -64,7 +64,7 @@ def require_used_parameters(program: Program) -> None:
 
 def _words(body: Any) -> Iterator[str]:
     """Yield every name that a body and its expressions read: of values, of steps, of tensors."""
-    return (part.name for part in parts_of(body) if isinstance(part, (Name, All, Step)))
+    return (part.name.partition(".")[0] for part in parts_of(body) if isinstance(part, (Name, All, Step)))
 
 
 def _require_written(key: Scalar, value: Scalar, program: Program) -> None:

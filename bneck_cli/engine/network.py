@@ -161,8 +161,9 @@ class Fork(NamedTuple):
     """Branches from one tensor and the layer that joins them.
 
     ``kind`` is ``residual`` (the body, then the shortcut), ``add``, ``mul``, ``concat``, ``matmul``, ``split``,
-    ``scores`` (queries, keys), ``attend`` (scores, values), ``experts`` (the router, the experts), ``scale`` (the gate)
-    or ``aside`` (a head that does not run; nothing joins).
+    ``op`` (what arrives, and the tensors that an op of a file's own takes by name), ``scores`` (queries, keys),
+    ``attend`` (scores, values), ``experts`` (the router, the experts), ``scale`` (the gate) or ``aside`` (a head that
+    does not run; nothing joins).
     """
 
     kind: str

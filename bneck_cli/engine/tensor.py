@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bneck_cli.engine.network import NOTHING, Layer, Node, Run, Series, Wire
+from bneck_cli.engine.network import NOTHING, Fork, Layer, Node, Run, Series, Wire
 from bneck_cli.errors import BneckError
 from bneck_cli.sizes.number import Ratio, divided, is_whole
 from bneck_cli.sizes.shape import Shape
@@ -45,12 +45,19 @@ class Tap(NamedTuple):
     origin: Place | None
 
 
+def sizes_of(shape: Shape) -> dict[str, Size]:
+    """Return the sizes of a tensor by name."""
+    sizes = {"c": shape.channels, "n": shape.positions}
+    return sizes | dict(zip(shape.letters, shape.spatial, strict=True))
+
+
 class Names(dict[str, Any]):
     """What expressions see: a definition's own names and, behind them, tensors as taps, and the sizes that arrive.
 
-    The sizes are ``c``, ``n`` (positions) and, by axis, ``l`` of a sequence, ``h`` and ``w`` of a map, ``t`` of a video
-    before them. They are no items, so a parameter may be called ``n``. ``lists`` are the tensors, by name, that a name
-    stands for together: those of a block that gives several, and those of all copies of a repeat.
+    The sizes are ``c``, ``n`` (positions) and, by axis, ``l`` of a sequence, ``h`` and ``w`` of a map, ``t`` of a
+    video before them; ``low.h`` is one of a tensor's. They are no items, so a parameter may be called ``n``.
+    ``lists`` are the tensors, by name, that a name stands for together: those of a block that gives several, and
+    those of all copies of a repeat.
     """
 
     shape: Shape | None = None
@@ -68,14 +75,17 @@ class Names(dict[str, Any]):
         found = self.lists.get(name.removeprefix("all "))
         if found is not None:
             return tuple([Tap(one, *self.wires[one][:3]) for one in found])
+        tensor, dot, size = name.partition(".")
+        if dot:
+            of = self[tensor]
+            if not isinstance(of, Tap):
+                raise KeyError(name)
+            return sizes_of(of.shape)[size]
         return self.arriving()[name]
 
     def arriving(self) -> dict[str, Size]:
         """Return the sizes that arrive, by name."""
-        if self.shape is None:
-            return {}
-        sizes = {"c": self.shape.channels, "n": self.shape.positions}
-        return sizes | dict(zip(self.shape.letters, self.shape.spatial, strict=True))
+        return {} if self.shape is None else sizes_of(self.shape)
 
     def copy(self) -> Names:
         """Copy the names, and what arrives."""
@@ -175,6 +185,16 @@ def last_place(node: Node) -> Place:
             break
         node = held[-1]
     return node.place
+
+
+def fork(kind: str, nodes: tuple[Node, ...], layer: Layer, flow: Flow, out: Flow) -> Result:
+    """Make a fork of branches that are walked, and of the layer that joins them."""
+    cost = layer.cost
+    for node in nodes:
+        cost = cost.plus(node.cost)
+    begins = [enters(node, flow.shape) for node in nodes]
+    taken = flow.shape if flow.shape in begins or kind in ("split", "scale") else begins[0]
+    return Result(Fork(kind, nodes, layer, taken, layer.out, cost, layer.place), out)
 
 
 def identity(flow: Flow, place: Place) -> Result:

@@ -171,7 +171,7 @@ class Resume(NamedTuple):
 def reads(node: object, name: str) -> bool:
     """Tell whether a body, or whatever it is made of, reads a name that is not its own: a loop's, a copy's index."""
     if isinstance(node, (Name, All)):
-        return node.name == name
+        return node.name.partition(".")[0] == name
     if not isinstance(node, tuple) or isinstance(node, Place):
         return False
     if isinstance(node, Step) and node.name == name:

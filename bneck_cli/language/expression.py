@@ -10,7 +10,7 @@ from operator import add, eq, floordiv, ge, gt, le, lt, mod, mul, ne, sub
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.budget import DIGITS, ITEMS, LARGEST, exceeded
-from bneck_cli.errors import BneckError, nearest
+from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.language.document import Place
 from bneck_cli.sizes import number
 from bneck_cli.sizes.number import Ratio, is_symbolic, is_whole, open_ratio, settled
@@ -36,7 +36,7 @@ class Number(NamedTuple):
 
 
 class Name(NamedTuple):
-    """A parameter, or one of the sizes that arrive: ``c n l t h w``, and ``cin``."""
+    """A parameter, one of the sizes that arrive (``c n l t h w``, and ``cin``), or a named tensor's: ``low.h``."""
 
     name: str
     place: Place
@@ -52,6 +52,13 @@ class Name(NamedTuple):
         """Make the error for a name that the scope does not hold."""
         names = sorted({*scope, *(scope.arriving() if hasattr(scope, "arriving") else ())})
         known = f"here are {', '.join(names)}" if names else ""
+        tensor, dot, _ = self.name.partition(".")
+        if dot and tensor in names:
+            shape = getattr(scope[tensor], "shape", None)
+            known = f"'{tensor}' is {show(scope[tensor])}, and no tensor"
+            if shape is not None:
+                known = f"'{tensor}' is {shape}: its sizes are {listed(['c', 'n', *shape.letters], 'and')}"
+            return self.place.error(f"unknown name '{self.name}'", known)
         return self.place.error(f"unknown name '{self.name}'", nearest(self.name, names) or known)
 
 

@@ -32,7 +32,7 @@ MAX_LENGTH = 1_000
 MAX_NESTING = 40
 EXTENT = re.compile(r"[0-9]+(?:x[0-9]+)+")
 TOKEN = re.compile(
-    r"\s*(?:(?P<extent>[0-9]+(?:x[0-9]+)+)(?!\w)|(?P<number>[0-9]+\.[0-9]+|[0-9]+)(?![\w.])|(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
+    r"\s*(?:(?P<extent>[0-9]+(?:x[0-9]+)+)(?!\w)|(?P<number>[0-9]+\.[0-9]+|[0-9]+)(?![\w.])|(?P<name>[A-Za-z_][A-Za-z0-9_]*(?:\.[a-z]\b)?)"
     r"|(?P<operator>\*\*|//|==|!=|<=|>=|[-+*/%<>()\[\],]))"
 )
 TRUTHS = ("true", "false")

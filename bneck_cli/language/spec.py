@@ -11,7 +11,7 @@ from bneck_cli.language.document import Mapping, Node, Place, Scalar, Sequence, 
 from bneck_cli.language.expression import Expression, Number, show
 from bneck_cli.language.parsing import parse_expression
 from bneck_cli.language.pipelines import WORD, commas
-from bneck_cli.language.syntax import RESERVED, entries, parse_body, unknown_key, value_of
+from bneck_cli.language.syntax import RESERVED, choice, entries, parse_body, unknown_key, value_of
 from bneck_cli.sizes.numerals import is_name, is_number
 
 if TYPE_CHECKING:
@@ -46,7 +46,10 @@ class Definition(NamedTuple):
 
 
 class Formula(NamedTuple):
-    """A layer kind of the file's own: its shape (``c n l t h w`` are what arrives), params and macs as expressions."""
+    """A layer kind of the file's own: its shape (``c n l t h w`` are what arrives), params and macs as expressions.
+
+    ``part`` is the head under which its multiply-adds count. A parameter may be a tensor, which it takes as well.
+    """
 
     name: str
     parameters: tuple[Parameter, ...]
@@ -54,6 +57,9 @@ class Formula(NamedTuple):
     params: Expression
     macs: Expression
     place: Place
+    part: str
+    holds: Expression | None
+    reads: Expression | None
 
 
 class Input(NamedTuple):
@@ -358,6 +364,10 @@ def _parameter(key: Scalar, start: int, end: int, before: Parameter | None) -> P
     return Parameter(name, None, place)
 
 
+OP = ("out", "params", "macs", "part", "holds", "reads")
+"""What an op may say of itself; the first three it must."""
+
+
 def _formulas(node: Node) -> dict[str, Formula]:
     """Read the file's own layer kinds; all three formulas are needed, so nothing counts as zero in silence."""
     formulas = {}
@@ -365,8 +375,8 @@ def _formulas(node: Node) -> dict[str, Formula]:
         name, parameters = _signature(key)
         found = entries(value, f"the op '{name}'")
         for word, (stranger, _) in found.items():
-            if word not in ("out", "params", "macs"):
-                raise unknown_key(stranger, ("out", "params", "macs"), f"the op '{name}'")
+            if word not in OP:
+                raise unknown_key(stranger, OP, f"the op '{name}'")
         missing = [word for word in ("out", "params", "macs") if word not in found]
         if missing:
             raise Place(key, 0, len(name)).error(f"the op '{name}' needs {listed(missing, 'and')}")
@@ -380,6 +390,9 @@ def _formulas(node: Node) -> dict[str, Formula]:
             value_of(found["params"][1]),
             value_of(found["macs"][1]),
             Place(key, 0, len(name)),
+            choice("part", {"part": found["part"][1]} if "part" in found else {}),
+            value_of(found["holds"][1]) if "holds" in found else None,
+            value_of(found["reads"][1]) if "reads" in found else None,
         )
     return formulas
 

@@ -57,8 +57,13 @@ STRUCTURES = {
     "from": (),
 }
 SHORTCUTS = ("auto", "identity", "if_same", "pad")
-CHOICES = {"along": ("channels", "positions"), "join": ("concat", "add", "mul"), "over": ("positions", "channels")}
-"""Words beside a join, the first where none is written."""
+CHOICES = {
+    "along": ("channels", "positions"),
+    "join": ("concat", "add", "mul"),
+    "over": ("positions", "channels"),
+    "part": ("linear", "conv", "attention", "other"),
+}
+"""Words beside a join or in an op, the first where none is written."""
 
 
 def parse_body(node: Node) -> Body:
@@ -193,7 +198,7 @@ def _join(name: str, value: Node, beside: dict[str, Node], place: Place) -> Join
             raise Place(node, 0, _width(node)).error(f"{what} (got {len(node.items)} sizes)")
         sizes = value_of(node)
     heads = value_of(beside["heads"]) if "heads" in beside else None
-    return Join(name, branches, place, sizes, _choice("join", beside), _choice("along", beside), heads)
+    return Join(name, branches, place, sizes, choice("join", beside), choice("along", beside), heads)
 
 
 def _attend(value: Node, beside: dict[str, Node], place: Place) -> Attend:
@@ -211,7 +216,7 @@ def _attend(value: Node, beside: dict[str, Node], place: Place) -> Attend:
     options = tuple(
         Option(name, value_of(node), Place(node, 0, _width(node))) for name, node in beside.items() if name != "over"
     )
-    return Attend(queries, keys, values, scores, options, _choice("over", beside), place)
+    return Attend(queries, keys, values, scores, options, choice("over", beside), place)
 
 
 def _experts(value: Node, beside: dict[str, Node], place: Place) -> Experts:
@@ -244,7 +249,7 @@ def _is_several(body: Body) -> bool:
     return isinstance(body, Resume) or (isinstance(body, Loop) and body.branches)
 
 
-def _choice(word: str, beside: dict[str, Node]) -> str:
+def choice(word: str, beside: dict[str, Node]) -> str:
     """Read one of a few words beside a structure."""
     known = CHOICES[word]
     if word not in beside:

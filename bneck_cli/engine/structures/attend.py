@@ -10,8 +10,7 @@ from bneck_cli.engine.layers import LayerError
 from bneck_cli.engine.layers.kinds import boolean, extent, per_axis, positive, share
 from bneck_cli.engine.layers.products import Scores, WeightedSum
 from bneck_cli.engine.network import Cost, Layer
-from bneck_cli.engine.structures.forks import fork
-from bneck_cli.engine.tensor import Flow, Result, arrive, came_from, series
+from bneck_cli.engine.tensor import Flow, Result, arrive, came_from, fork, series
 from bneck_cli.engine.wording import spelled
 from bneck_cli.language.expression import show
 from bneck_cli.sizes.number import is_size, is_whole

@@ -8,9 +8,8 @@ from bneck_cli.engine.layers import LayerError, make
 from bneck_cli.engine.layers.products import Combine, Dispatch
 from bneck_cli.engine.layers.reach import OWN, WINDOW
 from bneck_cli.engine.network import NOTHING, Layer, Sets, entries, rebuilt
-from bneck_cli.engine.structures.forks import fork
 from bneck_cli.engine.structures.steps import apply_layer
-from bneck_cli.engine.tensor import Flow, Result, arrive, came_from, series
+from bneck_cli.engine.tensor import Flow, Result, arrive, came_from, fork, series
 from bneck_cli.language.expression import show
 from bneck_cli.sizes.number import is_whole
 from bneck_cli.sizes.shape import Shape

@@ -20,7 +20,7 @@ from bneck_cli.engine.tensor import (
     Result,
     arrive,
     came_from,
-    enters,
+    fork,
     identity,
     last_place,
     series,
@@ -324,16 +324,6 @@ def _concatenated(walk: Walk, flows: tuple[Flow, ...], place: Place, along: str)
         walk.joins.require("concat", first, one, place, axes=False)
         total = total + one.shape.positions
     return Shape(first.shape.channels, (total,))
-
-
-def fork(kind: str, nodes: tuple[Node, ...], layer: Layer, flow: Flow, out: Flow) -> Result:
-    """Make a fork of branches that are walked, and of the layer that joins them."""
-    cost = layer.cost
-    for node in nodes:
-        cost = cost.plus(node.cost)
-    begins = [enters(node, flow.shape) for node in nodes]
-    taken = flow.shape if flow.shape in begins or kind in ("split", "scale") else begins[0]
-    return Result(Fork(kind, nodes, layer, taken, layer.out, cost, layer.place), out)
 
 
 def walk_scale(walk: Walk, scale: Scale, flow: Flow, frame: Frame) -> Result:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from bneck_cli.budget import LARGEST_SIZE
 from bneck_cli.engine.layers import LAYERS, WORDS, LayerError, make
 from bneck_cli.engine.layers.convolution import require_kernel_first
+from bneck_cli.engine.layers.own import Own
 from bneck_cli.engine.names import unknown_step
-from bneck_cli.engine.network import Cost, Layer
+from bneck_cli.engine.network import Cost, Layer, Wire
 from bneck_cli.engine.structures.blocks import Use, bind, use_block
 from bneck_cli.engine.structures.sharing import share, share_of
 from bneck_cli.engine.tensor import (
@@ -17,9 +18,12 @@ from bneck_cli.engine.tensor import (
     Names,
     Result,
     arrive,
+    fork,
     frame,
+    identity,
     series,
     stride_after,
+    taps_in,
     too_small,
     too_small_for,
 )
@@ -158,16 +162,37 @@ def apply_formula(walk: Walk, formula: Formula, use: Use, flow: Flow) -> Result:
     walk.meter.layer(use.place)
     own = frame(formula.name, {})
     bind(walk, formula, use, flow, own)
-    shape, scope = flow.shape, own.scope
+    shape, scope, name = flow.shape, own.scope, formula.name
     arrive(scope, shape)
-    sizes = [_whole(size, scope, 1, f"a size of '{formula.name}'") for size in formula.out]
+    sizes = [_whole(size, scope, 1, f"a size of '{name}'") for size in formula.out]
     out = Shape(sizes[0], tuple(sizes[1:]))
-    params = _whole(formula.params, scope, 0, f"the params of '{formula.name}'")
-    macs = _whole(formula.macs, scope, 0, f"the macs of '{formula.name}'")
-    cost = Cost(params, 0, 0, macs, 0, out.elements if macs != 0 else 0)
-    node = Layer(formula.name, use.text(formula.name), None, (shape,), out, cost, use.place)
-    same = out.spatial == shape.spatial
-    return Result(node, Flow(out, flow.stride if same else None, use.place))
+    params = _whole(formula.params, scope, 0, f"the params of '{name}'")
+    macs = _whole(formula.macs, scope, 0, f"the macs of '{name}'")
+    holds = 0 if formula.holds is None else _whole(formula.holds, scope, 0, f"what '{name}' holds")
+    reads = None if formula.reads is None else _whole(formula.reads, scope, 0, f"what '{name}' reads")
+    rule = Own(
+        name=name,
+        noun=name,
+        text=use.text(name),
+        under=formula.part,
+        sizes=tuple(sizes),
+        weighs=params,
+        multiplies=macs,
+        holds=holds,
+        reads=reads,
+    )
+    heads = {f"{formula.part}_macs" if formula.part != "other" else "other": macs}
+    cost = Cost(params=params, activations=out.elements if macs != 0 else 0)._replace(**heads)
+    taken = [tap for parameter in formula.parameters for tap in taps_in(scope[parameter.name])]
+    if taken:
+        rule.__dict__["product"] = True
+    node = Layer(name, rule.text, rule, (shape, *(tap.shape for tap in taken)), out, cost, use.place)
+    after = Flow(out, flow.stride if out.spatial == shape.spatial else None, use.place)
+    if not taken:
+        return Result(node, after)
+    begins = [identity(flow, use.place).node]
+    begins += [Wire("from", tap.name, shape, tap.shape, use.place) for tap in taken]
+    return fork("op", tuple(begins), node, flow, after)
 
 
 def _whole(expression: Expression, scope: Names, least: int, what: str) -> Size:
