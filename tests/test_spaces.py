@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import operator
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy
@@ -454,6 +456,12 @@ def test_parts_of_a_sweep_are_the_whole() -> None:
     ("words", "message"),
     [
         (["--vary", "depth=1:3"], "nothing that varies"),
+        (["--vary", "sid=1:3"], "did you mean 'side'?"),
+        (["--vary", "side=9:3"], "is empty: the last value is below the first"),
+        (["--vary", "side=1:3", "--shard", "x"], "'x' is no part"),
+        (["--vary", "side=1:3", "-o", "no/such.csv"], "no/such.csv: cannot be written: no such file or directory"),
+        (["--vary", "side=1:3", "-o", "."], ".: cannot be written: is a directory"),
+        (["--vary", "side=1:3", "--random", "1000000000000"], "1,000,000,000,000 designs"),
         (["--vary", "side=1:3", "--columns", "flops"], "no total is named"),
         (["--vary", "side=1:3", "--keep", "mac < 3"], "did you mean 'macs'"),
         (["--vary", "side=1:3", "--shard", "3/2"], "--shard"),
@@ -467,3 +475,26 @@ def test_bad_use_gets_one_message(words: list[str], message: str, tmp_path: Path
     assert done.code == 1
     assert message in done.err
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_disk_that_is_full_leaves_nothing(tmp_path: Path, suffix: str) -> None:
+    """One message, and no part of a table."""
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow")
+    words = f"sweep resnet50 --vary side=1:200 --vary classes=1:300 -o big.{suffix}"
+    line = f"ulimit -f 8; {sys.executable} -m bneck_cli {words}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stderr) == (1, f"error: big.{suffix}: cannot be written: file too large\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ratio_is_told_as_it_is_by_itself() -> None:
+    """A refusal that names a ratio of what varies has the decimal of the first of the designs."""
+    space = Space(load("resnet50"), Settings(), grid([parse_axis("channels=370:371")]), ("params",))
+    (block,) = space.blocks()
+    for refusal in block.refusals:
+        values = [int(block.values[0][refusal.numbers[0]])]
+        with pytest.raises(BneckError) as told:
+            analyze_plainly(space.program, space.varied.settings(values))
+        assert refusal.reason == told.value.message

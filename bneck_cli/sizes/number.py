@@ -112,8 +112,9 @@ class Ratio:
 
     def __str__(self) -> str:
         """Write the decimal where it is exact in six digits, else the fraction."""
-        if type(self.above) is not int:
-            return f"{self.above}/{self.below}"
+        for each in (self.above, self.below):
+            if type(each) is not int:
+                return each.written_ratio(self.above, self.below)  # type: ignore[attr-defined,no-any-return]
         decimal = f"{self.above / self.below:.6g}"
         return decimal if float(decimal) * self.below == self.above else f"{self.above}/{self.below}"
 

@@ -246,10 +246,12 @@ class Varied:
         if axis.item is not None and axis.name in names:
             self._items(axis)
         elif axis.name not in (*names, *sizes, *ALWAYS):
-            known = listed([*names, *sizes, *ALWAYS], "and")
+            symbolic = _varied_input(self.program, self.base, {"T", "H", "W", "L"})
+            letters = [size for size in (symbolic.sizes if symbolic else ()) if isinstance(size, str)]
+            known = [*names, *(["side"] if letters and self.base.input is None else []), *letters, *ALWAYS]
             raise BneckError(
                 f"--vary: '{axis.name}' is nothing that varies here",
-                hint=nearest(axis.name, names) or f"there are {known}",
+                hint=nearest(axis.name, known) or f"there are {listed(known, 'and')}",
             )
         elif axis.name not in names and (axis.below != 1 or min(axis.above) < (axis.name != "past")):
             what = "a size of the input" if axis.name in sizes else "a number of inputs or positions"

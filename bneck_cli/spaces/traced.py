@@ -129,6 +129,10 @@ class Traced:
     def __str__(self) -> str:
         return self.trail.written(self)
 
+    def written_ratio(self, above: Any, below: Any) -> str:
+        """Write a ratio of this number and another."""
+        return self.trail.written_ratio(above, below)
+
     __repr__ = __str__
 
 

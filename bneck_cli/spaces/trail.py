@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.errors import BneckError
+from bneck_cli.sizes.number import divided
 from bneck_cli.spaces.tape import OPERATORS, Tape
 from bneck_cli.spaces.traced import Traced
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
 MARK = re.compile("\ue000([0-9]+)\ue001")
 """How the number of an entry is written into a text, to be replaced by a design's own."""
+
+
+RATIO = re.compile("\ue002(-?[0-9]+)/(-?[0-9]+)\ue003")
+"""How a ratio is written into one."""
 
 
 class Guard(NamedTuple):
@@ -97,6 +102,10 @@ class Trail:
         """Write an entry into a text that is read for every design."""
         return f"\ue000{number.at}\ue001"
 
+    def written_ratio(self, above: Any, below: Any) -> str:
+        """Write a ratio into a text that is read for every design."""
+        return f"\ue002{above}/{below}\ue003"
+
     def follow(self, work: Callable[[], tuple[int | Traced, ...]]) -> Leaf:
         """Do the work of a walk, and put what comes of it at the end of the trail."""
         try:
@@ -116,4 +125,5 @@ def _value(number: Any) -> int:
 
 def filled(text: str, number: Callable[[int], int]) -> str:
     """Replace the marks of a text by the numbers of a design, each found by its entry."""
-    return MARK.sub(lambda match: str(number(int(match[1]))), text)
+    text = MARK.sub(lambda match: str(number(int(match[1]))), text)
+    return RATIO.sub(lambda match: str(divided(int(match[1]), int(match[2]))), text)
