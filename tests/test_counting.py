@@ -10,8 +10,10 @@ import pytest
 
 import bneck_cli
 from bneck_cli import BneckError
-from bneck_cli.data.rules import CELLS, FLOPS, PRODUCTS, QUANTITIES, load_rule, parse_rule, rule_names
+from bneck_cli.data.rules import load_rule, parse_rule, rule_names
+from bneck_cli.engine.layers.quantities import QUANTITIES
 from bneck_cli.engine.network import entries
+from bneck_cli.engine.rule import FLOPS
 from bneck_cli.flow.counting import amounts_in, notes_on, recount
 from bneck_cli.formats import Style, as_text
 from bneck_cli.language.document import Source
@@ -77,7 +79,7 @@ def test_rules_meet_their_tools_on_other_networks(network: str) -> None:
 def test_every_quantity_has_a_name() -> None:
     """Whatever a layer of the library counts, in any form of its kind, a rule can weigh; its products are its MACs."""
     seen = set()
-    products_named = (*PRODUCTS, *CELLS, "attention_operator")
+    products_named = {name for name, quantity in QUANTITIES.items() if quantity.product}
     for network in network_names():
         analysis = bneck_cli.analyze(network).found
         assert recount(analysis, FLOPS).cost.macs == 2 * analysis.cost.macs, network

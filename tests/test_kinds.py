@@ -75,7 +75,7 @@ NAMES = set(LAYERS) - {field.name for kind in LAYERS.values() for field in kind.
 """Without ``pad``, which is an option's name too."""
 ALLOWED = {
     "bridges": "what PyTorch's operators and modules are called is mapped to kinds here",
-    "data/rules.py": "the quantities that counting rules weigh have names of their own",
+    "engine/rule.py": "the quantities that counting rules weigh have names of their own",
     "questions/counting_rules.py": "the same",
     "flow/counting.py": "the same",
     "language": "`in` is a word of the grammar",

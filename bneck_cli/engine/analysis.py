@@ -25,8 +25,8 @@ from bneck_cli.sizes.shape import Shape
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bneck_cli.data.rules import CountingRule
     from bneck_cli.engine.network import Size
+    from bneck_cli.engine.rule import CountingRule
     from bneck_cli.engine.structures.forks import Dropped
     from bneck_cli.engine.structures.sharing import Shared
 

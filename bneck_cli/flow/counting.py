@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from bneck_cli.data.rules import FLOPS, LABELS
+from bneck_cli.engine.layers.quantities import QUANTITIES
 from bneck_cli.engine.network import PRODUCTS, Cost, Fork, Layer, Node, Run, Series, Wire, entries, rebuilt
+from bneck_cli.engine.rule import FLOPS, LABELS
 from bneck_cli.errors import BneckError, listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bneck_cli.data.rules import CountingRule
     from bneck_cli.engine.analysis import Analysis
     from bneck_cli.engine.network import Size
+    from bneck_cli.engine.rule import CountingRule
 
     Amounts = dict[tuple[str, str], Size]
     """How much there is of each quantity, by its name and the form in which the code calls it."""
 
-PARTS = (
-    ("conv", "transposed_conv", "transposed_conv_outputs"),
-    ("linear", "linear_weights", "lstm", "gru", "rnn"),
-    ("attention", "attention_operator"),
+PARTS = tuple(
+    tuple(name for name, quantity in QUANTITIES.items() if quantity.head == head)
+    for head in ("conv", "linear", "attention")
 )
 """The quantities that have a part of their own in a Cost."""
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bneck_cli.data.rules import FORMS, LABELS, PARAMETERS, QUANTITIES, load_rule, rule_names
+from bneck_cli.data.rules import load_rule, rule_names
+from bneck_cli.engine.layers.quantities import QUANTITIES
+from bneck_cli.engine.rule import FORMS, LABELS, PARAMETERS
 from bneck_cli.errors import listed
 from bneck_cli.report import Column, Facts, Records, Report, Row, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bneck_cli.data.rules import CountingRule
+    from bneck_cli.engine.rule import CountingRule
     from bneck_cli.report import Part
 
 COLUMNS = (
@@ -74,7 +76,7 @@ def _matrix(rule: CountingRule) -> Table:
     keys = [key for key in QUANTITIES if any(key in each for each in weights)]
     columns = [Column("per", "a unit")]
     columns += [Column(form, form, "number") for form in forms]
-    rows = [Row([" ".join(QUANTITIES[key]), *(rule.weight(key, form) for form in forms)]) for key in keys]
+    rows = [Row([" ".join(QUANTITIES[key][:2]), *(rule.weight(key, form) for form in forms)]) for key in keys]
     rows += [Row([PARAMETERS[key], weight, *("" for _ in forms[1:])]) for key, weight in rule.params.items()]
     return Table(columns, rows)
 

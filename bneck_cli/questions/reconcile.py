@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bneck_cli.data.rules import FORMS, PARAMETERS, QUANTITIES, load_rule, rule_names
+from bneck_cli.data.rules import load_rule, rule_names
 from bneck_cli.engine.analysis import analyze_program
+from bneck_cli.engine.layers.quantities import QUANTITIES
 from bneck_cli.engine.network import Entry, entries
+from bneck_cli.engine.rule import FORMS, PARAMETERS
 from bneck_cli.engine.settings import Settings, with_words
 from bneck_cli.errors import BneckError, listed
 from bneck_cli.flow.counting import as_written, notes_on, quantities, recount, total_quantities
@@ -20,8 +22,8 @@ from bneck_cli.words.values import people
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bneck_cli.data.rules import CountingRule
     from bneck_cli.engine.analysis import Analysis
+    from bneck_cli.engine.rule import CountingRule
     from bneck_cli.language.library import Program
 
     Amounts = dict[tuple[str, str], int]
@@ -342,7 +344,7 @@ def _parts(amounts: Amounts, rule: CountingRule) -> Iterator[Part]:
     for (key, form), amount in amounts.items():
         if key in QUANTITIES and amount and rule.weight(key, form):
             of = f" {FORMS[form]}" if form in rule.forms else ""
-            yield Part(" ".join(QUANTITIES[key]) + of, amount, rule.weight(key, form))
+            yield Part(" ".join(QUANTITIES[key][:2]) + of, amount, rule.weight(key, form))
 
 
 def _params(amounts: Amounts, rule: CountingRule) -> Iterator[Part]:

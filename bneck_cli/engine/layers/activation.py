@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bneck_cli.engine.layers.kinds import LAYERS, Keeps, Kind, flag, kind
+from bneck_cli.engine.layers.quantities import Quantity, declare, elements
 from bneck_cli.engine.layers.reach import OWN
 
 if TYPE_CHECKING:
@@ -20,6 +21,14 @@ DRAWN = {
     "hard_tanh": "hard-tanh", "droppath": "drop path",
 }  # fmt: skip
 """What figures call a function, where that is not its name."""
+
+
+declare(
+    activation=elements("an activation"),
+    activation_params=Quantity("parameter", "of an activation"),
+    softmax=elements("a softmax", "softmax"),
+    softmax_additions=Quantity("addition", "in a softmax"),
+)
 
 
 @kind(
@@ -141,3 +150,6 @@ for name, drawn in DRAWN.items():
     LAYERS[name].drawn = drawn
 for name in (*BY_OUTPUT_IN_PLACE, "relu6", "hard_tanh", "hard_sigmoid", "hard_swish", "silu", "mish"):
     LAYERS[name].in_place = True
+for name, each in LAYERS.items():
+    if each.elementwise:
+        declare(**{name: elements(name, "activation", "activation")})

@@ -23,6 +23,7 @@ from bneck_cli.engine.layers.kinds import (
     share,
     size,
 )
+from bneck_cli.engine.layers.quantities import Quantity, declare
 from bneck_cli.engine.layers.reach import WINDOW
 from bneck_cli.sizes.number import is_whole
 from bneck_cli.sizes.shape import Shape
@@ -112,6 +113,14 @@ def require_kernel_first(layer: Kind, arguments: Sequence[Any], x: Shape) -> Non
             hint=f"the kernel comes first: `{name} {channels}x{channels} {kernel}`; "
             f"or write the window as `{kernel}x{kernel}`",
         )
+
+
+declare(
+    conv=Quantity("multiply-add", "of a convolution", head="conv"),
+    transposed_conv=Quantity("multiply-add", "of a transposed convolution", head="conv"),
+    transposed_conv_outputs=Quantity("weight and output position", "of a transposed convolution", head="conv"),
+    conv_bias=Quantity("bias addition", "of a convolution", label="bias additions"),
+)
 
 
 class Convolution(Kind):

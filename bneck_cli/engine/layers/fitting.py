@@ -22,6 +22,7 @@ from bneck_cli.engine.layers.kinds import (
     size,
     target,
 )
+from bneck_cli.engine.layers.quantities import Quantity, declare, elements
 from bneck_cli.engine.layers.reach import OWN, WINDOW
 from bneck_cli.sizes.number import is_whole
 from bneck_cli.sizes.shape import Shape
@@ -47,6 +48,12 @@ def one_tap(*padding: tuple[Size, Size], stride: tuple[int, ...] = ()) -> Window
     """Return the window that looks at one position at a time; a negative padding leaves positions out."""
     ones = (1,) * len(padding)
     return Window(ones, stride or ones, padding, ones)
+
+
+declare(
+    **{mode: elements(f"{mode} interpolation", "interpolation") for mode in ("nearest", "bilinear", "bicubic")},
+    interpolation_inputs=Quantity("element", "that enters an interpolation", label="interpolation"),
+)
 
 
 class Interpolated(Kind):

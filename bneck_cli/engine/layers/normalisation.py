@@ -5,10 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.layers.kinds import Keeps, Kind, LayerError, argument, flag, kind, option, positive, share, size
+from bneck_cli.engine.layers.quantities import Quantity, declare, elements
 from bneck_cli.engine.layers.reach import MAP, OWN
 
 if TYPE_CHECKING:
     from bneck_cli.sizes.shape import Shape, Size
+
+
+for norm in ("batch norm", "layer norm", "group norm", "instance norm"):
+    name = norm.replace(" ", "_")
+    general = "group_norm" if name == "instance_norm" else ""
+    of = "group or instance norm" if name == "group_norm" else norm
+    bare = f"{general}_bare" if general else name
+    declare(
+        **{name: elements(of, norm, general), f"{name}_bare": elements(f"{of} without scale and shift", norm, bare)}
+    )
+declare(
+    rms_norm=elements("RMS norm", "rms norm"),
+    local_response_norm=elements("local response norm", "local response norm"),
+    global_response_norm=elements("global response norm", "global response norm"),
+    norm_params=Quantity("parameter", "of a norm"),
+)
 
 
 @kind("bn")

@@ -20,6 +20,7 @@ from bneck_cli.engine.layers.kinds import (
     padding,
     per_axis,
 )
+from bneck_cli.engine.layers.quantities import Quantity, declare
 from bneck_cli.engine.layers.reach import MAP, OTHER, WINDOW, Reach, evenly
 from bneck_cli.sizes.shape import Shape
 
@@ -64,6 +65,18 @@ def global_quantities(layer: Kind, x: Shape, y: Shape) -> dict[str, Size]:
     """Count the elements that enter a global or adaptive pooling, and those that leave it."""
     pool = "global_max_pool" if layer.name.endswith("maxpool") else "global_pool"
     return {f"{pool}_inputs": x.elements, f"{pool}_outputs": y.elements}
+
+
+for key, what in (
+    ("max_pool", "a maximum pooling"),
+    ("avg_pool", "an average pooling"),
+    ("global_pool", "a global or adaptive pooling"),
+    ("global_max_pool", "a global or adaptive maximum pooling"),
+):
+    label = "global pooling" if key.startswith("global") else "pooling"
+    for end, verb in (("inputs", "enters"), ("outputs", "leaves")):
+        general = f"global_pool_{end}" if key == "global_max_pool" else ""
+        declare(**{f"{key}_{end}": Quantity("element", f"that {verb} {what}", general, label)})
 
 
 @kind("maxpool")

@@ -6,6 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.layers.kinds import Keeps, Kind, LayerError, argument, flag, kind, one_of, option, positive, size
+from bneck_cli.engine.layers.quantities import Quantity, declare, elements
 from bneck_cli.engine.layers.reach import OTHER, UNKNOWN, WHOLE, Reach
 from bneck_cli.sizes.shape import Shape
 
@@ -104,6 +105,24 @@ class Recurrent(Kind):
         if self.both:
             whole = whole + 4 * one + self.states * state
         return whole + y.elements + (self.states + 1) * state if self.layers > 1 else whole
+
+
+def declare_cell(name: str, what: str) -> None:
+    """Declare what a cell has: its products, its biases, and the states that its steps make."""
+    states, gates = f"the states of {what}", "recurrent gates"
+    declare(
+        **{
+            name: Quantity("multiply-add", f"of {what}", head="linear"),
+            f"{name}_bias": Quantity("bias addition", f"of {what}", label="bias additions"),
+            f"{name}_elements": elements(states, gates),
+            f"{name}_elements_bare": elements(f"{states} without biases", gates, f"{name}_elements"),
+        }
+    )
+
+
+declare_cell("lstm", "an LSTM")
+declare_cell("gru", "a GRU")
+declare_cell("rnn", "a plain recurrent layer")
 
 
 @kind("lstm")

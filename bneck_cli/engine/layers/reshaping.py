@@ -21,12 +21,21 @@ from bneck_cli.engine.layers.kinds import (
     share,
     size,
 )
+from bneck_cli.engine.layers.quantities import Quantity, declare
 from bneck_cli.engine.layers.reach import MAP, OTHER, OWN, UNKNOWN, Axis, Reach
 from bneck_cli.sizes.number import is_whole
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
     from bneck_cli.sizes.shape import Size
+
+
+declare(
+    linear=Quantity("multiply-add", "of a linear layer", head="linear"),
+    linear_weights=Quantity("weight", "of a linear layer, however many rows it has", head="linear"),
+    linear_bias=Quantity("bias addition", "of a linear layer", label="bias additions"),
+    linear_biases=Quantity("bias", "of a linear layer, however many rows it has", label="bias additions"),
+)
 
 
 @kind("linear")

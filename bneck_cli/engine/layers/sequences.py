@@ -1,15 +1,40 @@
-"""Layers of sequences: tables of vectors, tensors that are weights, channels and positions exchanged."""
+"""Layers of sequences: tokens of a map, tables of vectors, tensors of weights, channels and positions exchanged."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bneck_cli.engine.layers.kinds import Keeps, Kind, LayerError, argument, dimensions, flag, kind, size
+from bneck_cli.engine.layers.drawn import Label
+from bneck_cli.engine.layers.kinds import (
+    Keeps,
+    Kind,
+    LayerError,
+    argument,
+    bound,
+    dimensions,
+    end,
+    flag,
+    kind,
+    natural,
+    one_of,
+    option,
+    size,
+    token,
+)
+from bneck_cli.engine.layers.quantities import Quantity, declare
 from bneck_cli.engine.layers.reach import OTHER, OWN, WHOLE, Reach
+from bneck_cli.sizes.number import is_whole
 from bneck_cli.sizes.shape import Shape
+from bneck_cli.words.values import counted, people
 
 if TYPE_CHECKING:
     from bneck_cli.sizes.shape import Size
+
+
+declare(
+    embedding=Quantity("element", "that an embedding looks up"),
+    embedding_params=Quantity("weight", "of an embedding"),
+)
 
 
 @kind("embed")
@@ -102,6 +127,121 @@ class Transpose(Kind):
         if len(x.spatial) != 1:
             raise LayerError(f"needs a sequence (got {x})", hint="`tokens pos=none` makes a sequence of a map")
         return Shape(x.spatial[0], (x.channels,))
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """Nothing: it is a view."""
+        return Keeps()
+
+
+@kind("tokens")
+class Tokens(Kind):
+    """A map as a sequence of its positions, with class tokens before it and a position embedding added."""
+
+    cls: Any = option(natural, 0, "class tokens put before the sequence")
+    pos: str = option(one_of("learned", "none"), "learned", "position embedding: learned, or none")
+    part = "tokens"
+    sees = OWN
+
+    def label(self, x: Shape, y: Shape) -> Label:
+        """Its class tokens, and its position embedding."""
+        more = ["class token"] if self.cls == 1 else [f"{self.cls} tokens"] if self.cls else []
+        more += ["position embedding"] if self.pos == "learned" else []
+        return Label(("tokens", *more), "other")
+
+    def role(self, x: Shape, y: Shape) -> str:
+        """How long the sequence is, and why."""
+        if x.positions + self.cls != y.positions:
+            return ""
+        places = "·".join(map(str, x.spatial))
+        if not self.cls:
+            return f"It makes a sequence of the {places} = {people(y.positions)} positions."
+        verb = "is" if self.cls == 1 else "are"
+        return (
+            f"It makes a sequence of the positions, before which {counted(self.cls, 'class token')} {verb} put: "
+            f"{places} + {self.cls} = {people(y.positions)}."
+        )
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×H×W to C×(H·W + cls)."""
+        if not x.spatial:
+            raise LayerError(f"needs a map or a sequence (got a vector of {x})")
+        return Shape(x.channels, (x.positions + self.cls,))
+
+    def params(self, x: Shape) -> Size:
+        """The class tokens, and a learned vector for each position."""
+        length: Size = self.out_shape(x).positions
+        count: Size = self.cls + (length if self.pos == "learned" else 0)
+        return x.channels * count
+
+    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
+        """A position added to every element; and the product of a map's sides."""
+        return {"addition": y.elements if self.pos == "learned" else 0, "size_products": 1}
+
+    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
+        """A vector is added at every position."""
+        return (("addition", y.elements),) if self.pos == "learned" else ()
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """Nothing: a concatenation and a sum."""
+        return Keeps()
+
+    def held(self, x: Shape, y: Shape) -> Size:
+        """The sequence to which positions are added: torchvision's ViT calls its encoder with it, which adds them."""
+        return y.elements if self.pos == "learned" else 0
+
+
+@kind("take")
+class Take(Kind):
+    """One token of a sequence, as a vector."""
+
+    part = "other"
+    sees = OTHER
+    view = True
+
+    index: Any = argument(token, "which token, from 0; from the end where negative: -1 is the last")
+
+    def label(self, x: Shape, y: Shape) -> Label:
+        """Which token."""
+        return Label((f"take token {self.index}",), "other")
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×L to C."""
+        if len(x.spatial) != 1:
+            raise LayerError(f"needs a sequence (got {x})")
+        length = x.spatial[0]
+        if is_whole(length) and not -length <= self.index < length:
+            raise LayerError(f"index (={self.index}) must be below the sequence's length (={length})", 0)
+        return Shape(x.channels)
+
+    def keeps(self, x: Shape, y: Shape) -> Keeps:
+        """Nothing: it is a view."""
+        return Keeps()
+
+
+@kind("slice")
+class Slice(Kind):
+    """A range of the channels, or of a sequence's positions."""
+
+    part = "other"
+    sees = OWN
+    view = True
+
+    start: Any = argument(bound, "where it begins, from 0")
+    stop: Any = argument(end, "where it ends, not included; `end` is the last")
+    along: str = option(one_of("channels", "positions"), "channels", "of what it is a range")
+
+    def out_shape(self, x: Shape) -> Shape:
+        """C×… to (stop - start)×…, or C×L to C×(stop - start)."""
+        if self.along == "positions" and len(x.spatial) != 1:
+            raise LayerError(f"along=positions needs a sequence (got {x})", "along")
+        whole = x.channels if self.along == "channels" else x.positions
+        stop = whole if self.stop == "end" else self.stop
+        if is_whole(stop) and is_whole(whole) and stop > whole:
+            raise LayerError(f"stop (={stop}) must be at most {whole}, all {self.along}", 1)
+        size = stop - self.start
+        if is_whole(size) and size < 1:
+            raise LayerError(f"start (={self.start}) must be below stop (={stop})", 0)
+        return Shape(size, x.spatial) if self.along == "channels" else Shape(x.channels, (size,))
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
         """Nothing: it is a view."""
