@@ -25,6 +25,7 @@ from bneck_cli.language.document import Source
 from bneck_cli.language.library import network_names
 from bneck_cli.questions.footprint import Footprint, added, footprint, unfolded
 from bneck_cli.questions.footprint_report import report
+from bneck_cli.questions.generation import figures, generation
 from bneck_cli.words.values import Bytes, Seconds
 
 if TYPE_CHECKING:
@@ -488,6 +489,8 @@ def test_bundled_devices_have_what_their_makers_publish() -> None:
     assert devices["t4"].peak("int8") == 130 * 10**12
     for device in devices.values():
         assert device.source
+        assert "as in" in device.source or "not checked" in device.source or "documentation" in device.source
+        assert device.memory > 8 * 10**9 - 1
         rates = [device.peaks[dtype] for dtype in DTYPES if dtype in device.peaks]
         assert rates == sorted(rates)
 
@@ -587,7 +590,10 @@ def test_what_compares_sizes_needs_numbers(ask: Any) -> None:
         ({"device": "v100", "dtype": "bf16"}, "has no published peak for bf16\n  it has fp64, fp32 and fp16"),
         ({"device": "100GFLOPS"}, "--device:1:1: the bandwidth is missing"),
         ({"device": "20GB/s,10GB/s"}, "--device:1:8: the bandwidth is here twice"),
-        ({"device": "100GFLOPS, 20GB"}, "--device:1:12: a peak reads 100 GFLOPS (got '20GB')"),
+        ({"device": "100GFLOPS, 20GB"}, "--device:1:1: the bandwidth is missing"),
+        ({"device": "1GFLOPS,2GB/s,20gb"}, "--device:1:15: a peak reads 100 GFLOPS (got '20gb')"),
+        ({"device": "1GFLOPS,2GB/s,0GB"}, "--device:1:15: a memory reads 16 GB (got '0GB')"),
+        ({"device": "1GFLOPS,2GB/s,1GB,1GB"}, "--device:1:19: the memory is here twice"),
         ({"device": "0GFLOPS,20GB/s"}, "--device:1:1: a peak reads 100 GFLOPS (got '0GFLOPS')"),
         ({"device": ","}, "--device:1:1: a peak reads 100 GFLOPS (got '')"),
     ],
@@ -617,7 +623,8 @@ def test_a_counting_rule_has_no_footprint() -> None:
 
 def test_a_device_is_written_in_either_order() -> None:
     """A peak and a bandwidth, for any data type, with any prefix and decimals."""
-    device = load_device("25.5 GB/s, 1.5 TFLOP/s")
+    device = load_device("25.5 GB/s, 16GB, 1.5 TFLOP/s")
+    assert device.memory == 16 * 10**9
     assert (device.peak("int8"), device.peak("fp64"), device.bandwidth) == (15 * 10**11, 15 * 10**11, 255 * 10**8)
 
 
@@ -632,6 +639,7 @@ def test_a_device_is_written_in_either_order() -> None:
         ("devices:\n  a: {peaks: {fp32: 1 OPS}, bandwidth: 1 OPS}\n", "d.yaml:2:40: a bandwidth reads 20 GB/s"),
         ("devices:\n  a: {peaks: {fp32: [1]}, bandwidth: 1 GB/s}\n", "d.yaml:2:21: `fp32` is a line of text"),
         ("devices:\n  a: {peaks: {}, bandwidth: 1 GB/s}\n", "d.yaml:2:7: `peaks` names at least one data type"),
+        ("devices:\n  a: {peaks: {fp32: 1 OPS}, bandwidth: 1 B/s, memory: 1}\n", "d.yaml:2:55: a memory reads 16 GB"),
         ("devices:\n  a: {peak: 1}\n", "d.yaml:2:7: unknown key 'peak'"),
         ("devices: [a]\n", "d.yaml:1:10: `devices` is a mapping"),
         ("machines: 1\n", "d.yaml:1:1: unknown key 'machines'"),
@@ -759,3 +767,78 @@ def test_a_step_of_decoding_reads_the_cache() -> None:
     assert round(found.total.moved / 1e9, 1) == 49.8
     assert round(found.total.seconds * 1e3, 1) == 14.9
     assert found.to_dict()["totals"]["cache_bytes"] == cache
+
+
+# Language models
+
+
+def test_decoding_llama_on_an_h100() -> None:
+    """8,192 tokens behind it, 32 texts at once: 49.4 GB of weights and cache in 14.7 ms, 34.4 GB of it the cache.
+
+    By hand: 32 layers keep 2·8·128 values of 2 bytes of each token; all weights but the table of words are read, and
+    32 rows of that.
+    """
+    found = bneck_cli.footprint("llama3_8b", input="1x1", past=8192, batch=32, dtype="bf16", device="h100").found
+    told = generation(found)
+    assert told is not None
+    named = figures(told)
+    params, table, each = 8_030_261_248, 128_256 * 4096, 32 * 2 * 8 * 128 * 2
+    assert (named["params"], named["weight_bytes"]) == (params, 2 * params)
+    assert (named["cache_bytes_per_token"], named["cache_bytes"]) == (each, 32 * 8192 * each)
+    assert named["step_moved_bytes"] == 2 * (params - table + 32 * 4096) + 32 * 8192 * each
+    assert named["least_seconds_per_token"] == named["step_moved_bytes"] / 3352e9
+    assert [round(named[key] / 1e9, 1) for key in ("step_moved_bytes", "cache_bytes")] == [49.4, 34.4]
+    assert round(named["least_seconds_per_token"] * 1e3, 1) == 14.7
+    linear, products = params - table - 65 * 4096, 32 * 2 * 4096  # all but the table and the norms; scores and sum
+    assert named["step_flops"] == 2 * 32 * (linear + products * (8192 + 1))
+    assert named["prompt_flops"] == 2 * 32 * 8192 * (linear + products * 8192)
+    assert named["training_flops"] == 3 * named["prompt_flops"]
+    assert named["rule_of_six_flops"] == 6 * params * 8192 * 32
+    assert named["fitting_sequences"] == (80 * 10**9 - 2 * params) // (8192 * each + found.peak.bytes // 32)
+    text = " ".join(as_text(report(found), "text").split())
+    assert "49.4 GB (49,369,849,856 bytes) of weights and cache" in text
+    assert "14.7 ms for weights and cache alone" in text
+
+
+def test_a_prompt_and_its_next_token_say_the_same_asked_either_way() -> None:
+    """A prompt of 100 tokens, or a token after 100; and 20 tokens after 80."""
+    asked = [("1x100", 0), ("1x1", 100), ("1x20", 80)]
+    told = [generation(bneck_cli.footprint("llama3_8b", input=size, past=past).found) for size, past in asked]
+    assert all(one is not None for one in told)
+    one, *others = (figures(each) for each in told if each is not None)
+    assert others == [one, one]
+
+
+def test_the_figures_of_a_language_model_have_closed_forms() -> None:
+    """Of L tokens, evaluated, they are those of so many."""
+    from bneck_cli.sizes.evaluation import evaluate
+
+    told = [generation(bneck_cli.footprint("llama3_8b", input=size, device=None).found) for size in ("1xL", "1x300")]
+    symbolic, exact_one = (figures(each) for each in told if each is not None)
+    for name, value in exact_one.items():
+        given = symbolic[name]
+        assert (
+            evaluate(given, {"L": 300}) if hasattr(given, "terms") else given
+        ) == value or name == "fitting_sequences"
+
+
+@pytest.mark.parametrize("name", ["resnet18", "bert_base", "lstm_lm", "vit_b_16", "t5_small", "gpt2_small"])
+def test_what_does_not_generate_is_no_language_model(name: str) -> None:
+    """Maps, encoders, what keeps no cache, what has two inputs, or a table that gives all positions at once."""
+    assert generation(footprint(analyze(name))) is None
+    assert footprint_data(name)["generation"] is None
+
+
+def footprint_data(name: str) -> dict[str, Any]:
+    return bneck_cli.footprint(name).to_dict()
+
+
+def test_what_fits_is_what_weights_leave_room_for() -> None:
+    """Weights beyond a device's memory leave no room; without its memory nothing is said."""
+    small = bneck_cli.footprint("llama3_8b", input="1x64", device="1TFLOPS,1GB/s,16GB").found
+    unknown = bneck_cli.footprint("llama3_8b", input="1x64", device="1TFLOPS,1GB/s").found
+    one, other = generation(small), generation(unknown)
+    assert one is not None
+    assert other is not None
+    assert (one.fitting, other.fitting) == (0, None)
+    assert "memory is not known" in " ".join(as_text(report(unknown), "text").split())

@@ -110,8 +110,8 @@ def test_a_match_keeps_its_sentences_in_flops() -> None:
 
 def test_the_memory_of_vgg_16_is_that_of_a_course() -> None:
     """With the input and activations in place VGG-16 holds 15,237,608 values, 58.1 MiB: its maps, layer by layer."""
+    from bneck_cli.questions.course import course
     from bneck_cli.questions.footprint import footprint
-    from bneck_cli.questions.footprint_report import course
 
     maps = [
         (3, 224),
@@ -131,6 +131,11 @@ def test_the_memory_of_vgg_16_is_that_of_a_course() -> None:
     assert course(footprint(bneck_cli.analyze("vgg16").found, inplace=True)) == values
     shown = run("footprint", "vgg16", "--layers", "--inplace").stdout
     assert "15,237,608 values, 58.1 MiB" in shown
+    rows = [line.split() for line in shown.splitlines()]
+    assert ["input", "3×224×224", "150,528", "588.0", "KiB", "0"] in rows
+    assert ["stage1.unit.0.relu", "64×224×224", "0", "0", "0"] in rows
+    assert ["stage3.unit.1-2.conv", "256×56×56", "2", "1,605,632", "6.1", "MiB", "1,180,160"] in rows
+    assert ["total", "15,237,608", "58.1", "MiB", "138,357,544"] in rows
 
 
 def test_elements_are_the_values_that_leave() -> None:

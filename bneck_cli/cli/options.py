@@ -59,7 +59,7 @@ At = Annotated[
 Device = Annotated[
     str | None,
     typer.Option(
-        help="A device by name (a100), or its peaks: 100GFLOPS,20GB/s; its times are an estimate.",
+        help="A device by name (a100), or its peaks: 100GFLOPS,20GB/s,16GB; its times are an estimate.",
         autocompletion=completion.DEVICES,
     ),
 ]

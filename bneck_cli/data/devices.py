@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 
 
 class Device(NamedTuple):
-    """A machine as its maker publishes it: operations per second by data type (``""`` for any), bytes per second."""
+    """A machine as its maker publishes it: operations per second by data type (``""`` for any), bytes per second.
+
+    ``memory`` are the bytes that it holds, 0 where that is not known.
+    """
 
     key: str
     name: str
     peaks: dict[str, int]
     bandwidth: int
     source: str = ""
+    memory: int = 0
 
     def peak(self, dtype: str) -> int:
         """Give the operations per second in a data type; one without a published peak is an error."""
@@ -35,9 +39,10 @@ class Device(NamedTuple):
         return self.peaks[dtype]
 
 
-QUANTITY = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?\s*([KMGTP]?)(FLOPS|FLOP/s|OPS|OP/s|B/s)")
+QUANTITY = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?\s*([KMGTP]?)(FLOPS|FLOP/s|OPS|OP/s|B/s|B)")
 POWERS = {"": 0, "K": 3, "M": 6, "G": 9, "T": 12, "P": 15}
-DEVICE_KEYS = ("name", "peaks", "bandwidth", "source")
+DEVICE_KEYS = ("name", "peaks", "bandwidth", "memory", "source")
+EXAMPLES = {"peak": "100 GFLOPS", "bandwidth": "20 GB/s", "memory": "16 GB"}
 DEVICE_TEXT = "100GFLOPS,20GB/s"
 
 
@@ -61,7 +66,7 @@ def load_devices() -> dict[str, Device]:
 
 
 def parse_devices(source: Source) -> dict[str, Device]:
-    """Read ``devices:``, each with its ``name``, ``peaks``, ``bandwidth`` and ``source``."""
+    """Read ``devices:``, each with its ``name``, ``peaks``, ``bandwidth``, ``memory`` and ``source``."""
     found = entries(parse_document(source), "a file of devices")
     for name, (key, _) in found.items():
         if name != "devices":
@@ -88,8 +93,9 @@ def _device(key: Scalar, node: Document) -> Device:
     if not peaks:
         raise Place(fields["peaks"][0]).error("`peaks` names at least one data type")
     bandwidth = _rate(_line(fields["bandwidth"][1], "bandwidth"), "bandwidth")
+    memory = _rate(_line(fields["memory"][1], "memory"), "memory") if "memory" in fields else 0
     texts = {name: _line(fields[name][1], name).text for name in ("name", "source") if name in fields}
-    return Device(key.text, texts.get("name", key.text), peaks, bandwidth, texts.get("source", ""))
+    return Device(key.text, texts.get("name", key.text), peaks, bandwidth, texts.get("source", ""), memory)
 
 
 def _line(node: Document, key: str) -> Scalar:
@@ -99,13 +105,16 @@ def _line(node: Document, key: str) -> Scalar:
 
 
 def _rate(scalar: Scalar, what: str) -> int:
-    """Read operations per second (a peak) or bytes per second (a bandwidth)."""
+    """Read operations per second (a peak), bytes per second (a bandwidth) or bytes (a memory)."""
     match = QUANTITY.fullmatch(scalar.text)
-    example = "20 GB/s" if what == "bandwidth" else "100 GFLOPS"
-    if match is None or (match[4] == "B/s") != (what == "bandwidth") or not _scaled(match):
+    if match is None or _kind(match[4]) != what or not _scaled(match):
         place = Place(scalar, 0, max(1, len(scalar.text)))
-        raise place.error(f"a {what} reads {example} (got '{scalar.text}')")
+        raise place.error(f"a {what} reads {EXAMPLES[what]} (got '{scalar.text}')")
     return _scaled(match)
+
+
+def _kind(unit: str) -> str:
+    return {"B/s": "bandwidth", "B": "memory"}.get(unit, "peak")
 
 
 def _scaled(match: re.Match[str]) -> int:
@@ -114,12 +123,12 @@ def _scaled(match: re.Match[str]) -> int:
 
 
 def _written_device(text: str) -> Device:
-    """Read a peak for any data type and a bandwidth, in either order."""
+    """Read a peak for any data type, a bandwidth and perhaps a memory, in any order."""
     source, rates = Source("--device", text), {}
     offset = 0
     for part in text.split(","):
         word = Scalar(source, 0, offset + len(part) - len(part.lstrip()), part.strip())
-        what = "bandwidth" if word.text.endswith("B/s") else "peak"
+        what = "bandwidth" if word.text.endswith("B/s") else "memory" if word.text.endswith("B") else "peak"
         rate = _rate(word, what)
         if what in rates:
             raise Place(word, 0, len(word.text)).error(f"the {what} is here twice", f"write {DEVICE_TEXT}")
@@ -130,4 +139,4 @@ def _written_device(text: str) -> Device:
             raise Place(Scalar(source, 0, 0, text), 0, len(text)).error(
                 f"the {what} is missing", f"write {DEVICE_TEXT}"
             )
-    return Device(text, text, {"": rates["peak"]}, rates["bandwidth"])
+    return Device(text, text, {"": rates["peak"]}, rates["bandwidth"], memory=rates.get("memory", 0))

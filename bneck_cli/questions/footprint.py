@@ -30,7 +30,7 @@ OPTIMIZERS = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
 """Values that an optimizer remembers for each parameter."""
 TOO_LONG = "the estimate of time is more seconds than a number holds (1.8e308)"
 
-SUMMED = ("params", "buffers", "macs", "written", "written_bytes", "weights", "moved", "cache")
+SUMMED = ("params", "buffers", "macs", "written", "written_bytes", "weights", "read", "moved", "cache")
 
 RULES = {
     "memory": (
@@ -94,6 +94,8 @@ class Item(NamedTuple):
     moved: Size
     seconds: float | None
     bound: str
+    read: Size = 0
+    """Bytes of parameters and buffers that it reads."""
     cache: Size = 0
     """Bytes that are kept of the positions which causal attention has seen before, and that it reads."""
 
@@ -112,6 +114,7 @@ class Totals(NamedTuple):
     written: Size = 0
     written_bytes: Size = 0
     weights: Size = 0
+    read: Size = 0
     moved: Size = 0
     seconds: float | None = None
     compute_seconds: float = 0.0
@@ -325,12 +328,13 @@ def _item(entry: Entry, asked: _Asked) -> Item:
     dtype, cost = precision.activations, layer.cost
     macs = cost.macs * batch
     cache: Size = 0 if layer.rule is None else stored(layer.rule.cache(layer) * batch, precision.cache)
-    read, wrote = ([], []) if is_view(layer) else _tensors(asked.running.get(id(layer), layer), asked.attention)
+    taken, wrote = ([], []) if is_view(layer) else _tensors(asked.running.get(id(layer), layer), asked.attention)
     written, written_bytes = _summed(wrote, batch, dtype)
     moved: Size = 0
+    read: Size = 0
     if wrote:
-        moved = written_bytes + _summed(read, batch, dtype)[1]
-        moved = moved + _weights(layer, precision, layer.params_read(batch)) + cache
+        read = _weights(layer, precision, layer.params_read(batch))
+        moved = written_bytes + _summed(taken, batch, dtype)[1] + read + cache
     seconds, bound = None, ""
     if device is not None:
         try:
@@ -354,6 +358,7 @@ def _item(entry: Entry, asked: _Asked) -> Item:
         moved=moved,
         seconds=seconds,
         bound=bound,
+        read=read,
         cache=cache,
     )
 

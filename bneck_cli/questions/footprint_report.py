@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.data.precision import DTYPES, stored
 from bneck_cli.engine.network import entries
-from bneck_cli.flow.liveness import is_view
 from bneck_cli.flow.recompute import RECOMPUTE
 from bneck_cli.flow.saved import ATTENTION
 from bneck_cli.questions.analyze import describe_input, requirements
 from bneck_cli.questions.columns import AXES, has_time
+from bneck_cli.questions.course import course, table
 from bneck_cli.questions.footprint import OPTIMIZERS, RULES, added, unfolded
+from bneck_cli.questions.generation import RULE, figures, generation
 from bneck_cli.report import Column, Facts, Records, Report, Row, Table
 from bneck_cli.shown import grouped
+from bneck_cli.sizes.number import divided
 from bneck_cli.words.values import Bytes, Seconds, people
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from bneck_cli.engine.network import Size
     from bneck_cli.questions.footprint import Footprint, Item, Totals
+    from bneck_cli.questions.generation import Generation
     from bneck_cli.report import Part
     from bneck_cli.sizes.shape import Shape
 
@@ -51,9 +54,13 @@ def report(footprint: Footprint, full: bool = False) -> Report:
 
 
 def _parts(footprint: Footprint, full: bool) -> Iterator[Part]:
-    yield _table(footprint, full)
+    yield table(footprint) if full and footprint.inplace else _table(footprint, full)
     yield Facts(tuple(_summary(footprint)))
-    yield Facts(tuple((f"rule of {name}" if name in RULES else name, words) for name, words in _rules(footprint)))
+    generated = generation(footprint)
+    if generated is not None:
+        yield Facts(tuple(_generated(generated)), "as a language model")
+    rules = [(f"rule of {name}" if name in RULES else name, words) for name, words in _rules(footprint)]
+    yield Facts((*rules, *([("rule of language models", RULE)] if generated is not None else [])))
 
 
 class Line(NamedTuple):
@@ -162,6 +169,51 @@ def _summary(footprint: Footprint) -> Iterator[tuple[str, str]]:
         yield "note", note
 
 
+def _generated(found: Generation) -> Iterator[tuple[str, str]]:
+    """State the figures of the field, in decimal units as devices have them."""
+    named, several = figures(found), found.batch != 1
+    sequences = f"{people(found.batch)} sequences" if several else "one sequence"
+    held, whole = named["training_state_bytes"], named["training_activation_bytes"]
+    yield "context", f"{people(found.context)} tokens, {sequences}"
+    yield "weights", f"{people(found.params)} parameters, {_decimal(named['weight_bytes'])}"
+    each = divided(named["cache_bytes"], found.batch)
+    inall = f", {_decimal(named['cache_bytes'])} in all" if several else ""
+    yield "cache", f"{_decimal(named['cache_bytes_per_token'])} for each token, {_decimal(each)} for a sequence{inall}"
+    if held is not None:
+        yield "training state", f"{_decimal(held)} with {found.prompt.optimizer}"
+        yield "activations of training", _decimal(whole)
+    yield "FLOPs of the prompt", people(named["prompt_flops"])
+    yield "FLOPs of a step", people(named["step_flops"])
+    if held is not None:
+        exact, six = named["training_flops"], named["rule_of_six_flops"]
+        times = f", {six / exact:.2f} times as many" if isinstance(exact, int) and isinstance(six, int) else ""
+        yield "FLOPs of training", f"{people(exact)}; 6·N·D says {people(six)}{times}"
+    beside = _decimal(named["step_moved_activation_bytes"])
+    yield "moved by a step", f"{_decimal(found.moved)} of weights and cache; tensors between layers {beside}"
+    first, after = named["seconds_to_first_token"], named["seconds_per_token"]
+    if first is None or after is None or found.least_seconds is None:
+        yield "time", "give a device: --device h100"
+        return
+    yield "time to first token", str(Seconds(first))
+    rate = f"{found.batch / after:,.0f} tokens a second" if isinstance(found.batch, int) and after else ""
+    least = f"{Seconds(found.least_seconds)} for weights and cache alone"
+    yield "time per token", f"{least}; {Seconds(after)} layer by layer, {rate}"
+    if found.fitting is None:
+        yield "sequences that fit", "the device's memory is not known: --device 100GFLOPS,20GB/s,16GB"
+    else:
+        yield "sequences that fit", f"{found.fitting:,} of {people(found.context)} tokens"
+
+
+def _decimal(size: Size) -> str:
+    """Write bytes in the decimal units that devices are sold in, and exactly."""
+    if not isinstance(size, int):
+        return f"{people(size)} bytes"
+    for power, unit in ((12, "TB"), (9, "GB"), (6, "MB"), (3, "kB")):
+        if size >= 10**power:
+            return f"{size / 10**power:,.1f} {unit} ({size:,} bytes)"
+    return f"{size:,} bytes"
+
+
 def _each(footprint: Footprint) -> str:
     """Say how many bytes training holds of each parameter, and what for."""
     precision, remembered = footprint.precision, OPTIMIZERS[footprint.optimizer]
@@ -174,24 +226,6 @@ def _each(footprint: Footprint) -> str:
         for size, (name, count, dtype) in zip(bytes_of, held, strict=True)
     )
     return f"{sum(bytes_of)} bytes: {said}"
-
-
-def course(footprint: Footprint) -> Size:
-    """Count the values of the input and of all that layers write, activations in place: the sum that courses write.
-
-    An adaptive pooling of a map that is as large already gives no value that was not there.
-    """
-    analysis = footprint.analysis
-    values: Size = 0
-    for shape in analysis.inputs.values():
-        values = values + shape.elements * analysis.batch
-    for entry in entries(analysis.root):
-        layer = entry.layer
-        rule = layer.rule
-        over = rule is not None and (rule.part == "activation" or rule.as_it_came(layer.shape, layer.out))
-        if not entry.idle and not over and not is_view(layer):
-            values = values + layer.out.elements * (entry.copies * analysis.batch)
-    return values
 
 
 def _rules(footprint: Footprint) -> Iterator[tuple[str, str]]:
@@ -214,6 +248,7 @@ def _rules(footprint: Footprint) -> Iterator[tuple[str, str]]:
         dtype = footprint.precision.activations
         unit = "OPS" if dtype.startswith("int") else "FLOPS"
         words = f"{_rate(device.peak(dtype), unit)}, {_rate(device.bandwidth, 'B/s')}"
+        words += f", {device.memory / 10**9:,.6g} GB" if device.memory else ""
         yield "device", words + (f" ({device.source})" if device.source else "")
 
 
@@ -283,6 +318,8 @@ def _data(footprint: Footprint, full: bool) -> dict[str, Any]:
         parts = {f"{name}_bytes": size for name, size in footprint.training._asdict().items()}
         document["training"] = {"bytes": footprint.training.total, **parts, "backward_macs": footprint.backward}
         document["training"]["recomputed_macs"] = footprint.again
+    generated = generation(footprint)
+    document["generation"] = None if generated is None else figures(generated)
     document["layers" if full else "stages"] = [
         {"path": line.label, "repeat": line.copies, "output": line.out, **_figures(line.figures)}
         for line in _lines(footprint, full)
@@ -298,7 +335,7 @@ def _device(footprint: Footprint) -> dict[str, Any] | None:
         "operations_per_second": device.peak(footprint.precision.activations),
         "bytes_per_second": device.bandwidth,
     }
-    return {"name": device.name, **rates, "source": device.source}
+    return {"name": device.name, **rates, "memory_bytes": device.memory or None, "source": device.source}
 
 
 def _figures(total: Totals) -> dict[str, Any]:

@@ -12,7 +12,9 @@ GROUP = "Figures"
 EXAMPLES = (
     "bneck footprint resnet50",
     "bneck footprint resnet50 --batch 32 --dtype fp16 --device a100",
-    "bneck footprint llama3_8b --dtype bf16,master=fp32 --optimizer adamw",
+    "bneck footprint llama3_8b --input 1x1 --past 8192 --batch 32 --dtype bf16,master=fp32 --device h100",
+    "bneck footprint vit_b_16 --attention plain --recompute full",
+    "bneck footprint vgg16 --layers --inplace",
     "bneck footprint my.yaml --device 100GFLOPS,20GB/s",
 )
 
@@ -54,7 +56,12 @@ def command(
     inplace: Annotated[
         bool, typer.Option("--inplace", help="Activations write over what they take, where PyTorch can.")
     ] = False,
-    layers: Annotated[bool, typer.Option("--layers", help="Every layer, not stages alone.")] = False,
+    layers: Annotated[
+        bool,
+        typer.Option(
+            "--layers", help="Every layer, not stages alone; with --inplace as courses write memory and weights."
+        ),
+    ] = False,
     format: opt.Format = None,
     output: opt.Output = None,
 ) -> None:
