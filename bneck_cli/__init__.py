@@ -15,11 +15,11 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # as in typing, which takes 6 ms to import: until then ^C ends in Python's own traceback
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from os import PathLike
     from typing import Any
 
-    from bneck_cli.answers import Answer, Drawing, Network
+    from bneck_cli.answers import Answer, Chart, Drawing, Network
     from bneck_cli.engine.analysis import Analysis
     from bneck_cli.engine.network import Entry
     from bneck_cli.engine.settings import Settings
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bneck_cli.questions.footprint import Footprint
     from bneck_cli.questions.lint import Lint
     from bneck_cli.questions.reconcile import Reconciliation
+    from bneck_cli.questions.sweep import Sweep
     from bneck_cli.version import __version__
 
     Spec = str | PathLike[str]
@@ -48,7 +49,10 @@ __all__ = [
     "layers",
     "lint",
     "match",
+    "page",
+    "plot",
     "reconcile",
+    "sweep",
 ]
 
 
@@ -74,6 +78,8 @@ def analyze(
     assume: str | None = None,
     batch: int = 1,
     past: int | str | None = None,
+    symbolic: bool = False,
+    symbols: Iterable[str] = (),
     **parameters: object,
 ) -> Network:
     """Work out every layer's shapes, parameters and multiply-adds.
@@ -85,6 +91,8 @@ def analyze(
         in_channels: the channels that enter a block, where they are others.
         assume: what is known of symbols, ``H%32==0,C>=16``.
         past: positions that causal attention has seen before, a number or a symbol's name.
+        symbolic: keep the batch, the map's sides and a block's channels as symbols.
+        symbols: parameters to keep as symbols of their own names.
         batch: inputs at once, which multiply ``macs``, ``activations`` and the rows; ``cost`` is that of one input.
         parameters: parameters of the net or the block, such as ``width=0.5``.
 
@@ -94,7 +102,7 @@ def analyze(
     from bneck_cli.answers import Network
     from bneck_cli.questions.analyze import report
 
-    settings = _settings(input, channels, in_channels, assume, batch, parameters, past)
+    settings = _settings(input, channels, in_channels, assume, batch, parameters, past, symbolic, symbols)
     return Network(_analyzed(spec, settings), report)
 
 
@@ -105,6 +113,8 @@ def compare(
     in_channels: int | str | None = None,
     assume: str | None = None,
     batch: int = 1,
+    symbolic: bool = False,
+    symbols: Iterable[str] = (),
     **parameters: object,
 ) -> Answer[Comparison]:
     """Set blocks or networks side by side, and say what the difference is.
@@ -114,7 +124,7 @@ def compare(
     from bneck_cli.answers import Answer
     from bneck_cli.questions.compare import compare_programs, report
 
-    settings = _settings(input, channels, in_channels, assume, batch, parameters)
+    settings = _settings(input, channels, in_channels, assume, batch, parameters, None, symbolic, symbols)
     return Answer(compare_programs(_programs(specs), settings), report)
 
 
@@ -219,22 +229,26 @@ def footprint(
     dtype: str = "fp32",
     device: str | None = None,
     optimizer: str = "adam",
+    attention: str = "usual",
+    recompute: str = "none",
+    inplace: bool = False,
     batch: int = 1,
     past: int | str | None = None,
     input: str | None = None,
     channels: int | str | None = None,
     **parameters: object,
 ) -> Answer[Footprint]:
-    """Work out memory, bytes moved and, on a device, time.
+    """Work out memory, bytes moved and, on a device, time; ``dtype`` may name parts, ``bf16,master=fp32``.
 
-    Raises BneckError for a data type, a device or an optimizer that is not there.
+    ``attention`` is fused, plain or usual; ``recompute`` none, attention or full; ``inplace`` activations write over
+    what they take. Raises BneckError for a word or a device that is not there.
     """
     from bneck_cli.answers import Answer
     from bneck_cli.questions.footprint import footprint as measured
     from bneck_cli.questions.footprint_report import report
 
     analysis = _analyzed(spec, _settings(input, channels, None, None, batch, parameters, past))
-    return Answer(measured(analysis, dtype, device, optimizer), report)
+    return Answer(measured(analysis, dtype, device, optimizer, attention, inplace, recompute), report)
 
 
 def reconcile(
@@ -276,6 +290,118 @@ def draw(
     return Drawing(drawn(_programs(specs), settings, at, tuple(numbers), match, depth, direction))
 
 
+def sweep(
+    spec: Spec,
+    vary: Mapping[str, object],
+    *,
+    columns: Sequence[str] = ("params", "macs"),
+    keep: str | None = None,
+    best: int | None = None,
+    minimize: str | None = None,
+    maximize: str | None = None,
+    pareto: Sequence[str] = (),
+    zip: bool = False,
+    random: int | None = None,
+    seed: int = 0,
+    input: str | None = None,
+    channels: int | str | None = None,
+    in_channels: int | str | None = None,
+    batch: int = 1,
+    **parameters: object,
+) -> Answer[Sweep]:
+    """Work out every combination of the values that vary, and choose among them.
+
+    Args:
+        spec: a path, a bundled name, or the text of a spec.
+        vary: values by name: a list, a range, or text, ``{"width": "0.25:1.5:0.25", "side": [128, 224]}``.
+        columns: totals to work out.
+        keep: a condition on them, ``macs < 600M and params < 5M``.
+        best: only so many, with the least of ``minimize`` or the most of ``maximize``.
+        minimize: a total.
+        maximize: a total.
+        pareto: only designs that no other beats in all of these.
+        zip: values side by side, and not every combination.
+        random: so many designs by chance, which begins with ``seed``.
+        seed: what chance begins with.
+        input: the input's sizes.
+        channels: a block's channels.
+        in_channels: the channels that enter a block.
+        batch: inputs at once.
+        parameters: parameters that do not vary.
+
+    Raises:
+        BneckError: for what the spec does not have, a total that is none, and words that exclude each other.
+    """
+    from bneck_cli.answers import Answer
+    from bneck_cli.errors import BneckError
+    from bneck_cli.questions.sweep import Tally
+    from bneck_cli.questions.sweep import report as told
+    from bneck_cli.questions.sweep import sweep as swept
+
+    if (zip and random) or (minimize and maximize):
+        raise BneckError("zip and random exclude each other, and so do minimize and maximize")
+    found = swept(
+        str(spec).split("\n")[0],
+        _program(spec),
+        _settings(input, channels, in_channels, None, batch, parameters),
+        [f"{name}={_values(values)}" for name, values in vary.items()],
+        way="zip" if zip else "random" if random else "grid",
+        count=random or 0,
+        seed=seed,
+        totals=tuple(columns),
+        keep=keep,
+        best=best,
+        by=minimize or maximize,
+        maximize=maximize is not None,
+        pareto=tuple(pareto),
+    )
+    return Answer(found, lambda asked: told(asked._replace(tally=Tally())))
+
+
+def plot(
+    *specs: Spec,
+    kind: str | None = None,
+    device: str | None = None,
+    own: Sequence[str] = (),
+    input: str | None = None,
+    channels: int | str | range | None = None,
+    **parameters: object,
+) -> Chart:
+    """Plot where the cost is, what a position sees, what bounds a layer, blocks over their width, or the library.
+
+    ``kind`` is cost, receptive, roofline, width or library; ``channels`` may be a range of widths; ``own`` are networks
+    to show among the library's. ``write(file="cost.svg")`` draws it (extra `plot`), ``records()`` are its points.
+    Raises BneckError for an unknown kind, and for one that needs what was not given.
+    """
+    from bneck_cli.answers import Chart
+    from bneck_cli.questions.plot import plot as plotted
+
+    widths = channels if isinstance(channels, range) else None
+    settings = _settings(input, None if isinstance(channels, range) else channels, None, None, 1, parameters)
+    return Chart(plotted(_programs(specs), settings, kind, widths, device, own))
+
+
+def page(
+    *specs: Spec,
+    input: str | None = None,
+    channels: int | str | None = None,
+    in_channels: int | str | None = None,
+    **parameters: object,
+) -> Answer[None]:
+    """Write one page on a spec, or on several with their comparison, as the command ``report`` does.
+
+    ``write(file="resnet50.html")`` saves it. Raises BneckError for no spec, and as an analysis does.
+    """
+    from bneck_cli.answers import Answer
+    from bneck_cli.errors import BneckError
+    from bneck_cli.questions.page import page as written
+
+    if not specs:
+        raise BneckError("a page needs a spec")
+    found = written(_programs(specs), _settings(input, channels, in_channels, None, 1, parameters))
+    return Answer(None, lambda _: found)
+
+
 def layers(kind: str | None = None) -> Answer[None]:
     """List the layer kinds of the language, or describe one.
 
@@ -307,6 +433,26 @@ def _programs(specs: Iterable[Spec]) -> list[tuple[str, Program]]:
     return [(str(spec).split("\n")[0], _program(spec)) for spec in specs]
 
 
+def _values(values: object) -> str:
+    """Write what an axis may be as the command line does."""
+    if isinstance(values, str):
+        return values
+    if isinstance(values, range) and values.step > 0 and len(values):
+        return f"{values[0]}:{values[-1]}:{values.step}"
+    return ",".join(map(_written, values)) if isinstance(values, (list, tuple, range)) else _written(values)
+
+
+def _written(value: object) -> str:
+    """Write a value as a spec does, which has no exponents."""
+    from bneck_cli.language.expression import show
+
+    if isinstance(value, float):
+        from decimal import Decimal
+
+        return f"{Decimal(repr(value)):f}"
+    return show(tuple(value) if isinstance(value, list) else value).strip("'")
+
+
 def _analyzed(spec: Spec, settings: Settings) -> Analysis:
     from bneck_cli.engine.analysis import analyze_program
 
@@ -321,17 +467,12 @@ def _settings(
     batch: int,
     parameters: dict[str, Any],
     past: int | str | None = None,
+    symbolic: bool = False,
+    symbols: Iterable[str] = (),
 ) -> Settings:
     from bneck_cli.engine.settings import read_settings
-    from bneck_cli.language.expression import show
 
-    def written(value: object) -> str:
-        if isinstance(value, float):
-            from decimal import Decimal
-
-            return f"{Decimal(repr(value)):f}"  # a spec has no exponents
-        return show(tuple(value) if isinstance(value, list) else value).strip("'")
-
-    values = [(name, written(value)) for name, value in parameters.items()]
+    values = [(name, _written(value)) for name, value in parameters.items()]
     texts = [None if size is None else str(size) for size in (channels, in_channels)]
-    return read_settings(input, texts[0], texts[1], values, assume, batch, past=None if past is None else str(past))
+    before = None if past is None else str(past)
+    return read_settings(input, texts[0], texts[1], values, assume, batch, symbolic, symbols, before)

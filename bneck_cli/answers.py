@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from bneck_cli.engine.analysis import Analysis  # noqa: F401  (named in a base class)
     from bneck_cli.engine.network import Cost, Series, Size
+    from bneck_cli.questions.plot import Plot
     from bneck_cli.report import Report
     from bneck_cli.sizes.shape import Shape
 
@@ -174,6 +175,57 @@ class Drawing(Answer[Any]):
         if format not in FORMATS:
             raise BneckError(f"no drawing is called '{format}'", hint=f"drawings are {listed(FORMATS, 'and')}")
         return "".join(render(self.found, format))
+
+
+class Chart(Answer["Plot"]):
+    """A plot: a notebook shows it, ``records()`` are its points, ``write`` draws it as SVG, PDF or PNG."""
+
+    def __init__(self, found: Plot) -> None:
+        super().__init__(found, _no_report)
+
+    def __repr__(self) -> str:
+        return f"<bneck plot: {self.found.title}>"
+
+    def _repr_html_(self) -> str:
+        return self.text("svg")
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the points."""
+        header, rows = self.found.points
+        return [dict(zip(header, row, strict=True)) for row in rows]
+
+    def text(self, format: str = "csv") -> str:
+        """Return the points as ``csv``, or the drawing as ``svg``.
+
+        Raises BneckError for another format, and where matplotlib is not installed.
+        """
+        return self._drawn(format, ("csv", "svg")).decode()
+
+    def write(self, format: str | None = None, file: str | os.PathLike[str] | IO[str] = "-") -> None:
+        """Write the plot to a path (``cost.svg``, ``.pdf``, ``.png``, or ``.csv`` for the points) or a text stream.
+
+        Raises BneckError for a format that is not there, and where the file cannot be written.
+        """
+        from bneck_cli.output import suffix_format, write
+
+        if not isinstance(file, (str, os.PathLike)):
+            file.write(self.text(format or "csv"))
+            return
+        path = os.fspath(file)
+        known = ("csv", "svg", "pdf", "png")
+        write([self._drawn(format or suffix_format(path, known) or "csv", known).decode("latin-1")], path, "latin-1")
+
+    def _drawn(self, format: str, known: tuple[str, ...]) -> bytes:
+        if format not in known:
+            raise BneckError(f"no plot is called '{format}'", hint=f"plots are {listed(known, 'and')}")
+        if format == "csv":
+            from bneck_cli.formats._delimited import delimited
+
+            return "".join(delimited(self.found.points, ",")).encode()
+        from bneck_cli.pictures.chart import chart
+
+        found = self.found
+        return chart(found.title, (found.x, found.y), found.log, found.series, found.bands, format)
 
 
 def _no_report(_: object) -> Report:

@@ -41,21 +41,21 @@ COLUMNS = (
 )
 
 
-def report(footprint: Footprint, full: bool = False) -> Report:
-    """Lay a footprint out by stages, with ``full`` by layers."""
+def report(footprint: Footprint, full: bool = False, flops: bool = False) -> Report:
+    """Lay a footprint out by stages, with ``full`` by layers; with ``flops`` texts have 2 for each multiply-add."""
     return Report(
         "footprint",
         footprint.analysis.name,
         _subtitle(footprint),
-        parts=lambda: _parts(footprint, full),
+        parts=lambda: _parts(footprint, full, flops),
         records=lambda: _records(footprint),
         data=lambda: _data(footprint, full),
     )
 
 
-def _parts(footprint: Footprint, full: bool) -> Iterator[Part]:
+def _parts(footprint: Footprint, full: bool, flops: bool) -> Iterator[Part]:
     yield table(footprint) if full and footprint.inplace else _table(footprint, full)
-    yield Facts(tuple(_summary(footprint)))
+    yield Facts(tuple(_summary(footprint, flops)))
     generated = generation(footprint)
     if generated is not None:
         yield Facts(tuple(_generated(generated)), "as a language model")
@@ -112,7 +112,7 @@ def _cells(label: str, out: Shape | None, copies: int, figures: Totals) -> list[
     ]
 
 
-def _summary(footprint: Footprint) -> Iterator[tuple[str, str]]:
+def _summary(footprint: Footprint, flops: bool) -> Iterator[tuple[str, str]]:
     """State the totals, each with its heading."""
     total, precision = footprint.total, footprint.precision
     held: Size = 0
@@ -154,9 +154,10 @@ def _summary(footprint: Footprint) -> Iterator[tuple[str, str]]:
         yield "memory of training", f"{Bytes(parts.total).exactly()} with {footprint.optimizer}: {said}"
         yield "for each parameter", _each(footprint)
     if footprint.backward is not None:
-        again = f", forward again {people(footprint.again)}" if footprint.again != 0 else ""
-        said = f"forward {people(total.macs)}{again}, backward {people(footprint.backward)}"
-        yield "multiply-adds of training", said
+        times = 2 if flops else 1
+        again = f", forward again {people(footprint.again * times)}" if footprint.again != 0 else ""
+        said = f"forward {people(total.macs * times)}{again}, backward {people(footprint.backward * times)}"
+        yield "FLOPs of training" if flops else "multiply-adds of training", said
     if footprint.device and total.seconds is not None:
         share = total.compute_seconds / total.seconds if total.seconds else 0.0
         each = "" if footprint.analysis.batch == 1 else f" for {footprint.analysis.batch} inputs"
@@ -175,7 +176,8 @@ def _generated(found: Generation) -> Iterator[tuple[str, str]]:
     sequences = f"{people(found.batch)} sequences" if several else "one sequence"
     held, whole = named["training_state_bytes"], named["training_activation_bytes"]
     yield "context", f"{people(found.context)} tokens, {sequences}"
-    yield "weights", f"{people(found.params)} parameters, {_decimal(named['weight_bytes'])}"
+    active = "" if found.active_params == found.params else f" ({people(found.active_params)} of them active)"
+    yield "weights", f"{people(found.params)} parameters{active}, {_decimal(named['weight_bytes'])}"
     each = divided(named["cache_bytes"], found.batch)
     inall = f", {_decimal(named['cache_bytes'])} in all" if several else ""
     yield "cache", f"{_decimal(named['cache_bytes_per_token'])} for each token, {_decimal(each)} for a sequence{inall}"

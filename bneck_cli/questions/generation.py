@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 RULE = (
     "the prompt is all positions of the context at once, a step one token after them, both for the whole batch; "
-    "2 FLOPs for each multiply-add; 6·N·D counts 6 for each of N parameters and D tokens, none for the products of "
-    "attention; a step's least time is that of its weights and cache at the bandwidth, or of its FLOPs at the peak; a "
-    "sequence needs its cache and its share of a step's tensors beside the weights"
+    "2 FLOPs for each multiply-add; 6·N·D counts 6 for each of N parameters (of experts the active ones) and D tokens, "
+    "none for the products of attention; a step's least time is that of its weights and cache at the bandwidth, or of "
+    "its FLOPs at the peak; a sequence needs its cache and its share of a step's tensors beside the weights"
 )
 
 
@@ -51,6 +51,11 @@ class Generation(NamedTuple):
         return self.prompt.analysis.cost.params
 
     @property
+    def active_params(self) -> Size:
+        """Parameters without those of experts that a token does not meet."""
+        return self.prompt.analysis.cost.active_params
+
+    @property
     def training_flops(self) -> Size | None:
         """Operations of a step of training on the prompts, with what runs again."""
         found = self.prompt
@@ -59,7 +64,7 @@ class Generation(NamedTuple):
     @property
     def rule_of_six(self) -> Size:
         """What 6·N·D says of them."""
-        return 6 * self.params * self.tokens
+        return 6 * self.active_params * self.tokens
 
     @property
     def moved(self) -> Size:
@@ -141,6 +146,7 @@ def figures(found: Generation) -> dict[str, Any]:
         "context": found.context,
         "sequences": found.batch,
         "params": found.params,
+        "active_params": found.active_params,
         "weight_bytes": step.total.weights + step.idle,
         "cache_bytes_per_token": found.cache_each,
         "cache_bytes": step.total.cache,

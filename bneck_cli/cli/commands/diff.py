@@ -6,7 +6,7 @@ import typer
 
 from bneck_cli import completion
 from bneck_cli.cli import options as opt
-from bneck_cli.cli.edge import analysed, check_format, put, settings
+from bneck_cli.cli.edge import analysed, check_format, flops, put, settings
 
 GROUP = "Figures"
 EXAMPLES = (
@@ -36,6 +36,7 @@ def command(
         ),
     ] = None,
     depth: Annotated[int | None, typer.Option(min=1, help="Sum changes up: 1 by stage, 2 by block.")] = None,
+    unit: opt.Unit = None,
     format: opt.Format = None,
     output: opt.Output = None,
 ) -> None:
@@ -48,4 +49,9 @@ def command(
     own = any(text.partition("=")[0].strip() == "channels" for text in set_b or [])
     second = settings(input_b or input, None if own else channels, values=[*(set or []), *(set_b or [])])
     names = (one, other if one != other else f"{other} (B)")
-    put(report(diff(analysed(one, first), analysed(other, second), names), depth), chosen, output)
+    both = analysed(one, first), analysed(other, second)
+    if flops(unit):
+        from bneck_cli.flow.counting import in_flops
+
+        both = in_flops(both[0]), in_flops(both[1])
+    put(report(diff(*both, names), depth), chosen, output)

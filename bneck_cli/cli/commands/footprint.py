@@ -6,7 +6,7 @@ import typer
 
 from bneck_cli import completion
 from bneck_cli.cli import options as opt
-from bneck_cli.cli.edge import analysed, check_format, put, settings
+from bneck_cli.cli.edge import analysed, check_format, flops, put, settings
 
 GROUP = "Figures"
 EXAMPLES = (
@@ -62,6 +62,7 @@ def command(
             "--layers", help="Every layer, not stages alone; with --inplace as courses write memory and weights."
         ),
     ] = False,
+    unit: opt.Unit = None,
     format: opt.Format = None,
     output: opt.Output = None,
 ) -> None:
@@ -72,4 +73,4 @@ def command(
     chosen = check_format(format, output)
     analysis = analysed(spec, settings(input, channels, values=set, batch=batch, past=past))
     found = footprint(analysis, dtype, device, optimizer, attention, inplace, recompute)
-    put(report(found, layers), chosen, output)
+    put(report(found, layers, flops(unit)), chosen, output)
