@@ -206,14 +206,16 @@ class Chart(Answer["Plot"]):
 
         Raises BneckError for a format that is not there, and where the file cannot be written.
         """
-        from bneck_cli.output import suffix_format, write
+        from bneck_cli.output import write
 
         if not isinstance(file, (str, os.PathLike)):
             file.write(self.text(format or "csv"))
             return
         path = os.fspath(file)
         known = ("csv", "svg", "pdf", "png")
-        write([self._drawn(format or suffix_format(path, known) or "csv", known).decode("latin-1")], path, "latin-1")
+        suffix = os.path.splitext(path)[1].lstrip(".").lower()
+        chosen = format or (suffix if suffix in known else "csv")
+        write([self._drawn(chosen, known).decode("latin-1")], path, "latin-1")
 
     def _drawn(self, format: str, known: tuple[str, ...]) -> bytes:
         if format not in known:

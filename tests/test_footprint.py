@@ -842,3 +842,21 @@ def test_what_fits_is_what_weights_leave_room_for() -> None:
     assert other is not None
     assert (one.fitting, other.fitting) == (0, None)
     assert "memory is not known" in " ".join(as_text(report(unknown), "text").split())
+
+
+def test_of_experts_the_active_ones_count() -> None:
+    """Mixtral keeps 46,702,792,704 parameters, of which a token meets 12,879,925,248 (arXiv 2401.04088: 47B, 13B)."""
+    told = generation(bneck_cli.footprint("mixtral_8x7b", input="1x1", past=100, dtype="bf16").found)
+    assert told is not None
+    assert (told.params, told.active_params) == (46_702_792_704, 12_879_925_248)
+    assert told.rule_of_six == 6 * 12_879_925_248 * 100
+    assert figures(told)["weight_bytes"] == 2 * 46_702_792_704
+
+
+@pytest.mark.parametrize("size", [0, 999, 1000, 10**9 - 1, 49_369_849_856, 10**400])
+def test_bytes_of_devices_are_decimal(size: int) -> None:
+    """A kB is 1,000 bytes; the exact number stands beside it, whatever its digits."""
+    text = Bytes(size).decimal()
+    assert f"{size:,} bytes" in text or size == 0
+    assert (" kB " in text) == (10**3 <= size < 10**6)
+    assert size != 49_369_849_856 or text.startswith("49.4 GB (")

@@ -61,6 +61,8 @@ EVERY = {
     "diff": lambda: bneck_cli.diff("resnet18", "resnet18", input_b="320x320"),
     "lint": lambda: bneck_cli.lint("mobilenet_v2", all=True),
     "footprint": lambda: bneck_cli.footprint("resnet18", batch=2, dtype="fp16"),
+    "sweep": lambda: bneck_cli.sweep("mobilenet_v2", {"width": [0.5, 1.0]}),
+    "page": lambda: bneck_cli.page("resnet18"),
     "reconcile": lambda: bneck_cli.reconcile("resnet50", "4.11G"),
     "layers": lambda: bneck_cli.layers("conv"),
 }
@@ -124,6 +126,78 @@ def test_an_answer_can_be_copied_and_has_what_it_found() -> None:
     assert "svg" in bneck_cli.draw("basic 64")._repr_html_()
     with pytest.raises(BneckError, match="no rows"):
         bneck_cli.draw("basic 64").records()
+
+
+def test_a_sweep_is_what_each_design_by_itself_is(tmp_path: Path) -> None:
+    """Lists, ranges and texts vary; the best are chosen, and asking twice gives the same."""
+    found = bneck_cli.sweep("mobilenet_v2", {"width": [0.5, 1.0], "side": range(128, 225, 96)}, best=3, minimize="macs")
+    assert len(found.records()) == 3
+    for record in found.records():
+        side = f"{record['side']}x{record['side']}"
+        one = bneck_cli.analyze("mobilenet_v2", width=record["width"], input=side)
+        assert (record["params"], record["macs"]) == (one.params, one.macs)
+    assert (
+        found.records()
+        == bneck_cli.sweep("mobilenet_v2", {"width": "0.5,1", "side": "128:224:96"}, best=3, minimize="macs").records()
+    )
+    assert found.to_dict()["designs"] == found.to_dict()["designs"] == 4
+    kept = bneck_cli.sweep("mobilenet_v2", {"width": "0.25:1.5:0.25"}, keep="macs < 300M", columns=["macs"])
+    assert [record["width"] for record in kept.records()] == [0.25, 0.5, 0.75]
+    assert len(bneck_cli.sweep("mobilenet_v2", {"width": [0.5, 1.0], "side": [128, 224]}, zip=True).records()) == 2
+    with pytest.raises(BneckError, match="exclude each other"):
+        bneck_cli.sweep("mobilenet_v2", {"width": [1]}, minimize="macs", maximize="params")
+    with pytest.raises(BneckError, match="no total is named 'mac'"):
+        bneck_cli.sweep("mobilenet_v2", {"width": [1]}, columns=["mac"])
+
+
+def test_a_plot_has_points_and_is_drawn(tmp_path: Path) -> None:
+    """The points are the layers' own figures; a file's suffix says how it is drawn."""
+    plot = bneck_cli.plot("resnet18")
+    assert sum(record["macs"] for record in plot.records()) == bneck_cli.analyze("resnet18").macs
+    widths = bneck_cli.plot("basic", "bottleneck", channels=range(8, 65, 8))
+    assert {record["channels"] for record in widths.records()} == set(range(8, 65, 8))
+    assert repr(plot).startswith("<bneck plot: ResNet-18")
+    plot.write(file=tmp_path / "a.csv")
+    assert (tmp_path / "a.csv").read_text(encoding="utf-8") == plot.text()
+    with pytest.raises(BneckError, match="no plot is called 'gif'"):
+        plot.text("gif")
+    with pytest.raises(BneckError, match="range of widths"):
+        bneck_cli.plot("basic", kind="width")
+    pytest.importorskip("matplotlib")
+    plot.write(file=tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in plot._repr_html_()
+
+
+def test_a_page_holds_what_the_command_writes(tmp_path: Path) -> None:
+    """One spec or several; none is an error."""
+    bneck_cli.page("resnet18", "resnet34").write(file=tmp_path / "a.html")
+    text = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert "ResNet-18 and ResNet-34" in text
+    assert "Comparison" in text
+    with pytest.raises(BneckError, match="needs a spec"):
+        bneck_cli.page()
+
+
+def test_symbols_are_kept_where_asked() -> None:
+    """``symbolic`` keeps batch, sides and channels, ``symbols`` parameters."""
+    assert str(bneck_cli.analyze("bottleneck", symbolic=True).macs) == "17*C**2*H*N*W//16"
+    assert str(bneck_cli.analyze("resnet18", symbols=["classes"]).params) == "513*classes + 11176512"
+    compared = bneck_cli.compare("basic", "bottleneck", symbolic=True)
+    assert {str(metric.values) for metric in compared.metrics if metric.key == "macs"} == {
+        "(18*C**2*H*N*W, 17*C**2*H*N*W//16)"
+    }
+
+
+def test_a_footprint_takes_what_the_command_does() -> None:
+    """Types of parts, the form of attention, and what runs again."""
+    found = bneck_cli.footprint(
+        "vit_b_16", dtype="bf16,master=fp32", optimizer="adamw", attention="plain", recompute="full", inplace=True
+    )
+    data = found.to_dict()
+    assert data["types"]["master"] == "fp32"
+    assert data["recompute"] == "full"
+    assert data["training"]["recomputed_macs"] == found.again > 0
 
 
 def test_the_types_of_the_face_hold(tmp_path: Path) -> None:

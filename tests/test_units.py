@@ -54,14 +54,14 @@ def test_the_footer_agrees_with_itself(name: str) -> None:
     cost = network.found.cost
     assert text.count(MACS) == 1
     size = re.search(
-        r"size: ([\d,.]+) MB in fp32 \(([\d.]+) ([MG])iB\): ([\d,]+) params, all trainable(?:, and ([\d,]+) b)?", text
+        r"size: ([\d,.]+) MB in fp32 \(([\d.]+) ([KMG])iB\): ([\d,]+) params, all trainable(?:, and ([\d,]+) b)?", text
     )
     assert size is not None
     stored = buffers(network.found)
     assert (number(size[4]), number(size[5] or "0")) == (cost.params, stored)
     assert float(size[1].replace(",", "")) == round(4 * (cost.params + stored) / 1e6, 1)
-    assert float(size[2]) == round(4 * (cost.params + stored) / {"M": 2**20, "G": 2**30}[size[3]], 1)
-    assert f"({rounded(cost.params)}, {rounded(cost.macs)})" in text
+    assert float(size[2]) == round(4 * (cost.params + stored) / {"K": 2**10, "M": 2**20, "G": 2**30}[size[3]], 1)
+    assert (f"({rounded(cost.params)}, {rounded(cost.macs)})" in text) == (max(cost.params, cost.macs) >= 10**6)
 
 
 def test_parameters_and_buffers_are_those_of_pytorch() -> None:
@@ -147,3 +147,15 @@ def test_elements_are_the_values_that_leave() -> None:
     header, *lines = csv.reader(io.StringIO(as_text(table, "csv")))
     assert header == ["path", "elements"]
     assert lines[0] == ["conv", str(2 * 64 * 112 * 112)]
+
+
+def test_differences_and_training_are_counted_in_flops() -> None:
+    """``diff`` and ``footprint`` double what they call multiply-adds, and nothing else."""
+    macs, flops = (run("diff", "resnet50", "resnet50_v1", *unit).stdout for unit in ((), ("--unit", "flops")))
+    assert "-231,211,008" in macs
+    assert "-462,422,016" in flops
+    assert macs.count("25,557,032") == flops.count("25,557,032")
+    macs, flops = (run("footprint", "resnet18", *unit).stdout for unit in ((), ("--unit", "flops")))
+    assert "multiply-adds of training: forward 1,814,073,344, backward 3,510,132,736" in macs
+    assert "FLOPs of training: forward 3,628,146,688, backward 7,020,265,472" in flops
+    assert macs.splitlines()[:20] == flops.splitlines()[:20]

@@ -177,21 +177,21 @@ def _generated(found: Generation) -> Iterator[tuple[str, str]]:
     held, whole = named["training_state_bytes"], named["training_activation_bytes"]
     yield "context", f"{people(found.context)} tokens, {sequences}"
     active = "" if found.active_params == found.params else f" ({people(found.active_params)} of them active)"
-    yield "weights", f"{people(found.params)} parameters{active}, {_decimal(named['weight_bytes'])}"
-    each = divided(named["cache_bytes"], found.batch)
-    inall = f", {_decimal(named['cache_bytes'])} in all" if several else ""
-    yield "cache", f"{_decimal(named['cache_bytes_per_token'])} for each token, {_decimal(each)} for a sequence{inall}"
+    yield "weights", f"{people(found.params)} parameters{active}, {Bytes(named['weight_bytes']).decimal()}"
+    token, each = Bytes(named["cache_bytes_per_token"]), Bytes(divided(named["cache_bytes"], found.batch))
+    inall = f", {Bytes(named['cache_bytes']).decimal()} in all" if several else ""
+    yield "cache", f"{token.decimal()} for each token, {each.decimal()} for a sequence{inall}"
     if held is not None:
-        yield "training state", f"{_decimal(held)} with {found.prompt.optimizer}"
-        yield "activations of training", _decimal(whole)
+        yield "training state", f"{Bytes(held).decimal()} with {found.prompt.optimizer}"
+        yield "activations of training", Bytes(whole).decimal()
     yield "FLOPs of the prompt", people(named["prompt_flops"])
     yield "FLOPs of a step", people(named["step_flops"])
     if held is not None:
         exact, six = named["training_flops"], named["rule_of_six_flops"]
         times = f", {six / exact:.2f} times as many" if isinstance(exact, int) and isinstance(six, int) else ""
         yield "FLOPs of training", f"{people(exact)}; 6·N·D says {people(six)}{times}"
-    beside = _decimal(named["step_moved_activation_bytes"])
-    yield "moved by a step", f"{_decimal(found.moved)} of weights and cache; tensors between layers {beside}"
+    beside = Bytes(named["step_moved_activation_bytes"]).decimal()
+    yield "moved by a step", f"{Bytes(found.moved).decimal()} of weights and cache; tensors between layers {beside}"
     first, after = named["seconds_to_first_token"], named["seconds_per_token"]
     if first is None or after is None or found.least_seconds is None:
         yield "time", "give a device: --device h100"
@@ -204,16 +204,6 @@ def _generated(found: Generation) -> Iterator[tuple[str, str]]:
         yield "sequences that fit", "the device's memory is not known: --device 100GFLOPS,20GB/s,16GB"
     else:
         yield "sequences that fit", f"{found.fitting:,} of {people(found.context)} tokens"
-
-
-def _decimal(size: Size) -> str:
-    """Write bytes in the decimal units that devices are sold in, and exactly."""
-    if not isinstance(size, int):
-        return f"{people(size)} bytes"
-    for power, unit in ((12, "TB"), (9, "GB"), (6, "MB"), (3, "kB")):
-        if size >= 10**power:
-            return f"{size / 10**power:,.1f} {unit} ({size:,} bytes)"
-    return f"{size:,} bytes"
 
 
 def _each(footprint: Footprint) -> str:

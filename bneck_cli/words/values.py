@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 LARGEST = 1024**100
 """Bytes from which a tenth of the largest unit is not worth writing, and from which on a float may not hold them."""
+DECIMAL = {12: "TB", 9: "GB", 6: "MB", 3: "kB"}
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 
@@ -89,6 +90,15 @@ class Bytes(NamedTuple):
         if not isinstance(self.value, int) or self.value < 1024:
             return str(self)
         return f"{self} ({grouped(self.value)} bytes)"
+
+    def decimal(self) -> str:
+        """Write the amount in the units of devices, and to the byte: ``49.4 GB (49,369,849,856 bytes)``."""
+        size = self.value
+        power = next((each for each in DECIMAL if isinstance(size, int) and size >= 10**each), 0)
+        if not isinstance(size, int) or not power:
+            return str(self)
+        amount = grouped(size / 10**power, ".1f") if size < LARGEST else grouped(size // 10**power)
+        return f"{amount} {DECIMAL[power]} ({grouped(size)} bytes)"
 
 
 class Seconds(NamedTuple):
