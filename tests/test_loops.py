@@ -56,6 +56,14 @@ SAME = [
         "net: [unit 4, unit 5, unit 6]",
     ),
     (
+        "net(d=[1, 2]):\n  - for: k in d\n    do: [conv 3 (4 + i) dilation=k, 2x conv 1 (6 + i), conv 1 (8 + i)]",
+        "net: [conv 3 4 dilation=1, conv 1 6, conv 1 7, conv 1 8, conv 3 5 dilation=2, conv 1 6, conv 1 7, conv 1 9]",
+    ),
+    (
+        "net(ks=[3, 5]):\n  - 2x:\n      - concat: {for: k in ks, do: conv k (1 + i)}\n      - conv 1x1 (4 + i)",
+        "net:\n  - concat: [conv 3 1, conv 5 2]\n  - conv 1x1 4\n  - concat: [conv 3 1, conv 5 2]\n  - conv 1x1 5",
+    ),
+    (
         "net(kernels=[3, 5]):\n  - concat: {for: k in kernels, do: dwconv k}",
         "net:\n  - concat: [dwconv 3, dwconv 5]",
     ),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bneck_cli.language.expression import Expression
 
 INDEX = "i"
-"""Which copy of a repeat it is, from 0."""
+"""Which copy of a repeat, or item of a loop, it is, from 0."""
 SHARE = "share"
 """The option of any step that names its weights."""
 
@@ -178,7 +178,7 @@ def reads(node: object, name: str) -> bool:
         return True
     if isinstance(node, Repeat) and name == INDEX:
         return reads(node.times, name)
-    if isinstance(node, Loop) and name in node.names:
+    if isinstance(node, Loop) and name in (*node.names, INDEX):
         return reads(node.items, name)
     return any(reads(part, name) for part in node)
 

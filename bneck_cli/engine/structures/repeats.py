@@ -162,7 +162,7 @@ def walk_loop(walk: Walk, loop: Loop, flow: Flow, frame: Frame) -> Result:
 
 
 def iterated(walk: Walk, loop: Loop, flow: Flow, frame: Frame) -> Iterator[None]:
-    """Bind the names of a loop to each of its items in turn, while the body is walked."""
+    """Bind the names of a loop to each of its items in turn, and ``i`` to which it is, while the body is walked."""
     for name in loop.names:
         if name in frame.scope or name in frame.wires:
             raise loop.place.error(f"the name '{name}' is taken already")
@@ -174,15 +174,21 @@ def iterated(walk: Walk, loop: Loop, flow: Flow, frame: Frame) -> Iterator[None]
         items = range(items)
     elif type(items) is not tuple:
         raise loop.items.place.error(f"a loop goes over a list, or the numbers below a number (got {show(items)})")
+    indexed = walk.reads(loop.body, INDEX)
+    outer = frame.scope.get(INDEX)
     with looping(loop.body, frame) as copies:
-        for item in items:
+        for number, item in enumerate(items):
             walk.meter.step(1, loop.place)
             values = (item,) if len(loop.names) == 1 else item
             if type(values) is not tuple or len(values) != len(loop.names):
                 wanted = f"[{', '.join(loop.names)}]"
                 raise loop.items.place.error(f"each item of this list is {wanted} (got {show(item)})")
             frame.scope.update(zip(loop.names, values, strict=True))
+            if indexed:
+                frame.scope[INDEX] = number
             with copy_of(copies, frame):
                 yield
-    for name in loop.names:
+    for name in (*loop.names, *([INDEX] if indexed else [])):
         frame.scope.pop(name, None)
+    if indexed and outer is not None:
+        frame.scope[INDEX] = outer
