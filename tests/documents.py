@@ -107,10 +107,22 @@ def with_layers(text: str) -> str:
     )
 
 
+def with_rooms(text: str) -> str:
+    """Put the rooms of the package, drawn from its imports, between their marks."""
+    from rooms import drawn
+
+    return re.sub(
+        r"(<!-- rooms -->\n).*?(<!-- end of rooms -->)",
+        lambda match: match.group(1) + "```text\n" + "".join(drawn()) + "```\n" + match.group(2),
+        text,
+        flags=re.DOTALL,
+    )
+
+
 if __name__ == "__main__":
     import tempfile
 
     for path in DOCUMENTS:
         with tempfile.TemporaryDirectory() as name:
-            document = with_layers(path.read_text(encoding="utf-8"))
+            document = with_rooms(with_layers(path.read_text(encoding="utf-8")))
             path.write_text(rewritten(document, Path(name)), encoding="utf-8")

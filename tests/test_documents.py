@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import doctest
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from documents import DOCUMENTS, ROOT, Block, blocks, commands, prepare, run, with_layers
+from documents import DOCUMENTS, ROOT, Block, blocks, commands, prepare, run, with_layers, with_rooms
 
 import bneck_cli
 
@@ -74,6 +75,19 @@ def test_the_layer_reference_is_up_to_date() -> None:
     text = TEXTS["LANGUAGE.md"]
     assert "<!-- layers -->" in text
     assert with_layers(text) == text
+
+
+def test_the_rooms_are_those_of_the_package() -> None:
+    """The README's drawing of the code is what the imports say, and the guide's places to add something are there."""
+    text = TEXTS["README.md"]
+    assert "<!-- rooms -->" in text
+    assert with_rooms(text) == text
+    section = TEXTS["GUIDE.md"].split("## Where is something added?")[1]
+    rows = [line for line in section.splitlines() if line.startswith(("| a ", "| how "))]
+    assert len(rows) == 9
+    for place in re.findall(r"`([a-z_]+/[\w/.]*)`", "".join(rows)):
+        there = ROOT / place
+        assert there.parent.is_dir() if "NAME" in place else there.exists(), place
 
 
 def test_every_key_of_a_spec_is_in_the_reference() -> None:
