@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bneck_cli.bridges.layout import CHANNELS, Atom, Axes, dimensions, extent, merged, sizes, whole
+from bneck_cli.bridges.graph import Sides
+from bneck_cli.bridges.layout import CHANNELS, Atom, Axes, dimensions, extent, merged, number, sizes, whole
 from bneck_cli.bridges.tensors import Picked, Value, grouped, padded_shape, shaped, strided
+from bneck_cli.errors import BneckError
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
@@ -39,18 +41,38 @@ class Arranging:
 
     def picked(self, value: Value) -> Value:
         """Make a node of what was picked of a tensor, and of the zeros around it."""
+        step = value.picks[0].step if value.picks else 1
+        if step > 1 and all(pick.step == step and not pick.start and pick.dimension for pick in value.picks):
+            taken = {pick.dimension for pick in value.picks}
+            rank = len(self.graph.shape(value.node).spatial)
+            strides = tuple(step if dimension in taken else 1 for dimension in range(1, rank + 1))
+            stride = strides if len(set(strides)) > 1 else step
+            stack = value.stack or self.graph.nodes[value.node].stack
+            value = value._replace(node=self.graph.layer("subsample", value.node, {"stride": stride}, stack), picks=())
         for pick in value.picks:
             value = self.made(value, pick)
         return self.padded(value) if value.pad else value
 
-    def padded(self, value: Value) -> Value:
-        """Make a node of the zeros around a tensor."""
-        shape, wanted = value.shape, padded_shape(value)
-        bare = self.apart(value._replace(pad=()), len(shape) - 1)
-        changed = [axis for axis in range(len(shape)) if shape[axis] != wanted[axis]]
-        groups = self.groups(bare)
-        node = self.graph.free(bare.node, "pad", 0, value.stack, shaped(wanted, *groups))
-        return Value(node, strided(wanted, *groups)) if changed else bare
+    def padded(self, value: Value, mode: str = "zeros") -> Value:
+        """Make a node of what stands around a tensor, or is cut off it."""
+        wanted = padded_shape(value)
+        pairs = {len(wanted) - 1 - place: pair for place, pair in enumerate(value.pad) if pair != (0, 0)}
+        bare = self.apart(value._replace(pad=()), len(wanted) - 1)
+        channels, spatial = self.groups(bare)
+        spatial += [[axis] for axis in pairs if axis not in channels and not any(axis in group for group in spatial)]
+        spatial.sort()
+        bare = self.arranged(bare, channels, spatial, value.stack)
+        sides = [pairs.get(group[0], (0, 0)) for group in spatial]
+        given: dict[str, Any] = {"sides": Sides(side for pair in sides for side in pair)}
+        if all(before == after for before, after in sides):
+            given["sides"] = sides[0][0] if len(set(sides)) == 1 else tuple(before for before, _ in sides)
+        if channels[0] in pairs:
+            given = {"sides": Sides(pairs[channels[0]]), "along": "channels"}
+        several = any(len(group) > 1 and set(group) & set(pairs) for group in spatial)
+        if several or (channels[0] in pairs and len(pairs) > 1):
+            raise BneckError("zeros around several axes that are one")
+        node = self.graph.layer("pad", bare.node, {**given, "mode": mode}, value.stack)
+        return Value(node, strided(wanted, channels, spatial))
 
     def made(self, value: Value, pick: Picked) -> Value:
         """Make a node of one range."""
@@ -66,7 +88,14 @@ class Arranging:
         else:
             spatial = list(shape.spatial)
             spatial[pick.dimension - 1] = pick.size
-            node = self.graph.free(value.node, "crop", 0, stack, Shape(shape.channels, tuple(spatial)))
+            if pick.step == 1:
+                sides = [(0, 0)] * len(spatial)
+                last = number(shape.spatial[pick.dimension - 1])
+                sides[pick.dimension - 1] = (-pick.start, pick.start + pick.size - last)
+                cut = Sides(side for pair in sides for side in pair)
+                node = self.graph.layer("pad", value.node, {"sides": cut}, stack)
+            else:
+                node = self.graph.free(value.node, "crop", 0, stack, Shape(shape.channels, tuple(spatial)))
         return value._replace(node=node, picks=())
 
     def channels_at(self, value: Value, axis: int, stack: tuple[Call, ...] = ()) -> Value:

@@ -180,6 +180,8 @@ def together(graph: Graph) -> Graph:
     for index, node in enumerate(graph.nodes):
         if node.kind == SUM:
             inside = _between(graph, index, readers)
+            if "continuous" in dict(graph.nodes[inside[0]].slots if inside else ()):
+                graph.problem(node.stack, "positions of scores that a small network computes")
             if inside is None or any(reader not in (*inside, index) for one in inside for reader in readers[one]):
                 graph.problem(node.stack, "scores of attention that are read elsewhere")
                 continue

@@ -197,14 +197,16 @@ class _Folder:
     def flat(self, items: Iterable[Item], labels: bool = False) -> tuple[Any, ...]:
         """Put calls in the place of blocks, and what they hold in that of other modules."""
         found: list[Any] = []
-        for item in items:
+        held = list(items)
+        for place, item in enumerate(held):
             if isinstance(item, Group):
                 call = self.calls.get(id(item))
                 if call is not None:
                     found.append(call)
                     continue
                 found += self.flat(item.items, labels)
-                if labels and self.labelled(item):
+                behind = held[place + 1] if place + 1 < len(held) else None
+                if labels and self.labelled(item) and not (isinstance(behind, Wire) and behind.kind == "as"):
                     found.append(Wire("as", self.label(item), item.stack))
             elif isinstance(item, Fork):
                 found.append(item._replace(branches=tuple(self.flat(branch) for branch in item.branches)))
@@ -213,7 +215,10 @@ class _Folder:
         return tuple(found)
 
     def labelled(self, group: Group) -> bool:
-        """Tell whether a module is a stage: all that it holds are uses of blocks, of one class for the most part."""
+        """Tell whether a module is a stage: all that it holds are uses of blocks, and no part of another stage."""
+        words = group.call.path.split(".")
+        if len(words) > 2 and words[-1].isdigit():
+            return False
         return all(id(item) in self.calls for item in group.items) and weight(group.items) > INLINED
 
     def label(self, group: Group) -> str:
@@ -233,13 +238,15 @@ class _Folder:
 
     # Bodies
 
-    def written(self, template: Template, parameters: Parameters | None) -> tuple[Written, ...]:
-        """Write a template; what is there in some uses alone stands under a condition."""
+    def written(
+        self, template: Template, parameters: Parameters | None, given: tuple[bool, ...] = ()
+    ) -> tuple[Written, ...]:
+        """Write a template; what is there in some uses alone stands under a condition, unless one holds already."""
         found: list[Written] = []
         place = 0
         while place < len(template):
             one = template[place]
-            if all(one.present) or parameters is None:
+            if all(one.present) or parameters is None or one.present == given:
                 found.append(self.item(one, parameters))
                 place += 1
                 continue
@@ -261,10 +268,10 @@ class _Folder:
         if isinstance(item, Call):
             return self.call(one, parameters)
         if isinstance(item, Residual):
-            bodies = tuple(self.written(part, parameters) for part in one.parts)
+            bodies = tuple(self.written(part, parameters, one.present) for part in one.parts)
             return Structure("residual", bodies, one.shortcut)
         if isinstance(item, Fork):
-            bodies = tuple(self.written(part, parameters) for part in one.parts)
+            bodies = tuple(self.written(part, parameters, one.present) for part in one.parts)
             options = self.beside(one, parameters)
             return Structure(item.kind, bodies[1:] if item.kind == "scale" else bodies, options=options)
         return self.layer(one, parameters)

@@ -37,6 +37,12 @@ PART = "part"
 MOST_NODES = 20_000
 
 
+class Sides(tuple[int, ...]):
+    """Numbers before and behind each axis, which are written in parentheses."""
+
+    __slots__ = ()
+
+
 class Call(NamedTuple):
     """A module while it runs: where it is kept, its class, and which of its calls this is."""
 
@@ -117,7 +123,8 @@ class Graph:
         given = {name: value for name, value in (slots or {}).items() if value is not None}
         shape = self.shape(source)
         try:
-            rule = make(kind, [], given)
+            plain = {name: tuple(value) if isinstance(value, Sides) else value for name, value in given.items()}
+            rule = make(kind, [], plain)
             leaves = rule.out_shape(shape)
             mine = number(rule.params(shape)), number(rule.macs(shape, leaves))
         except LayerError as error:
@@ -257,6 +264,8 @@ def written(kind: str, slots: Iterable[tuple[str, Any]]) -> str:
 
 def spelled(value: Any) -> str:
     """Write a value of a slot: sizes by axis as ``3x3``, the four sides of padding in parentheses."""
+    if isinstance(value, Sides):
+        return f"({','.join(map(str, value))})"
     if isinstance(value, tuple):
         return f"({','.join(map(str, value))})" if len(value) == 4 else "x".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)

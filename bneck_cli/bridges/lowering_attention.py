@@ -248,7 +248,8 @@ def _scores_node(lowering: Lowering, scores: Scores, pairing: Pairing, stack: tu
     computed = [added for added in scores.added if added.made]
     params = lowering.charge(plain_ones)
     slots["position"] = params
-    if computed and _is_continuous(lowering, computed, slots, heads):
+    spatial = tuple(map(number, one.spatial))
+    if computed and len(spatial) == 2 and _is_continuous(lowering, computed, slots, heads, spatial):
         slots["continuous"] = lowering.cost(computed)
         slots["position"] = params = params + lowering.charge(computed)
         macs, computed = macs + slots["continuous"], []
@@ -262,11 +263,13 @@ def _scores_node(lowering: Lowering, scores: Scores, pairing: Pairing, stack: tu
     return value
 
 
-def _is_continuous(lowering: Lowering, computed: list[Constant], slots: dict[str, Any], heads: int) -> bool:
+def _is_continuous(
+    lowering: Lowering, computed: list[Constant], slots: dict[str, Any], heads: int, spatial: tuple[int, ...]
+) -> bool:
     """Tell whether positions are computed by Swin V2's small network, which `attention` has a word for."""
-    if "window" not in slots:
+    if slots.get("over"):
         return False
-    offsets = prod(2 * side - 1 for side in slots["window"])
+    offsets = prod(2 * side - 1 for side in slots.get("window", spatial))
     reads = frozenset().union(*(added.reads for added in computed)) - lowering.charged
     params = sum(lowering.sizes[each] for each in reads)
     network = 3 * CONTINUOUS_WIDTH + CONTINUOUS_WIDTH * heads

@@ -408,6 +408,8 @@ def interpolate(call: Bound) -> Thing:
     factors = [target // side for side, target in zip(map(number, shape.spatial), call.out[2:], strict=False)]
     whole_factors = [side * factor for side, factor in zip(shape.spatial, factors, strict=True)] == list(call.out[2:])
     mode = call.raw(3, "mode", "nearest")
-    if not whole_factors or mode not in ("nearest", "bilinear", "bicubic"):
-        return functional(call, value, "resize")
+    if mode not in ("nearest", "bilinear", "bicubic"):
+        return functional(call, value, f"resize_{mode}")
+    if not whole_factors:
+        return put_map(call, value, "resize", {"size": _short(call.out[2:]), "mode": mode}, [])
     return put_map(call, value, "upsample", {"factor": _short(tuple(factors)), "mode": mode}, [])

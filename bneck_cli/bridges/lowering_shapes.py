@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from bneck_cli.bridges.layout import CHANNELS, Atom, extent, number, sizes, viewed, whole
+from bneck_cli.bridges.layout import CHANNELS, Atom, dimensions, extent, number, sizes, viewed, whole
 from bneck_cli.bridges.lowering import handles
 from bneck_cli.bridges.tensors import Constant, Picked, Scores, Value, grouped, shaped, strided
 from bneck_cli.errors import BneckError
@@ -158,11 +158,11 @@ def pad(call: Bound) -> Thing:
     if not pairs:
         return value
     value = call.lowering.picked(value)
-    if min(map(min, pairs)) < 0:
-        return functional(call, value, "crop")
-    if call.raw(2, "mode", "constant") != "constant":
-        return functional(call, value, "pad")
-    return value._replace(pad=tuple(pairs), stack=call.stack)
+    mode = call.raw(2, "mode", "constant")
+    value = value._replace(pad=tuple(pairs), stack=call.stack)
+    if min(map(min, pairs)) < 0 or mode != "constant":
+        return call.lowering.padded(value, "zeros" if mode == "constant" else mode)
+    return value
 
 
 # Ranges
@@ -180,6 +180,9 @@ def picked(call: Bound, value: Value, axis: int, start: int, stop: int, step: in
     else:
         value = call.lowering.picked(value) if value.picks and step == 1 else value
         atoms = value.axes[axis]
+        if len(atoms) == 2 and dimensions(atoms) == {CHANNELS}:  # shuffled ones
+            value = call.lowering.channels_at(value, axis, call.stack)
+            atoms = value.axes[axis]
         if len(atoms) != 1 or (atoms[0].dimension != CHANNELS and not _is_whole(call, value, atoms[0])):
             value = call.lowering.apart(call.lowering.picked(value), axis)
             atoms = value.axes[axis]

@@ -225,7 +225,7 @@ class _Cutter:
 
     def knot(self, entry: int, members: Sequence[int]) -> Items:
         """Walk along a part whose branches cross, naming what is read elsewhere."""
-        pieces = self.pieces(entry, members)
+        pieces = self.folded(self.pieces(entry, members))
         order = self.order(entry, pieces)
         named: dict[int, str] = {}
         at_hand = entry
@@ -260,10 +260,12 @@ class _Cutter:
             return [*([] if source == at_hand else [Wire("from", named[source], stack)]), *piece.items]
         node = self.nodes[piece.last]
         kind = node.kind
-        branches: list[Items] = [
-            () if source == at_hand else (Wire("from", named[source], stack),)
-            for source in (node.inputs[:3] if kind == ATTEND else node.inputs)
-        ]
+        branches: list[Items] = []
+        for source in node.inputs[:3] if kind == ATTEND else node.inputs:
+            behind = piece.branches.get(source)
+            begin = source if behind is None else behind.sources[0]
+            wire: Items = () if begin == at_hand else (Wire("from", named[begin], stack),)
+            branches.append(wire if behind is None else (*wire, *(behind.items or ())))
         if kind == ATTEND:
             branches.append(self.changed(node, [named[source] for source in node.inputs[3:]]))
         if kind == "scale" and branches[0]:  # a gate is computed from what is at hand
@@ -289,6 +291,24 @@ class _Cutter:
                 made.append(Piece((start,), last, self.cut(start, sorted(body))))
         made.reverse()
         return made
+
+    def folded(self, pieces: list[Piece]) -> list[Piece]:
+        """Write a few layers that a join alone reads as a branch of it."""
+        ends = {piece.last: piece for piece in pieces}
+        gone: set[int] = set()
+        found = []
+        for piece in pieces:
+            node = self.nodes[piece.last]
+            held: dict[int, Piece] = {}
+            if piece.items is None and node.kind != ATTEND:
+                for source in node.inputs:
+                    before = ends.get(source)
+                    if before is not None and before.short and self.readers[source] == [piece.last]:
+                        held[source] = before
+            gone |= set(held)
+            sources = [held[one].sources[0] if one in held else one for one in piece.sources]
+            found.append(piece._replace(sources=tuple(dict.fromkeys(sources)), branches=held))
+        return [piece for piece in found if piece.last not in gone]
 
     def closed_region(self, entry: int, last: int, inside: set[int], whole: int) -> tuple[int, list[int]]:
         """Return the largest part before a node, less than the whole, that itself alone reads, and where it starts."""
@@ -337,12 +357,27 @@ class _Cutter:
         return name
 
 
+BRANCH = 6
+"""So many layers may be a branch of a join in a knot."""
+
+
 class Piece(NamedTuple):
-    """A part of a knot: the tensors that it takes, the node that it ends in, and its items; None for a bare join."""
+    """A part of a knot: the tensors that it takes, the node that it ends in, and its items; None for a bare join.
+
+    ``branches`` are parts that the join alone reads, by the nodes that they end in.
+    """
 
     sources: tuple[int, ...]
     last: int
     items: Items | None
+    branches: dict[int, Piece] = {}  # noqa: RUF012  (never changed)
+
+    @property
+    def short(self) -> bool:
+        """Whether it is a few layers, one after the other, from one tensor."""
+        items = self.items
+        plain = items is not None and all(isinstance(item, Leaf) for item in items)
+        return plain and len(items or ()) <= BRANCH and len(self.sources) == 1
 
 
 MOVES = frozenset({PART, "reshape", "transpose", "tokens", "flatten", "take", "slice"})
@@ -382,11 +417,15 @@ def grouped(items: Items, depth: int = 0) -> Items:
         run = items[start:stop]
         if call is None:
             found.append(_inner(run[0], depth))
-        elif all(isinstance(item, Wire) for item in run):
-            found += run
         else:
-            held = grouped(run, depth + 1)
-            found.append(Group(call, held, run[0].stack[: depth + 1], arriving(run), leaving(run)))
+            before = next((at for at, item in enumerate(run) if not isinstance(item, Wire)), len(run))
+            behind = next((at for at in range(len(run), before, -1) if not isinstance(run[at - 1], Wire)), before)
+            found += run[:before]  # names are given and taken around a module
+            if before < behind:
+                inner = run[before:behind]
+                stack = inner[0].stack[: depth + 1]
+                found.append(Group(call, grouped(inner, depth + 1), stack, arriving(inner), leaving(inner)))
+            found += run[behind:]
         start = stop
     return tuple(found)
 

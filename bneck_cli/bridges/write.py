@@ -145,7 +145,10 @@ def _structure(one: Structure, indent: int) -> list[str]:
         return [*lines, *_beside(one, indent)]
     lines = [f"{pad}- {one.key}:"]
     short = [_line(branch) for branch in one.bodies]
-    if all(line is not None and "," not in line and len(line) < 24 for line in short):
+    plain = all(line is not None and "," not in line for line in short)
+    wired = any(line is not None and line.startswith("from ") for line in short)
+    room = WIDTH - indent - len(one.key) if wired and len(short) == 2 else 24 * len(short)
+    if plain and (all(len(line or "") < 24 for line in short) or sum(len(line or "") + 2 for line in short) < room):
         return [f"{pad}- {one.key}: [{', '.join(line for line in short if line)}]", *_beside(one, indent)]
     for branch, line in zip(one.bodies, short, strict=True):
         if line is not None:
