@@ -424,3 +424,110 @@ def test_torchvision_comes_back() -> None:
     """A few of torchvision's models, where it is installed; all of them by `tests/import_models.py`."""
     for name in ("resnet18", "swin_t", "mobilenet_v3_small"):
         assert import_model(f"torchvision.models:{name}", [], None, False).text
+
+
+HOSTILE = """
+import torch
+from torch import nn
+from torch.nn import functional
+
+class Raises(nn.Module):
+    def forward(self, x):
+        raise KeyError("no such head")
+
+class Leaves(nn.Module):
+    def forward(self, x):
+        raise SystemExit(0)
+
+class Depends(nn.Module):
+    def forward(self, x):
+        return x if x.sum() > 0 else -x
+
+class Circular(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.me = self
+
+class Again(nn.Module):
+    def forward(self, x):
+        return self(functional.relu(x))
+
+class Endless(nn.Module):
+    def forward(self, x):
+        while True:
+            x = x.contiguous()
+
+class Nothing(nn.Module):
+    def forward(self, x):
+        return None
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Raises", "the model does not run in its own code (Raises): KeyError: 'no such head'"),
+        ("Leaves", "the model does not run in its own code (Leaves): SystemExit: 0"),
+        ("Depends", "Tensor.item() cannot be called on meta tensors"),
+        ("Circular", "Circular holds itself among its modules"),
+        ("Again", "RecursionError: maximum recursion depth exceeded"),
+        ("Endless", "the model calls more than 1,000 functions"),
+        ("Nothing", "Nothing: 1 inputs and 0 outputs; one of each is read"),
+    ],
+)
+def test_models_that_go_wrong_have_one_message(
+    name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a model's own code does, one message says where and what; a loop without an end comes to one."""
+    monkeypatch.setattr("bneck_cli.bridges.capture.MOST_RECORDS", 1_000)
+    (tmp_path / "hostile.py").write_text(HOSTILE)
+    with pytest.raises(BneckError) as caught:
+        import_model(f"{tmp_path / 'hostile.py'}:{name}", [], "3x8x8", False)
+    assert message in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+BY_HAND = """\
+name: by hand
+input: 3 x 32 x 32
+blocks:
+  basic(channels, stride=1):
+    - residual: conv 3x3 channels stride=stride -> bn -> relu -> conv 3x3 channels -> bn
+      shortcut: auto
+    - relu
+net:
+  - conv 3x3 16 bias
+  - 2x basic 16
+  - basic 32 stride=2
+  - 2x basic 32
+  - global_avgpool -> linear 10
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "side", "path", "layer"),
+    [
+        ("", "", "", "", ""),
+        ("- 2x basic 16", "- basic 16", "model", "layer1.0.conv1", "conv 3x3 16"),
+        ("-> relu -> conv 3x3 channels -> bn", "-> conv 3x3 channels -> bn", "model", "layer1.0", "relu"),
+        ("conv 3x3 16 bias", "conv 3x3 16", "spec", "conv", "conv 3x3 16"),
+        ("basic 32 stride=2", "basic 32", "spec", "basic2.conv1", "conv 3x3 32 stride=1"),
+        ("linear 10", "linear 11", "spec", "linear", "linear 11"),
+    ],
+)
+def test_a_spec_written_by_hand_is_verified_row_by_row(
+    right: str, wrong: str, side: str, path: str, layer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A spec of a person's own agrees with the model; one that is wrong is told with the first row that differs."""
+    from bneck_cli.bridges import verify_report
+    from bneck_cli.engine.settings import Settings
+    from bneck_cli.language.document import Source
+    from bneck_cli.language.library import resolve
+
+    monkeypatch.setattr(verify_report, "read_model", lambda *_: graph_of(Residual(), (3, 32, 32), "net"))
+    program = resolve(Source("by_hand.yaml", BY_HAND.replace(right, wrong) if right else BY_HAND))
+    found = verify_report.verified(program, Settings(), "net.py:Residual", [])
+    assert found.compared.equal == (not layer)
+    if layer:
+        first = next(iter(verify_report._lines(found)))
+        assert (first[0], first[1].path, first[1].text) == (side, path, layer)

@@ -16,7 +16,8 @@ from bneck_cli.words.values import people
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MOST_RECORDS = 100_000
+MOST_RECORDS = 30_000
+"""Calls that a model may make: the largest of timm make a third of them."""
 
 
 class Ref(NamedTuple):
@@ -97,7 +98,10 @@ def capture(model: Any, shapes: list[tuple[int, ...]], batch: int = 1) -> Trace:
     torch = require_torch()
     from torch.utils.flop_counter import FlopCounterMode
 
-    model = model.to("meta").eval().requires_grad_(False)
+    try:
+        model = model.to("meta").eval().requires_grad_(False)
+    except RecursionError:
+        raise BneckError(f"{type(model).__name__} holds itself among its modules") from None
     counter = FlopCounterMode(display=False)
     tracer = _Tracer(torch, model, counter)
     given = [torch.empty((batch, *shape), device="meta") for shape in shapes]
@@ -107,10 +111,8 @@ def capture(model: Any, shapes: list[tuple[int, ...]], batch: int = 1) -> Trace:
             out = model(*given)
         except BneckError:
             raise
-        except Exception as error:  # noqa: BLE001  (whatever the model's own code raises)
-            where = f" in {tracer.stack[-1].path} ({tracer.stack[-1].name})" if tracer.stack else ""
-            text = " ".join(str(error).split())
-            raise BneckError(f"the model does not run{where}: {type(error).__name__}: {text}") from None
+        except (Exception, SystemExit) as error:  # noqa: BLE001  (whatever the model's own code raises)
+            raise _stopped(error, tracer.stack) from None
     read = {
         number for record in tracer.records for ref in refs((record.args, record.kwargs)) for number in [ref.number]
     }
@@ -127,6 +129,14 @@ def capture(model: Any, shapes: list[tuple[int, ...]], batch: int = 1) -> Trace:
         left=tracer.left,
         total=sum(one.numel() for one in model.parameters()),
     )
+
+
+def _stopped(error: BaseException, stack: list[Call]) -> BneckError:
+    """Say where a model's own code stopped, and why."""
+    where = f" in {stack[-1].path or 'its own code'} ({stack[-1].name})" if stack else ""
+    text = " ".join(str(error).split())[:200]
+    hint = "nothing is computed, so code that decides by the values of tensors cannot run" if "meta" in text else ""
+    return BneckError(f"the model does not run{where}: {type(error).__name__}: {text}", hint=hint)
 
 
 def refs(value: Any) -> Iterator[Ref]:

@@ -28,7 +28,7 @@ def text(name: str, given: str, folded: Folded, comments: Sequence[str], expect:
         for place, block in enumerate(folded.blocks):
             lines += [""] if place else []
             lines += _block(block)
-    lines += ["", "net:", *body(folded.net, 2)]
+    lines += ["", "net:", *(body(folded.net, 2) or ["  - identity"])]
     params, macs, origin = expect
     lines += ["", "expect:", f"  params: {params}", f"  macs: {macs}", f"  origin: {quoted(origin)}"]
     return "\n".join(lines) + "\n"
