@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -417,13 +416,6 @@ def test_views_split_and_join_atoms() -> None:
     assert viewed(split, (12, 5)) == axes[1:]
     assert viewed(axes, (8, 5)) is None
     assert viewed(axes, (10, 6)) is None
-
-
-@pytest.mark.skipif(not os.environ.get("BNECK_MODELS"), reason="needs torchvision: BNECK_MODELS=1")
-def test_torchvision_comes_back() -> None:
-    """A few of torchvision's models, where it is installed; all of them by `tests/import_models.py`."""
-    for name in ("resnet18", "swin_t", "mobilenet_v3_small"):
-        assert import_model(f"torchvision.models:{name}", [], None, False).text
 
 
 HOSTILE = """

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import pytest
 
 from bneck_cli.bridges.importing import graph_of, spec_of
 from bneck_cli.bridges.target import made, usual_input
+from bneck_cli.bridges.verify import compare
+from bneck_cli.engine.analysis import analyze_program
+from bneck_cli.language.library import load
 from tests.zoo import zoo
 
 pytest.importorskip("torch")
@@ -36,12 +40,17 @@ MODELS = [
 ]
 
 
+def model_of(source: str, name: str) -> Any:
+    """Make a model without storage for its weights."""
+    return made(lambda: torchvision.get_model(name) if source == "torchvision" else timm.create_model(name))
+
+
 @pytest.mark.parametrize(("source", "name", "lines"), MODELS)
 def test_a_model_becomes_a_spec_that_is_the_model(source: str, name: str, lines: int) -> None:
     """Nothing is outside the language, every layer's figures are the model's, and the spec is short."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = made(lambda: torchvision.get_model(name) if source == "torchvision" else timm.create_model(name))
+        model = model_of(source, name)
         size = (3, 256, 256) if name == "swin_v2_t" else usual_input(model)
         imported = spec_of(graph_of(model, size, name), name)
     assert imported.text.count("\n") <= lines
@@ -49,3 +58,12 @@ def test_a_model_becomes_a_spec_that_is_the_model(source: str, name: str, lines:
     unread = next((note for note in imported.notes if "never read" in note), "")
     left = int(unread.split()[0].replace(",", "")) if unread else 0
     assert f"  params: {params - left}\n" in imported.text
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet50", "mobilenet_v2", "googlenet", "shufflenet_v2_x1_0", "vgg16", "vit_b_16", "swin_t"]
+)
+def test_a_spec_of_the_library_is_the_model(name: str) -> None:
+    """Specs that people wrote agree with torchvision's models in every layer, in its figures and in its shape."""
+    graph = graph_of(model_of("torchvision", name), (3, 224, 224), name)
+    assert compare(analyze_program(load(name)), graph).differences == ()

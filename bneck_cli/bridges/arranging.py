@@ -116,6 +116,8 @@ class Arranging:
         shape = self.graph.shape(value.node)
         at, full = value.axes[axis], whole(shape, CHANNELS)
         others = tuple(atom for place, one in enumerate(value.axes) if place != axis for atom in one)
+        if not others:
+            return self.arranged(value, [axis], [], stack)
         if dimensions(at) == {CHANNELS} and len(at) == 2 and not dimensions(others) & {CHANNELS}:
             node = self.graph.layer("shuffle", value.node, {"groups": at[1].size}, stack)
             return value._replace(node=node, axes=_with(value.axes, axis, full))

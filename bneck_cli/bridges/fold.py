@@ -183,6 +183,7 @@ class _Folder:
 
     def block_name(self, name: str) -> str:
         """Return the name of a block after its class, in a spec's spelling."""
+        name = name.replace("NeXt", "Next")
         plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower().strip("_")
         plain = re.sub(r"[^a-z0-9_]", "_", plain) or "unit"
         if plain in LAYERS or plain in STRUCTURES or plain in RESERVED or not plain[0].isalpha():
@@ -225,7 +226,7 @@ class _Folder:
         """Name a stage after its attribute; one of a list by its place."""
         words = group.call.path.split(".")
         word = words[-1].lower()
-        if not LABELS.fullmatch(word):
+        if not LABELS.fullmatch(word) or (len(words) > 1 and words[-2].isdigit()):
             word = f"stage{sum(label.startswith('stage') for label in self.labels) + 1}"
         base, count = word, 1
         if word in self.labels:

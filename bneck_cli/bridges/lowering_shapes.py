@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from bneck_cli.bridges.layout import CHANNELS, Atom, dimensions, extent, number, sizes, viewed, whole
+from bneck_cli.bridges.layout import CHANNELS, Atom, dimensions, extent, merged, number, sizes, viewed, whole
 from bneck_cli.bridges.lowering import handles
 from bneck_cli.bridges.tensors import Constant, Picked, Scores, Value, grouped, shaped, strided
 from bneck_cli.errors import BneckError
@@ -41,7 +41,15 @@ def view(call: Bound) -> Thing:
     if isinstance(thing, Scores):
         return thing._replace(shape=call.out)
     value = call.lowering.picked(call.value())
+    positions = call.lowering.graph.shape(value.node).positions
+    if len(call.out) == 2 and call.out[0] == 1 and positions != 1:  # all values as a vector, as what follows has them
+        return call.lowering.arranged(value._replace(axes=_flat(value)), [1], [], call.stack)
     return reviewed(call, value, call.out)._replace(stack=call.stack)
+
+
+def _flat(value: Value) -> tuple[Any, ...]:
+    """Return the axes of a tensor of which all elements are a vector."""
+    return (), merged(atom for axis in value.axes for atom in axis)
 
 
 def reviewed(call: Bound, value: Value, shape: tuple[int, ...]) -> Value:

@@ -58,12 +58,12 @@ def plain(items: Items) -> bool:
 
 
 def are_stages(held: list[Group]) -> bool:
-    """Tell whether a class is a stage: copies of one class and at most one other module, not always as many."""
+    """Tell whether a class is a stage: copies of one class and at most two other modules, not always as many."""
     counts = []
     for group in held:
         names = [item.call.name for item in _unwrapped(group.items)]
         most = max((names.count(name) for name in names), default=0)
-        if not most or len(names) - most > 1:
+        if not most or len(names) - most > 2:
             return False
         counts.append(most)
     return max(counts) > 1 and len(set(counts)) > 1

@@ -128,7 +128,8 @@ def _structure(one: Structure, indent: int) -> list[str]:
     if one.key == "if":
         return [f"{pad}- if: {one.word}", *_keyed("then", one.bodies[0], indent + 2)]
     if one.key == "repeat":
-        return [f"{pad}- repeat: {one.word}", *_keyed("body", one.bodies[0], indent + 2)]
+        lines = _keyed(f"{one.word}x", one.bodies[0], indent + 2)
+        return [f"{pad}- {lines[0].lstrip()}", *lines[1:]]
     if one.key == "scale":
         lines = _keyed("scale", one.bodies[0], indent + 2)
         return [f"{pad}- {lines[0].lstrip()}", *lines[1:]]
