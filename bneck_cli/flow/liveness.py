@@ -15,6 +15,7 @@ from bneck_cli.engine.network import Child, Layer, Series, Wire, children
 from bneck_cli.engine.operations import network_outputs, operations
 from bneck_cli.errors import BneckError
 from bneck_cli.flow.saved import overwriting
+from bneck_cli.sizes.number import largest
 from bneck_cli.sizes.shape import Shape
 
 if TYPE_CHECKING:
@@ -238,7 +239,10 @@ class _Walk:
         return out
 
     def moment(self, plan: Plan, kept: set[int]) -> Moment:
-        """Run a plan: find the step with the largest sum of tensors alive, those in ``kept`` being so to the end."""
+        """Run a plan: find the step with the largest sum of tensors alive, those in ``kept`` being so to the end.
+
+        Of numbers that stand for many the step differs, and only how large it is is told.
+        """
         last = dict.fromkeys(range(len(plan.sizes)), -1)
         for index, op in enumerate(plan.ops):
             last.update(dict.fromkeys(op.reads, index))
@@ -246,21 +250,25 @@ class _Walk:
         written = {op.writes for op in plan.ops}
         given = [tensor for tensor in last if tensor not in written and last[tensor] >= 0]
         alive = sum(plan.sizes[tensor] for tensor in given)
-        best, size, most = -1, alive, None
+        best, size, most, many = -1, alive, None, False
         for index, op in enumerate(plan.ops):
             alive += plan.sizes[op.writes]
             now, inner = alive, None
             if op.part is not None:
                 inner = self.moment_of(op.part, held=last[op.reads[0]] > index)
                 now += inner.size - plan.sizes[op.writes] - plan.sizes[op.reads[0]]
-            if best < 0 or now > size:
+            if best < 0:
+                best, size, most = index, now, inner
+            elif type(now) is not int or type(size) is not int:
+                size, many = largest(size, now), True
+            elif now > size:
                 best, size, most = index, now, inner
             for tensor in {*op.reads, op.writes}:
                 if last[tensor] <= index:
                     alive -= plan.sizes[tensor]
         if best < 0:
             return Moment(size, -1, tuple((plan.births[tensor], plan.sizes[tensor]) for tensor in given))
-        return _described(plan, last, best, size, most)
+        return Moment(size, -1, ()) if many else _described(plan, last, best, size, most)
 
     def moment_of(self, part: Plan, held: bool) -> Moment:
         """Run the plan of a part; ``held`` says that others need its input afterwards."""
