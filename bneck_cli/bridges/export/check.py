@@ -71,3 +71,16 @@ def compare(what: str, found: Any, wanted: Any) -> None:
     """Require that two figures are one."""
     if found != wanted:
         raise BneckError(f"the exported module is not the network, so it is not written: {what} {found}, not {wanted}")
+
+
+def check_onnx(content: bytes) -> None:
+    """Require that ONNX's own checker takes a model, all shapes inferred. Raises BneckError where it does not."""
+    try:
+        import onnx
+    except ImportError:
+        raise BneckError("--check needs ONNX's checker", hint="pip install 'bneck[onnx]'") from None
+    try:
+        onnx.checker.check_model(onnx.load_from_string(content), full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        said = str(error).partition("\n")[0]
+        raise BneckError(f"ONNX's checker refuses the model, so it is not written: {said}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bneck_cli.bridges.export.steps import apart
 from bneck_cli.bridges.layout import number
 from bneck_cli.budget import ROWS, exceeded
 from bneck_cli.engine.layers.kinds import per_axis
@@ -85,13 +86,8 @@ def nests(analysis: Analysis, unique: bool = False) -> list[Nest]:
 
 def _apart(found: list[Nest]) -> list[Nest]:
     """Number the paths that stand more than once."""
-    seen: dict[str, int] = {}
-    apart = []
-    for nest in found:
-        seen[nest.path] = seen.get(nest.path, 0) + 1
-        again = f".again{seen[nest.path]}" if seen[nest.path] > 1 else ""
-        apart.append(nest._replace(path=f"{nest.path}{again}"))
-    return apart
+    paths = apart([nest.path for nest in found])
+    return [nest._replace(path=path) for nest, path in zip(found, paths, strict=True)]
 
 
 def _numbered(nest: Nest) -> list[str]:

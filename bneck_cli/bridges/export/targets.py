@@ -45,6 +45,17 @@ def _pytorch(analysis: Analysis, asked: Asked) -> Exported:
     return Exported(found.text)
 
 
+def _onnx(analysis: Analysis, asked: Asked) -> Exported:
+    from bneck_cli.bridges.export.onnx_model import onnx_model
+
+    content = onnx_model(analysis).content
+    if is_installed("onnx") if asked.check is None else asked.check:
+        from bneck_cli.bridges.export.check import check_onnx
+
+        check_onnx(content)
+    return Exported(content.decode("latin-1"), "latin-1")
+
+
 def _simulator(name: str) -> Callable[[Analysis, Asked], Exported]:
     def write(analysis: Analysis, asked: Asked) -> Exported:
         from bneck_cli.bridges.export import simulators
@@ -58,13 +69,14 @@ def _simulator(name: str) -> Callable[[Analysis, Asked], Exported]:
 
 TARGETS: dict[str, Callable[[Analysis, Asked], Exported]] = {
     "pytorch": _pytorch,
+    "onnx": _onnx,
     "scale-sim": _simulator("scale_sim"),
     "timeloop": _simulator("timeloop"),
     "zigzag": _simulator("zigzag"),
     "maestro": _simulator("maestro"),
 }
 """Each target, and what writes it."""
-SUFFIXES = {".py": "pytorch", ".csv": "scale-sim", ".m": "maestro"}
+SUFFIXES = {".py": "pytorch", ".onnx": "onnx", ".csv": "scale-sim", ".m": "maestro"}
 """What a file's name asks for."""
 
 

@@ -70,7 +70,7 @@ class Written:
             sides = tuple(window.padding)
             if rule.pad == "tf_same":
                 sides = tuple(
-                    _tf_same(*map(number, one))
+                    tf_same(*map(number, one))
                     for one in zip(shape.spatial, window.kernel, window.stride, window.dilation, strict=True)
                 )
             found[lane] = sides
@@ -112,7 +112,7 @@ class Written:
         return []
 
 
-def _tf_same(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
+def tf_same(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
     """Return TensorFlow's padding, of which less is before."""
     total = max(0, (-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1 - size)
     return total // 2, total - total // 2

@@ -6,13 +6,14 @@ import typer
 
 from bneck_cli import completion
 from bneck_cli.cli import options as opt
-from bneck_cli.cli.edge import analysed, settings
+from bneck_cli.cli.edge import analysed, on_terminal, settings
 from bneck_cli.output import write
 
 GROUP = "Bridges"
 EXAMPLES = (
     "bneck export resnet50 -o resnet50.py",
     "bneck export bottleneck --channels 256 --to pytorch",
+    "bneck export vit_b_16 -o vit.onnx",
     "bneck export mobilenet_v2 --to scale-sim --unique -o topology.csv",
 )
 
@@ -47,9 +48,11 @@ def command(
         ),
     ] = None,
 ) -> None:
-    """Write a network as PyTorch source, a class for each block, or as the layers that a simulator takes."""
+    """Write a network as PyTorch source, a class for each block, as ONNX, or as the layers that a simulator takes."""
     from bneck_cli.bridges.export.targets import Asked, export, target_of
 
     target = target_of(to, output)
     found = export(analysed(spec, settings(input, channels, in_channels, set)), target, Asked(check, unique))
+    if found.encoding and output is None and on_terminal():
+        raise typer.BadParameter(f"{target} is binary: give it a file", param_hint="--output")
     write([found.text], output, found.encoding)
