@@ -822,7 +822,17 @@ def test_the_figures_of_a_language_model_have_closed_forms() -> None:
         ) == value or name == "fitting_sequences"
 
 
-@pytest.mark.parametrize("name", ["resnet18", "bert_base", "lstm_lm", "vit_b_16", "t5_small", "gpt2_small"])
+FIXED = """\
+input: 1 x 16
+net:
+  - embed 50 8
+  - add: [identity, learned c x 16]
+  - attention heads=2 causal -> linear 50
+"""
+"""A table that is added gives all of its positions to a single token."""
+
+
+@pytest.mark.parametrize("name", ["resnet18", "bert_base", "lstm_lm", "vit_b_16", "t5_small", FIXED])
 def test_what_does_not_generate_is_no_language_model(name: str) -> None:
     """Maps, encoders, what keeps no cache, what has two inputs, or a table that gives all positions at once."""
     assert generation(footprint(analyze(name))) is None
@@ -860,3 +870,14 @@ def test_bytes_of_devices_are_decimal(size: int) -> None:
     assert f"{size:,} bytes" in text or size == 0
     assert (" kB " in text) == (10**3 <= size < 10**6)
     assert size != 49_369_849_856 or text.startswith("49.4 GB (")
+
+
+def test_gpt2_generates_by_hand() -> None:
+    """Twelve layers of width 768 keep 2·768 values of each token; a step multiplies all weights but two tables."""
+    found = bneck_cli.footprint("gpt2_small", input="1x1", past=1000, dtype="fp16", device="t4").found
+    told = generation(found)
+    assert told is not None
+    assert told.cache_each == 12 * 2 * 768 * 2
+    assert told.step.total.macs == 12 * 12 * 768**2 + 50257 * 768 + 12 * 2 * 768 * 1001
+    assert told.prompt.total.macs == 1000 * (12 * 12 * 768**2 + 50257 * 768 + 12 * 2 * 768 * 1000)
+    assert told.least_seconds == pytest.approx(told.moved / 320e9)
