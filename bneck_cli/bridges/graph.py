@@ -97,6 +97,8 @@ class Graph:
         self.outputs: list[int] = []
         self.problems: list[Problem] = []
         self.notes: list[str] = []
+        self.leaving: list[str] = []
+        """The names of the outputs in the spec, where they are several."""
 
     def input(self, shape: Shape, name: str = "input") -> int:
         """Add an input."""
@@ -126,6 +128,8 @@ class Graph:
             plain = {name: tuple(value) if isinstance(value, Sides) else value for name, value in given.items()}
             rule = make(kind, [], plain)
             leaves = rule.out_shape(shape)
+            if min(map(number, leaves.spatial), default=1) < 1:
+                raise LayerError(f"{shape} is too small: the result would be {leaves}")
             mine = number(rule.params(shape)), number(rule.macs(shape, leaves))
         except LayerError as error:
             raise BneckError(f"{kind}: {error}") from None

@@ -98,7 +98,7 @@ def spec_of(graph: Graph, origin: str, opaque: bool = False) -> Imported:
         notes.append(f"{unknown} operations are numbers for this input alone, and follow from no symbol")
     comments = [f"Imported from {origin}; verified: {people(count)} layers and joins, each with its figures.", *notes]
     expect = (params, macs, origin)
-    written = text(graph.name, _input(graph), folded, comments, expect)
+    written = text(graph.name, _input(graph), folded, comments, expect, graph.leaving)
     verified(written, graph, folded, origin)
     return Imported(written, tuple(notes))
 
@@ -164,5 +164,9 @@ def import_model(target: str, calls: Sequence[str], given: str | None, opaque: b
 
     if is_target(target):
         return spec_of(read_model(target, calls, given), target, opaque)
-    suffix = os.path.splitext(target)[1].lower()
-    raise BneckError(f"{target}: no reader for '{suffix}'", hint="a model is named module:callable or file.py:Class")
+    if calls:
+        raise BneckError(f"--call is for models in Python, which {target} is not")
+    from bneck_cli.bridges.readers import read_file
+
+    graph = chained(read_file(target, read_sizes(given) if given else None).pruned())
+    return spec_of(graph, os.path.basename(target), opaque)

@@ -66,12 +66,21 @@ Items = tuple["Item", ...]
 
 
 def regions(graph: Graph) -> Items:
-    """Return the structures of a graph with one output. Raises BneckError for several inputs or outputs."""
+    """Return the structures of a graph, which keeps the names of its outputs where they are several.
+
+    Raises BneckError for several inputs.
+    """
     inputs = [index for index, node in enumerate(graph.nodes) if node.kind == INPUT]
-    if len(inputs) != 1 or len(graph.outputs) != 1:
-        raise BneckError(f"{graph.name}: {len(inputs)} inputs and {len(graph.outputs)} outputs; one of each is read")
+    if len(inputs) != 1 or not graph.outputs:
+        raise BneckError(f"{graph.name}: {len(inputs)} inputs and {len(graph.outputs)} outputs; one input is read")
     cutter = _Cutter(graph)
-    return cutter.cut(inputs[0], [index for index in range(len(graph.nodes)) if index != inputs[0]])
+    members = [index for index in range(len(graph.nodes)) if index != inputs[0]]
+    leaving = list(dict.fromkeys(graph.outputs))
+    if len(leaving) == 1:
+        return cutter.cut(inputs[0], members)
+    items = cutter.knot(inputs[0], members, leaving)
+    graph.leaving = [cutter.given[index] for index in leaving]
+    return items
 
 
 def chained(graph: Graph) -> Graph:
@@ -100,6 +109,7 @@ class _Cutter:
         self.nodes = graph.nodes
         self.readers = graph.readers()
         self.names: set[str] = {*LAYERS, *STRUCTURES, *RESERVED, "input", "channels", "width"}
+        self.given: dict[int, str] = {}
 
     def cut(self, entry: int, members: Sequence[int]) -> Items:
         """Return what lies between an entry and the last of its members."""
@@ -223,11 +233,11 @@ class _Cutter:
 
     # Knots
 
-    def knot(self, entry: int, members: Sequence[int]) -> Items:
-        """Walk along a part whose branches cross, naming what is read elsewhere."""
+    def knot(self, entry: int, members: Sequence[int], leaving: Sequence[int] = ()) -> Items:
+        """Walk along a part whose branches cross, naming what is read elsewhere, or leaves."""
         pieces = self.folded(self.pieces(entry, members))
         order = self.order(entry, pieces)
-        named: dict[int, str] = {}
+        named: dict[int, str] = dict.fromkeys(leaving, "")
         at_hand = entry
         for piece in order:
             bare = self.nodes[piece.last].inputs[3:] if piece.items is None else ()
@@ -236,7 +246,7 @@ class _Cutter:
                     named.setdefault(source, "")
             at_hand = piece.last
         for index in sorted(named):
-            named[index] = self.name(index)
+            named[index] = self.given[index] = self.name(index)
         items: list[Item] = []
         at_hand = entry
         if entry in named and self.nodes[entry].kind != INPUT:

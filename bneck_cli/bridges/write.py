@@ -17,8 +17,18 @@ SHORT = 60
 """So long a body stands behind its key."""
 
 
-def text(name: str, given: str, folded: Folded, comments: Sequence[str], expect: tuple[int, int, str]) -> str:
-    """Return a spec: its name, its input as written, its ops, its blocks, its net, and figures with their origin."""
+def text(
+    name: str,
+    given: str,
+    folded: Folded,
+    comments: Sequence[str],
+    expect: tuple[int, int, str],
+    leaving: Sequence[str] = (),
+) -> str:
+    """Return a spec: its name, its input as written, its ops, its blocks, its net, and figures with their origin.
+
+    ``leaving`` are the names of the outputs where they are several.
+    """
     lines = [f"# {line}" for line in comments]
     lines += [f"name: {quoted(name)}", f"input: {given}"]
     if folded.operations:
@@ -29,6 +39,7 @@ def text(name: str, given: str, folded: Folded, comments: Sequence[str], expect:
             lines += [""] if place else []
             lines += _block(block)
     lines += ["", "net:", *(body(folded.net, 2) or ["  - identity"])]
+    lines += [f"outputs: [{', '.join(leaving)}]"] if leaving else []
     params, macs, origin = expect
     lines += ["", "expect:", f"  params: {params}", f"  macs: {macs}", f"  origin: {quoted(origin)}"]
     return "\n".join(lines) + "\n"

@@ -305,10 +305,13 @@ def _refuse_foreign(name: str) -> None:
         )
     if os.path.splitext(name)[1] in ("", ".yaml", ".yml"):
         return
-    from bneck_cli.language.vocabulary import foreign
+    from bneck_cli.language.vocabulary import IMPORTED, foreign
 
     if what := foreign(name):
-        raise BneckError(f"{name} is {what}, not a spec", hint="a spec is a YAML file with `input:` and `net:`")
+        hint = "a spec is a YAML file with `input:` and `net:`"
+        if name.lower().endswith(IMPORTED):
+            hint = f"`bneck import {name} -o {os.path.splitext(os.path.basename(name))[0]}.yaml` makes a spec of it"
+        raise BneckError(f"{name} is {what}, not a spec", hint=hint)
 
 
 def _near(name: str) -> str:

@@ -166,6 +166,8 @@ FOREIGN = {
     ".csv": "a table",
 }
 """Files that are no specs, by suffix."""
+IMPORTED = (".cfg", ".prototxt")
+"""Those of which ``bneck import`` makes a spec."""
 
 
 def foreign(name: str) -> str:

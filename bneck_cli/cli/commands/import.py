@@ -11,6 +11,7 @@ GROUP = "Bridges"
 EXAMPLES = (
     "bneck import torchvision.models:resnet50 -o resnet50.yaml",
     "bneck import mynet.py:Net --call width=32 --input 1x28x28",
+    "bneck import yolov3.cfg",
 )
 
 
@@ -19,13 +20,14 @@ def command(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="A PyTorch model, as module:callable or file.py:Class; its module is imported, which runs its code.",
+            help="A PyTorch model, as module:callable or file.py:Class, whose code is run; or a file of Darknet (.cfg) "
+            "or Caffe (.prototxt), which is only read.",
         ),
     ],
     call: opt.Call = None,
     input: Annotated[
         str | None,
-        typer.Option("--input", metavar="CxHxW", help="Input sizes (default: the model's own, or 3x224x224)."),
+        typer.Option("--input", metavar="CxHxW", help="Input sizes (default: those that it has, or 3x224x224)."),
     ] = None,
     opaque: Annotated[
         bool, typer.Option("--opaque", help="Write what the language cannot say as ops with numbers.")

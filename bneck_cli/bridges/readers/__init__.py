@@ -1,0 +1,31 @@
+"""Readers of other tools' files: each makes the graph of a network from a file, and nothing of it is run."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from bneck_cli.errors import BneckError
+
+if TYPE_CHECKING:
+    from bneck_cli.bridges.graph import Graph
+
+READERS = {".cfg": "darknet", ".prototxt": "caffe"}
+"""The module that reads a file of each suffix; its ``read`` takes the file's name, and the input's sizes or None."""
+
+
+def read_file(path: str, sizes: tuple[int, ...] | None) -> Graph:
+    """Make the graph of a network from a file of another tool.
+
+    Raises BneckError for a suffix that no reader knows, and for what the file says wrong, with its place.
+    """
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in READERS:
+        known = ", ".join(READERS)
+        raise BneckError(
+            f"{path}: no reader for '{suffix}'" if suffix else f"{path}: neither a model nor a file with a suffix",
+            hint=f"a model is named module:callable or file.py:Class; files of these kinds are read: {known}",
+        )
+    graph: Graph = import_module(f"bneck_cli.bridges.readers.{READERS[suffix]}").read(path, sizes)
+    return graph
