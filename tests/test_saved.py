@@ -613,3 +613,10 @@ def test_what_runs_again_is_said() -> None:
     assert found.training.block == max(one.bytes(1, 4) for one in trained(found.analysis, recompute="full").blocks)
     with pytest.raises(BneckError, match="--recompute: unknown 'ful'\n  did you mean 'full'"):
         footprint(analyze("vit_b_16").found, recompute="ful")
+
+
+def test_a_block_that_reads_nothing_keeps_nothing() -> None:
+    """Learned positions in a block of their own take no notice of what arrives, which is not kept for them."""
+    text = "input: 1 x 6\nblocks: {places: learned cin x 9 -> slice 0 6 along=positions}\nnet:\n  - embed 50 8\n"
+    text += "  - add: [identity, places]\n  - 2x: [relu, linear 8]\n"
+    assert trained(analyze(text).found, recompute="full").saved == Saved(values=2 * 48, indices=6)

@@ -5,12 +5,12 @@ Whole blocks are of arXiv 1604.06174, attention's scores alone of 2205.05198.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from bneck_cli.engine.network import Fork, Series
 
 if TYPE_CHECKING:
-    from bneck_cli.engine.network import Node
+    from bneck_cli.engine.network import Layer, Node
     from bneck_cli.engine.operations import Operation, Part
 
 RECOMPUTE = {
@@ -32,6 +32,7 @@ class Blocks:
 
     def __init__(self) -> None:
         self.plain: dict[int, bool] = {}
+        self.read: dict[int, tuple[bool, ...]] = {}
 
     def holds(self, above: Part, operation: Operation) -> bool:
         """Whether an operation of a part is such a block: a copy in a repeat, or a block without a repeat."""
@@ -41,6 +42,19 @@ class Blocks:
         if operation.copies > 1 or (isinstance(above.node, Series) and above.node.kind == "repeat"):
             return True
         return isinstance(node, Series) and node.kind == "block" and not self.repeats(node)
+
+    def reads(self, part: Part) -> tuple[bool, ...]:
+        """Say which of its inputs a part reads: a tensor that is all weights takes no notice of what arrives."""
+        if id(part) not in self.read:
+            used: set[int] = set(part.outs)
+            for operation in part.operations:
+                if operation.part is not None:
+                    taken = zip(operation.inputs, self.reads(operation.part), strict=True)
+                    used |= {number for number, reads in taken if reads}
+                elif not cast("Layer", operation.node).is_source:
+                    used |= {*operation.inputs}
+            self.read[id(part)] = tuple(~index in used for index in range(len(part.inputs)))
+        return self.read[id(part)]
 
     def repeats(self, node: Node) -> bool:
         """Whether a node holds copies of anything, at any depth; each is looked at once."""

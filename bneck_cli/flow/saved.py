@@ -213,8 +213,9 @@ class _Walk:
             return self.layer(cast("Layer", operation.node), given, times)
         found = self.part(operation.part, tuple((one.learned, one.score) for one in given), inside)
         again = again and (found.own.backward != 0 or any(made.learned for made in found.made))
-        for one, keeps in zip(given, found.keeps, strict=True):
-            one.kept = one.kept or keeps or again
+        reads = self.kinds.reads(operation.part) if again else found.keeps
+        for one, keeps, read in zip(given, found.keeps, reads, strict=True):
+            one.kept = one.kept or keeps or read
         made = [_Storage(one.size, times, one.learned, one.kept and not again, one.score) for one in found.made]
         own = found.own
         if again:
