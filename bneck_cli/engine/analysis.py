@@ -7,7 +7,7 @@ from math import lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.budget import one_budget
-from bneck_cli.engine.names import require_known_names, require_own_names, require_used_parameters
+from bneck_cli.engine.names import is_right, require_own_names, require_right_names
 from bneck_cli.engine.network import Cost, Fork, Layer, Node, Run, Series, Wire, starts_anew
 from bneck_cli.engine.settings import Settings, read_input, with_words
 from bneck_cli.engine.tensor import DIVISIBLE, TooSmallError
@@ -94,7 +94,8 @@ def analyze_program(program: Program, settings: Settings = Settings()) -> Analys
 def analyze_plainly(program: Program, settings: Settings) -> Analysis:
     """Analyse as ``analyze_program`` does, but search for no smaller input where one is too small."""
     program, settings = with_words(program, settings)
-    require_own_names(program)
+    if not is_right(program):
+        require_own_names(program)
     net, values = settled(program, settings)
     shapes = _inputs(program, net, settings)
     _require_apart(program, settings, shapes)
@@ -104,8 +105,7 @@ def analyze_plainly(program: Program, settings: Settings) -> Analysis:
         root, wires, dropped, apart, shared = propagate(
             net, program.scopes, _sized(shapes, known), _past(settings), together
         )
-    require_known_names(program)
-    require_used_parameters(program)
+    require_right_names(program)
     if program.block is not None and isinstance(root.runs[0].node, Series):
         root = root.runs[0].node
     outputs = {wire.name.removeprefix("../"): wire.out for wire in root.outputs} or {"output": root.out}

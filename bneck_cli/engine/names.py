@@ -19,6 +19,26 @@ if TYPE_CHECKING:
     from bneck_cli.language.spec import Definition
 
 
+_right: list[Program] = []
+"""The program whose names were found right last: it may be analysed again and again, with other sizes."""
+
+
+def is_right(program: Program) -> bool:
+    """Return whether the names of this very program were found right."""
+    return bool(_right) and all(mine is theirs for mine, theirs in zip(program, _right[0], strict=True))
+
+
+def require_right_names(program: Program) -> None:
+    """Require what is required of names once a walk has come through; it is not asked again of the same program.
+
+    Raises BneckError at the first that is wrong.
+    """
+    if not is_right(program):
+        require_known_names(program)
+        require_used_parameters(program)
+        _right[:] = [program]
+
+
 def require_known_names(program: Program) -> None:
     """Require that every step of a file's own definitions names a layer, a block or a parameter, with known options.
 

@@ -42,20 +42,21 @@ class Part:
         """Work an entry out for each design: an array, or one number for all."""
         if (found := self.found(at)) is not None:
             return found
-        waiting = [at]
+        waiting, known, entries = [at], self.known, self.tape.entries
         while waiting:
             now = waiting[-1]
-            entry = self.tape.entries[now]
+            entry = entries[now]
             if entry.low == entry.high:
-                self.known[now] = entry.low
+                known[now] = entry.low
             else:
-                missing = [each for each in (entry.left, entry.right) if self.found(each) is None]
+                operands = (entry.left, entry.right)
+                missing = [each for each in operands if each not in known and self.found(each) is None]
                 if missing:
                     waiting += missing
                     continue
-                self.known[now] = _computed(entry, self.known[entry.left], self.known[entry.right])
+                known[now] = _computed(entry, known[entry.left], known[entry.right])
             waiting.pop()
-        return self.known[at]
+        return known[at]
 
     def found(self, at: int) -> Any:
         """Return what is known of an entry, here or in the part that this one was divided from."""

@@ -32,7 +32,7 @@ def command(
         typer.Option(
             "--for",
             metavar="TOTAL=AMOUNT",
-            help="What it may have at most: macs=4.9G; several must all be met.",
+            help="What it may have at most: macs=4.9G; several must all be met (memory in elements).",
             autocompletion=completion.TOTALS,
         ),
     ],
