@@ -197,13 +197,13 @@ def _generated(found: Generation) -> Iterator[tuple[str, str]]:
         yield "time", "give a device: --device h100"
         return
     yield "time to first token", str(Seconds(first))
-    rate = f"{found.batch / after:,.0f} tokens a second" if isinstance(found.batch, int) and after else ""
+    rate = f"{grouped(found.batch / after, '.0f')} tokens a second" if isinstance(found.batch, int) and after else ""
     least = f"{Seconds(found.least_seconds)} for weights and cache alone"
     yield "time per token", f"{least}; {Seconds(after)} layer by layer, {rate}"
     if found.fitting is None:
         yield "sequences that fit", "the device's memory is not known: --device 100GFLOPS,20GB/s,16GB"
     else:
-        yield "sequences that fit", f"{found.fitting:,} of {people(found.context)} tokens"
+        yield "sequences that fit", f"{people(found.fitting)} of {people(found.context)} tokens"
 
 
 def _each(footprint: Footprint) -> str:
@@ -240,7 +240,7 @@ def _rules(footprint: Footprint) -> Iterator[tuple[str, str]]:
         dtype = footprint.precision.activations
         unit = "OPS" if dtype.startswith("int") else "FLOPS"
         words = f"{_rate(device.peak(dtype), unit)}, {_rate(device.bandwidth, 'B/s')}"
-        words += f", {device.memory / 10**9:,.6g} GB" if device.memory else ""
+        words += f", {grouped(device.memory / 10**9, '.6g')} GB" if device.memory else ""
         yield "device", words + (f" ({device.source})" if device.source else "")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.engine.analysis import analyze_program
-from bneck_cli.engine.network import Layer, entries
+from bneck_cli.engine.network import entries
 from bneck_cli.errors import BneckError
 from bneck_cli.questions.footprint import footprint
 from bneck_cli.sizes.number import divided, is_whole
@@ -122,7 +122,8 @@ def generation(found: Footprint) -> Generation | None:
 
 def _reads_tokens(analysis: Analysis) -> bool:
     """Whether what arrives are indices that are looked up."""
-    return any(isinstance(entry.layer, Layer) and entry.layer.op == "embed" for entry in entries(analysis.root))
+    layers = (entry.layer for entry in entries(analysis.root))
+    return any(layer.rule is not None and layer.rule.part == "lookup" for layer in layers)
 
 
 def _asked(found: Footprint, length: str, past: int | str) -> Footprint:

@@ -14,6 +14,7 @@ from bneck_cli.questions.sweep import USUAL, rows, sweep
 from bneck_cli.report import Records
 from bneck_cli.spaces.choosing import front
 from bneck_cli.spaces.space import TOTALS
+from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -57,7 +58,9 @@ def plot_of_sweep(
     wanted = [each for each in (x, y, *pareto, most) if each in TOTALS]
     found = sweep(name, program, settings, vary, totals=tuple(dict.fromkeys([*wanted, *USUAL])))
     if found.space.designs.number > MOST_DESIGNS:
-        raise BneckError(f"a plot is of at most {MOST_DESIGNS:,} designs (got {found.space.designs.number:,})")
+        raise BneckError(
+            f"a plot is of at most {people(MOST_DESIGNS)} designs (got {people(found.space.designs.number)})"
+        )
     import numpy
 
     blocks = list(rows(found))

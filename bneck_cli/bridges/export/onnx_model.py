@@ -18,6 +18,7 @@ from bneck_cli.engine.network import entries
 from bneck_cli.errors import BneckError
 from bneck_cli.sizes.shape import Shape
 from bneck_cli.version import __version__
+from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
     from bneck_cli.engine.analysis import Analysis
@@ -73,7 +74,9 @@ class Writer(Sequences):
                 self.values[step.writes] = self.written(step)
                 counted += number(step.layer.cost.params)
         if self.params != counted:
-            raise BneckError(f"the ONNX model would have {self.params:,} parameters, where the spec has {counted:,}")
+            raise BneckError(
+                f"the ONNX model would have {people(self.params)} parameters, where the spec has {people(counted)}"
+            )
         outputs, layouts = [], []
         for name, tensor in zip(self.analysis.outputs, self.steps.outputs, strict=True):
             value = self.values[tensor]

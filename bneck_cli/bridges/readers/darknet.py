@@ -14,6 +14,7 @@ from bneck_cli.bridges.readers.blocks import find_blocks, mark
 from bneck_cli.errors import BneckError, nearest
 from bneck_cli.language.library import read_source
 from bneck_cli.sizes.shape import Shape
+from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,7 +149,7 @@ def read_sections(source: Source) -> list[Section]:
         word = text.split("#")[0].split(";")[0].strip()
         if word.startswith("["):
             if len(found) > MOST_SECTIONS:
-                raise BneckError(f"{source.file}: more than {MOST_SECTIONS:,} sections")
+                raise BneckError(f"{source.file}: more than {people(MOST_SECTIONS)} sections")
             found.append(Section(word.strip("[]").strip(), line, {}))
         elif word:
             name, equals, value = word.partition("=")

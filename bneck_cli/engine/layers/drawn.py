@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bneck_cli.sizes.number import is_whole
+
 if TYPE_CHECKING:
     from bneck_cli.engine.layers.kinds import Window
     from bneck_cli.sizes.shape import Shape, Size
@@ -23,7 +25,7 @@ class Label(NamedTuple):
 
 def written(size: Size) -> str:
     """Write a size: a number plainly, a symbolic one in its mathematical form."""
-    if isinstance(size, int):
+    if is_whole(size):
         return str(size)
     from bneck_cli.sizes.writing import pretty
 

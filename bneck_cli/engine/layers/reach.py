@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bneck_cli.sizes.number import is_whole
+
 if TYPE_CHECKING:
     from bneck_cli.sizes.shape import Shape
 
@@ -86,7 +88,7 @@ def evenly(x: Shape, y: Shape) -> Reach:
     for n, m in zip(x.spatial, y.spatial, strict=True):
         if m == 1:
             return WHOLE
-        if not isinstance(n, int) or not isinstance(m, int) or n % m:
+        if not is_whole(n) or not is_whole(m) or n % m:
             return UNKNOWN
         axes.append(Axis(n // m, 0, n // m - 1))
     return Reach(tuple(axes))
