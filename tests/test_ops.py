@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import bneck_cli
+from bneck_cli.engine.network import entries
 from bneck_cli.flow.follow import depth
 from bneck_cli.flow.liveness import peak_elements
 from bneck_cli.flow.saved import backward_macs, saved
@@ -84,3 +85,13 @@ def test_what_an_op_holds_is_kept() -> None:
     plain = "ops: {f(): {out: [c, l], params: 0, macs: c*n}}"
     held, bare = (saved(bneck_cli.analyze(f"input: 4 x 9\n{text}\nnet: linear 4 -> f\n")) for text in (ops, plain))
     assert held.values - bare.values == 100
+
+
+def test_an_op_stays_what_it_is_under_an_assumption() -> None:
+    """Symbols of which something is assumed are the user's own again in the answer, and memory is a formula."""
+    text = f"input: 16 x L\n{OPS}net: [conv 3 8 stride=2 -> as a, product a, matrix 4]\n"
+    found = bneck_cli.analyze(text, assume="L%4==0")
+    assert pretty(found.cost.attention_macs) == "2·L²"
+    assert pretty(footprint(found.found).total.moved) == "2·L² + 128·L + 1536"
+    assert footprint(bneck_cli.analyze(text, input="16x8").found).total.moved == 2 * 8**2 + 128 * 8 + 1536
+    assert [layer.text for layer in (entry.layer for entry in entries(found.root))][1] == "product a"

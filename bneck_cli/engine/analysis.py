@@ -349,8 +349,8 @@ def _mapped(root: Series, change: Callable[[Size], Size]) -> Series:
 
 
 def _rule(rule: Any, change: Callable[[Size], Size]) -> Any:
-    """Change the sizes that a layer was given."""
-    given = {} if rule is None else {field.name: getattr(rule, field.name) for field in rule.fields}
+    """Change the sizes that a layer was given; what it has worked out of them it works out anew."""
+    given = {} if rule is None else {name: value for name, value in vars(rule).items() if name != "_last"}
     sizes = [size for value in given.values() for size in (value if type(value) is tuple else (value,))]
     if not any(map(is_symbolic, sizes)):
         return rule

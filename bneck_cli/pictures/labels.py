@@ -105,6 +105,8 @@ def block_words(node: Node) -> str:
     """Say what a block is: ``3 × bottleneck, 256``; a fork by its kind."""
     if isinstance(node, Fork):
         kinds = {"add": "sum", "mul": "product", "concat": "concatenation", "aside": "does not run"}
+        if node.kind == "op" and node.join:
+            return node.join.op
         return kinds.get(node.kind, node.kind)
     node = inner(cast("Series", node))  # a layer has no rows of its own inside
     copies, name = 1, node.name

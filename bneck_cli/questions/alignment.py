@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from bneck_cli.engine.network import JOINS, Child, Cost, Entry, Layer, Series, children, entries, inner
+from bneck_cli.engine.network import Child, Cost, Entry, Layer, Series, children, entries, inner
 from bneck_cli.words.values import people as grouped
 
 if TYPE_CHECKING:
@@ -360,10 +360,15 @@ def _below(path: str, label: str) -> str:
 
 
 def settings_of(layer: Layer) -> dict[str, Any]:
-    """Give a layer's settings by name: windows as text per axis, ``nobias`` as a bias that is not there."""
+    """Give a layer's settings by name: windows as text per axis, ``nobias`` as a bias that is not there.
+
+    A join has none, and a layer of the file's own is what is written.
+    """
     rule = layer.rule
     if rule is None:
-        return {} if layer.op in JOINS else {"written": layer.text}
+        return {}
+    if rule.part == "own":
+        return {"written": layer.text}
     window = rule.geometry(layer.shape)
     found: dict[str, Any] = {}
     for field in rule.fields:

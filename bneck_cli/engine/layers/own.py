@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.layers.drawn import Label
-from bneck_cli.engine.layers.kinds import Field, Keeps, Kind
+from bneck_cli.engine.layers.kinds import Keeps, Kind
 from bneck_cli.engine.layers.reach import OTHER
 from bneck_cli.sizes.number import least
 from bneck_cli.sizes.shape import Shape
@@ -23,7 +23,6 @@ class Own(Kind):
 
     part = "own"
     sees = OTHER
-    fields = tuple(Field(name, lambda value: value, "") for name in ("sizes", "weighs", "multiplies", "holds", "reads"))
     text: str
     noun: str
     under: str
