@@ -498,3 +498,21 @@ def test_a_ratio_is_told_as_it_is_by_itself() -> None:
         with pytest.raises(BneckError) as told:
             analyze_plainly(space.program, space.varied.settings(values))
         assert refusal.reason == told.value.message
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--seed 3", "--seed is for --random"),
+        ("--zip --random 3", "--zip and --random exclude each other"),
+        ("--best 3 --minimize macs --maximize params", "--minimize and --maximize exclude each other"),
+        ("--minimize macs", "are for --best and --pareto"),
+        ("--refused --best 3", "none of those is kept"),
+        ("--refused --pareto macs", "none of those is kept"),
+    ],
+)
+def test_an_option_without_effect_is_refused(words: str, message: str) -> None:
+    """What would change nothing is a wrong request."""
+    done = run("sweep", "basic", "--vary", "channels=8,16", *words.split())
+    assert done.code == 2
+    assert message in " ".join(done.err.replace("│", " ").split())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.network import entries, require_rows
+from bneck_cli.engine.settings import Settings
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.report import Records
 from bneck_cli.words.values import people
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     from bneck_cli.data.devices import Device
     from bneck_cli.engine.analysis import Analysis
-    from bneck_cli.engine.settings import Settings
     from bneck_cli.language.library import Program
 
 KINDS = ("cost", "receptive", "roofline", "width", "library")
@@ -72,9 +72,13 @@ def plot(
         raise BneckError(
             f"--kind: unknown plot '{kind}'", hint=nearest(kind, KINDS) or f"plots are {listed(KINDS, 'and')}"
         )
+    if device is not None and kind != "roofline":
+        raise BneckError(f"--device is for --kind roofline (got {kind})")
     if kind == "library":
         if programs:
             raise BneckError("the plot of the library takes no spec", hint="show your own in it: --with my.yaml")
+        if settings != Settings() or widths is not None:
+            raise BneckError("--input, --channels and --set are for a spec, and the plot of the library takes none")
         return _library(more)
     if more:
         raise BneckError("--with goes with the plot of the library")

@@ -38,7 +38,7 @@ def command(
     batch: opt.Batch = 1,
     zip: Annotated[bool, typer.Option("--zip", help="Values side by side, not every combination.")] = False,
     random: Annotated[int | None, typer.Option(min=1, metavar="N", help="N designs by chance.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="What chance begins with.")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="What chance begins with.", show_default="0")] = None,
     columns: Annotated[
         str | None,
         typer.Option(metavar="NAME,...", help="Totals to work out.", autocompletion=completion.TOTALS),
@@ -93,8 +93,15 @@ def command(
     chosen = check_format(format, output, KNOWN)
     if chosen == "parquet" and output is None and on_terminal():
         raise typer.BadParameter("Parquet is no text: give --output FILE", param_hint="--format")
-    if (zip and random) or (minimize and maximize):
-        raise typer.BadParameter("--zip and --random exclude each other, and so do --minimize and --maximize")
+    for wrong, message in (
+        (zip and random, "--zip and --random exclude each other"),
+        (minimize and maximize, "--minimize and --maximize exclude each other"),
+        (seed is not None and not random, "--seed is for --random"),
+        ((minimize or maximize) and not (best or pareto), "--minimize and --maximize are for --best and --pareto"),
+        (refused and (keep or best or pareto or save), "--refused lists what is no design: none of those is kept"),
+    ):
+        if wrong:
+            raise typer.BadParameter(message)
     found = sweep(
         spec,
         load(spec),
@@ -102,7 +109,7 @@ def command(
         vary,
         way="zip" if zip else "random" if random else "grid",
         count=random or 0,
-        seed=seed,
+        seed=seed or 0,
         totals=words(columns) or ("params", "macs"),
         keep=keep,
         best=best,
