@@ -11,6 +11,7 @@ import bneck_cli
 from bneck_cli import BneckError
 from bneck_cli.language.library import load
 from bneck_cli.questions.analyze import View, shown_rows
+from bneck_cli.questions.footprint import footprint
 from bneck_cli.questions.lint import lint
 from bneck_cli.sizes.writing import pretty
 
@@ -206,3 +207,25 @@ def test_a_stage_that_takes_another_tensor_sees_from_there() -> None:
     (axis, _) = reaches(analysis)["third"].axes
     (stage,) = [row for row in shown_rows(analysis, View())[0] if row.path == "third"]
     assert (str(stage.shape), axis.size, axis.jump) == ("16×32×32", 5, 4)
+
+
+MIB = 2**20
+
+
+@pytest.mark.parametrize(
+    ("name", "attention", "weights", "tensors"),
+    [
+        # what arrives, then queries, keys and values, of 512 channels; fused, a sum for each head and query beside them
+        ("attn_memory", "fused", 4 * (4 * 512 * 512 + 4 * 512), 4 * (4 * 512 * 8192 + 8 * 8192)),
+        # all scores of eight heads, with what arrives, the values, and queries or what leaves
+        ("attn_memory", "plain", 4 * (4 * 512 * 512 + 4 * 512), 4 * 8 * 8192 * 8192 + 3 * 16 * MIB),
+        # eight experts are resident, whichever two run
+        ("moe_aside", "usual", 4 * (8 * 2 * 1024 * 4096 + 1024 * 8), None),
+    ],
+)
+def test_what_is_in_memory_is_counted(name: str, attention: str, weights: int, tensors: int | None) -> None:
+    """Idle weights are resident; attention holds queries, keys and values, and its scores where it is not fused."""
+    found = footprint(bneck_cli.analyze(FOLDER / f"{name}.yaml").found, attention=attention)
+    assert found.total.weights == weights
+    if tensors is not None:
+        assert found.peak.bytes == tensors

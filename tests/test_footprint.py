@@ -7,18 +7,19 @@ import io
 import json
 import re
 from random import Random
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from networks import Flat
 from networks import Writer as Crossing
 
 import bneck_cli
 from bneck_cli import BneckError, analyze
 from bneck_cli.data.devices import load_device, load_devices, parse_devices
 from bneck_cli.data.precision import DTYPES, read_precision, stored
-from bneck_cli.engine.network import Layer, Node, Series, Wire, entries
+from bneck_cli.engine.network import Layer, entries
 from bneck_cli.flow.liveness import peak, peak_elements
 from bneck_cli.formats import Style, as_text
 from bneck_cli.language.document import Source
@@ -40,71 +41,28 @@ NETWORKS = (
 # The oracle: every layer of every copy as one step, and what is alive at each found by looking at all of them
 
 
-class Step(NamedTuple):
-    """A layer that runs: its place among all layers, the tensors it reads and the one it writes."""
-
-    place: int
-    reads: list[int]
-    writes: int
-
-
-class Expansion:
-    """A network as a flat list of steps over numbered tensors."""
+class Expansion(Flat):
+    """A network as steps over numbered tensors: what runs, with the elements of each tensor and who wrote it."""
 
     def __init__(self, analysis: Analysis) -> None:
-        self.steps: list[Step] = []
-        self.elements: list[int] = []
-        self.places: list[int] = []
+        self.elements: list[Any] = [shape.elements for shape in analysis.inputs.values()]
+        self.places = [-1 - index for index in range(len(self.elements))]
         self.layer = 0
-        self.several: list[int] = []
-        """What the last block gave that gives several."""
-        names = {name: self.tensor(shape.elements, -1 - index) for index, (name, shape) in enumerate(inputs(analysis))}
-        out = self.expand(analysis.root, 0, names, running=True)
-        self.wanted = {names[name] for name in analysis.outputs} if analysis.program.spec.outputs else {out}
+        super().__init__(analysis)
 
-    def tensor(self, elements: Any, place: int) -> int:
-        """Number a tensor."""
-        self.elements.append(elements)
-        self.places.append(place)
-        return len(self.elements) - 1
-
-    def run(self, layer: Layer, reads: list[int], running: bool) -> int:
-        """Add a layer, unless it only looks at its input or does not run."""
+    def run(self, layer: Layer, reads: list[int], runs: bool) -> int:
+        """Add a layer, unless it only looks at its input, is a parameter, or does not run."""
         place, self.layer = self.layer, self.layer + 1
         if layer.op in ("flatten", "dropout", "droppath", "take", "slice") and layer.rule is not None:
             return reads[0]
-        if layer.is_source:  # a parameter
-            return self.tensor(0, place)
-        if not running:
+        if not (runs or layer.is_source):
             return -1
-        self.steps.append(Step(place, reads, self.tensor(layer.out.elements, place)))
-        return self.steps[-1].writes
-
-    def expand(self, node: Node, flow: int, names: dict[str, int], running: bool) -> int:
-        """Add all layers of a node; give the tensor that leaves it."""
-        if isinstance(node, Layer):
-            return self.run(node, [flow], running)
-        if isinstance(node, Wire):
-            if node.kind == "from":
-                return names[node.name]
-            for name in filter(None, (node.name, node.copy)):
-                names[name] = flow if node.result is None else self.several[node.result]
-            return flow
-        if isinstance(node, Series):
-            if node.kind == "block":
-                names = {"../" + name: tensor for name, tensor in names.items()}
-            for run in node.runs:
-                for _ in range(run.copies):
-                    flow = self.expand(run.node, flow, names, running)
-            if node.outputs:
-                self.several = [names[wire.name] for wire in node.outputs]
-                return self.several[0]
-            return flow
-        results = [self.expand(branch, flow, names, running and node.kind != "aside") for branch in node.branches]
-        if node.kind == "aside":
-            return flow
-        assert node.join is not None
-        return self.run(node.join, [flow, *results] if node.kind == "scale" else results, running)
+        self.elements.append(0 if layer.is_source else layer.out.elements)
+        self.places.append(place)
+        if not layer.is_source:
+            return super().run(layer, reads, runs)
+        self.tensors += 1
+        return self.tensors - 1
 
     def alive(self, index: int) -> list[int]:
         """List the tensors that exist by step ``index`` and that it or a later step (or the caller) needs."""
@@ -112,7 +70,7 @@ class Expansion:
         exist = {tensor for tensor, size in enumerate(self.elements) if size} - {
             later.writes for later in self.steps[index + 1 :]
         }
-        needed = {tensor for later in self.steps[index:] for tensor in later.reads} | self.wanted | {step.writes}
+        needed = {tensor for later in self.steps[index:] for tensor in later.reads} | {*self.outputs, step.writes}
         return sorted(exist & needed)
 
     def peak(self) -> tuple[int, int, list[int]]:
@@ -122,12 +80,8 @@ class Expansion:
             alive = self.alive(index)
             total = sum(self.elements[tensor] for tensor in alive)
             if total > best[0]:
-                best = (total, step.place, sorted(self.places[tensor] for tensor in alive))
+                best = (total, self.places[step.writes], sorted(self.places[tensor] for tensor in alive))
         return best
-
-
-def inputs(analysis: Analysis) -> list[tuple[str, Any]]:
-    return list(analysis.inputs.items())
 
 
 def assert_as_expanded(analysis: Analysis) -> None:
@@ -135,7 +89,7 @@ def assert_as_expanded(analysis: Analysis) -> None:
     size, place, alive = Expansion(analysis).peak()
     found = peak(analysis)
     paths = [entry.path for entry in entries(analysis.root, folded=False)]
-    names = [name for name, _ in inputs(analysis)]
+    names = list(analysis.inputs)
     assert found.bytes == 4 * size
     assert found.path == paths[place]
     assert sorted(tensor.path for tensor in found.tensors) == sorted(

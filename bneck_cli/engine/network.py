@@ -389,6 +389,11 @@ def children(node: Node) -> list[Child]:
     return _named(_branches(node)) if isinstance(node, Fork) else []
 
 
+def first_copy(node: Node) -> Child | None:
+    """Return the first copy of a stage that is a repeat; None for any other part."""
+    return children(node)[0] if isinstance(node, Series) and inner(node).kind == "repeat" else None
+
+
 def at_path(root: Node, path: str, name: str) -> tuple[Node, str]:
     """Return the node at a path such as ``layer2.0.conv1`` or ``layer2.1-3``, and the path as reports print it.
 

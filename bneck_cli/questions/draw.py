@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from bneck_cli.budget import BOXES, exceeded
 from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.layers.drawn import written
-from bneck_cli.engine.network import Layer, Series, at_path, inner
+from bneck_cli.engine.network import Layer, Series, at_path, first_copy, inner
 from bneck_cli.engine.settings import Settings, with_words
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.pictures.blocks import Page, drawn_block, page
@@ -136,8 +136,8 @@ def figure(analysis: Analysis, node: Series | None, links: Mapping[int, str] | N
 def _block_at(analysis: Analysis, path: str) -> Series:
     """Find the block at a path; of a stage, its first."""
     node, _ = at_path(analysis.root, path, analysis.name)
-    while isinstance(node, Series) and inner(node).kind == "repeat":
-        node = inner(node).runs[0].node
+    while (first := first_copy(node)) is not None:
+        node = first.node
     if not isinstance(node, Series):
         what = "a single layer" if isinstance(node, Layer) else "no block"
         raise BneckError(f"'{path}' is {what}", hint="name the block or the stage that it is in")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bneck_cli.engine.network import JOINS, Entry, Layer, Series, at_path, children, entries, inner
+from bneck_cli.engine.network import JOINS, Entry, Layer, Series, at_path, children, entries, first_copy, inner
 from bneck_cli.flow.follow import Follow
 from bneck_cli.questions.explain.facts import LayerFacts, arriving, facts_of, taken
 
@@ -52,12 +52,10 @@ def found(analysis: Analysis, path: str | None) -> Subject:
     if not path:
         return _subject(analysis.root, "")
     node, printed = at_path(analysis.root, path, analysis.name)
-    held = node
-    if isinstance(node, Series) and inner(node).kind == "repeat":
-        first = children(node)[0]
-        label = next(first.opened()).label
-        return _subject(first.node, f"{printed}.{label}", inner(node), printed)
-    return _subject(held, printed)
+    first = first_copy(node)
+    if first is not None and isinstance(node, Series):
+        return _subject(first.node, f"{printed}.{next(first.opened()).label}", inner(node), printed)
+    return _subject(node, printed)
 
 
 def _subject(node: Node, path: str, stage: Series | None = None, stage_path: str = "") -> Subject:
