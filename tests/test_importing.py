@@ -418,6 +418,38 @@ def test_views_split_and_join_atoms() -> None:
     assert viewed(axes, (10, 6)) is None
 
 
+class Dropped(nn.Module):
+    """Attention behind whose projection stands a dropout, twice, with positions that a small network computes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(Block(48, 6) for _ in range(2))
+        self.dropout = nn.Dropout(0.1)
+        self.positions = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 6))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Add the same positions to the scores of both."""
+        n, width, length = x.shape
+        x = x.transpose(1, 2)
+        positions = self.positions(x.new_zeros(length, length, 2)).permute(2, 0, 1)
+        for block in self.blocks:
+            qkv = block.qkv(block.norm1(x)).reshape(n, length, 3, 6, width // 6).permute(2, 0, 3, 1, 4)
+            q, k, v = qkv.unbind(0)
+            scores = q @ k.transpose(-2, -1) + positions
+            y = (scores.softmax(-1) @ v).transpose(1, 2).reshape(n, length, width)
+            x = x + self.dropout(block.proj(y))
+        return x
+
+
+def test_what_is_done_to_scores_is_written() -> None:
+    """Positions that both attentions add are named once; each is queries, keys and values, and a sum with them."""
+    text = imported(Dropped(), (48, 9))
+    assert text.count("attend:") == 2
+    assert text.count("learned 2 x 9 x 9 frozen") == 1
+    assert text.count("scores:") == 2
+    assert text.count("dropout") == 2
+
+
 HOSTILE = """
 import torch
 from torch import nn
@@ -464,7 +496,7 @@ class Nothing(nn.Module):
         ("Circular", "Circular holds itself among its modules"),
         ("Again", "RecursionError: maximum recursion depth exceeded"),
         ("Endless", "the model calls more than 1,000 functions"),
-        ("Nothing", "Nothing: 1 inputs and 0 outputs; one of each is read"),
+        ("Nothing", "Nothing: 1 inputs and 0 outputs"),
     ],
 )
 def test_models_that_go_wrong_have_one_message(

@@ -69,8 +69,9 @@ class _Around:
             return None
         source = sources.pop()
         shift = 0
-        entry, rolled = nodes[source], self.single(last, ("dropout",))
+        entry = nodes[source]
         if entry.kind == FREE and dict(entry.slots)["name"] == "roll" and self.readers[source] == self.linear[:1]:
+            rolled = self.single(last, ("dropout",))
             if rolled is None or dict(nodes[rolled].slots).get("name") != "roll":
                 return None
             self.removed |= {source, last}

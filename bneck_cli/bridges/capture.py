@@ -136,6 +136,8 @@ def _stopped(error: BaseException, stack: list[Call]) -> BneckError:
     where = f" in {stack[-1].path or 'its own code'} ({stack[-1].name})" if stack else ""
     text = " ".join(str(error).split())[:200]
     hint = "nothing is computed, so code that decides by the values of tensors cannot run" if "meta" in text else ""
+    if "device" in text:
+        hint = "tensors that a model makes while it runs stand where its input does: device=x.device"
     return BneckError(f"the model does not run{where}: {type(error).__name__}: {text}", hint=hint)
 
 

@@ -131,6 +131,8 @@ class Lowering(Arranging):
         """The calls for constants whose multiply-adds a node has."""
         self.queries: dict[int, Value] = {}
         """Of scores that are a node, the queries."""
+        self.before: list[tuple[int, Thing | None]] = []
+        """What tensors were that are data now: constants that are followed."""
         self.takers: dict[int, list[Record]] = {}
         for record in trace.records:
             for ref in refs((record.args, record.kwargs)):
@@ -204,7 +206,7 @@ class Lowering(Arranging):
         name = "rotary" if place in self.rotary else plain(record.name)
         handler = HANDLERS.get(name, HANDLERS[""])
         graph = self.graph
-        before = len(graph.nodes), set(self.charged)
+        count, charged, paid, log = len(graph.nodes), set(self.charged), set(self.paid), len(self.before)
         try:
             given = handler(call)
             things = given if isinstance(given, list) else [given]
@@ -214,8 +216,13 @@ class Lowering(Arranging):
                 if isinstance(thing, Value) and padded_shape(thing) != ref.shape:
                     raise BneckError(f"`{name}` gives {ref.shape}, where {padded_shape(thing)} was followed")
         except BneckError as error:
-            self.forget(before[0])
-            self.charged = before[1]
+            self.forget(count)
+            self.charged, self.paid = charged, paid
+            while len(self.before) > log:
+                number, was = self.before.pop()
+                self.known.pop(number, None)
+                if was is not None:
+                    self.known[number] = was
             graph.problem(record.stack, error.message)
             things = self.unknown(call)
         for thing, ref in zip(things, record.outs, strict=True):
@@ -251,6 +258,7 @@ class Lowering(Arranging):
         for place in thing.made:
             record = self.trace.records[place]
             if any(isinstance(self.known.get(ref.number), (Constant, type(None))) for ref in record.outs):
+                self.before += [(ref.number, self.known.get(ref.number)) for ref in record.outs]
                 self.follow(record, place, as_data=True)
                 self.paid.add(place)
         made = self.known[thing.number]

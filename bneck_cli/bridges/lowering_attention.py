@@ -269,6 +269,9 @@ def _is_continuous(
     """Tell whether positions are computed by Swin V2's small network, which `attention` has a word for."""
     if slots.get("over"):
         return False
+    made = {place for added in computed for place in added.made}
+    if not any(plain(lowering.trace.records[place].name) == "sigmoid" for place in made):
+        return False
     offsets = prod(2 * side - 1 for side in slots.get("window", spatial))
     reads = frozenset().union(*(added.reads for added in computed)) - lowering.charged
     params = sum(lowering.sizes[each] for each in reads)
