@@ -102,6 +102,22 @@ def test_random_networks_are_right_or_refused() -> None:
     assert len(refused) <= 8
 
 
+@pytest.mark.parametrize("name", ["densenet121", "efficientnet_b0"])
+def test_a_network_comes_back(name: str) -> None:
+    """Spec to PyTorch to spec has the same totals; for all networks by `tests/round_trip.py`."""
+    pytest.importorskip("torch")
+    from round_trip import round_trip
+
+    assert round_trip(name) == "the same"
+
+
+def test_weights_that_are_shared_are_one() -> None:
+    """A tower that works on all maps is made once, and the last layer has the words' table."""
+    pytest.importorskip("torch")
+    for name in ("fcos_resnet50_fpn", "gpt2_small"):
+        export(analyze_program(load(name)), "pytorch", Asked(check=True))
+
+
 def test_a_bottleneck_is_as_people_write_it() -> None:
     """Parameters are arguments, derived values are worked out, and a shortcut is there where the shape changes."""
     text = source(analyze_program(load("resnet50"))).text
@@ -136,7 +152,7 @@ def test_numbers_agree_with_torch_layer_by_layer() -> None:
     [
         ("input: 3 x 8 x 8\nops: {own: {out: [c, h, w], params: 1, macs: 0}}\nnet: own", "no module for `own`"),
         ("input: 3 x H x W\nnet: conv 3x3 8", "sizes are symbols"),
-        ("input: 8 x 8 x 8\nnet: attention heads=2", "over all positions of a map"),
+        ("input: 8 x 8 x 8\nnet: attention heads=2 position=decomposed", "decomposed positions"),
     ],
 )
 def test_what_cannot_be_held_is_an_error(text: str, said: str) -> None:

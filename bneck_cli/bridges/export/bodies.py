@@ -26,6 +26,7 @@ from bneck_cli.language.bodies import (
     Step,
 )
 from bneck_cli.language.expression import Index, Name, Number
+from bneck_cli.sizes.number import Ratio
 
 if TYPE_CHECKING:
     from typing import Any
@@ -225,6 +226,8 @@ class Bodies(Loops, Joins, Calls, Sequences):
         for lane, event in lanes.items():
             if not same(sym.values[lane], event.value(expression)):
                 return None
+        if " / " in sym.text and not any(isinstance(sym.values[lane], Ratio) for lane in lanes):
+            return None  # whole here, and not in every use: Python would make it a float
         return sym
 
     def want(self, expression: Expression, lanes: Lanes, tensor: Tensor, hint: str) -> Sym:

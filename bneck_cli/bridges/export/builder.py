@@ -147,6 +147,8 @@ class Builder:
         self.moves = 0
         self.hidden: dict[str, dict[int, Any]] = {}
         """Values that no parameter gives: parameters of the class alone."""
+        self.shares: dict[str, tuple[str, str, str]] = {}
+        """Weights that are shared: by their word the attribute, the text that makes it, and its kind."""
         self.known: dict[str, Sym] = {}
         """Expressions that have been given a name."""
         self.taken: set[str] = set()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bneck_cli.bridges.export.builder import FIRST, LAST, VECTOR, Builder, Item, NotPureError, Tensor, Vary, same
 from bneck_cli.bridges.export.symbols import Sym, literal
 from bneck_cli.engine.network import Layer, Series
+from bneck_cli.language.bodies import SHARE
 from bneck_cli.language.expression import Name, Number
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from bneck_cli.bridges.export.builder import Lanes
     from bneck_cli.bridges.export.recorded import Event
     from bneck_cli.language.bodies import Step
+    from bneck_cli.language.expression import Expression
 
 
 class Parameter(NamedTuple):
@@ -50,7 +52,40 @@ class Calls(Builder):
     """What a step becomes."""
 
     def step(self, step: Step, lanes: Lanes, tensor: Tensor) -> Tensor:
-        """Write a layer, or the use of a block."""
+        """Write a layer, or the use of a block; one whose weights others have is an attribute that all of them call."""
+        option = next((one for one in step.options if one.name == SHARE), None)
+        if option is None:
+            return self.plainly(step, lanes, tensor)
+        if self.pure:
+            raise NotPureError
+        words = {lane: _word(event, option.value) for lane, event in lanes.items()}
+        if len(set(words.values())) > 1:
+            raise Vary(words)
+        word = next(iter(words.values()))
+        plain = step._replace(options=tuple(one for one in step.options if one is not option))
+        tensor = self.flush(tensor)
+        start = self.plainly(plain, lanes, tensor.copy(pending=[]))
+        if not start.pending:
+            raise NotPureError
+        *moves, item = start.pending
+        begun = self.flush(tensor.copy(pending=moves), "moved") if moves else tensor
+        if not isinstance(item, Item):
+            raise NotPureError
+        held = self.shares.get(word)
+        if held is None or (held[1] != item.text and {held[2], item.kind} == {"embed", "linear"}):
+            name = self.attribute(word)
+            self.init.append((0, f"self.{name} = {item.text}"))
+            if held is not None:
+                self.init.append((0, f"self.{name}.weight = self.{held[0]}.weight"))
+            held = self.shares.setdefault(word, (name, item.text, item.kind))
+            held = (name, item.text, item.kind)
+        elif held[1].partition("(")[0] != item.text.partition("(")[0]:
+            raise NotPureError  # weights of equal shapes, in another class
+        end = start.copy(expr=f"self.{held[0]}({begun.expr})", pending=[], bare=False)
+        return self.assigned(end) if begun.expr.count("(") else end
+
+    def plainly(self, step: Step, lanes: Lanes, tensor: Tensor) -> Tensor:
+        """Write a layer, or the use of a block, with weights of its own."""
         kinds = {lane: _kind(event) for lane, event in lanes.items()}
         if "block" in kinds.values():
             if set(kinds.values()) != {"block"}:
@@ -174,6 +209,11 @@ class Calls(Builder):
         candidates += [sym for sym in names.values() if not sym.is_literal]
         channels = self.settled("channels_out", values, [*candidates, *self.names.values()])
         return Tensor("", self.bind(channels), shapes, end.layout)
+
+
+def _word(event: Event, value: Expression) -> str:
+    """Return the word under which weights are shared."""
+    return str(event.env.get(value.name, value.name) if isinstance(value, Name) else event.value(value))
 
 
 def usual(rank: int) -> str:

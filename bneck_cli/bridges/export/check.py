@@ -37,7 +37,7 @@ def check_source(analysis: Analysis, source: Source) -> None:
 
     try:
         with torch.device("meta"):
-            module = module_of(source.text, source.name)(**source.arguments).eval()
+            module = module_of(source.text, source.name)(**source.arguments).eval().requires_grad_(False)
             inputs = [
                 torch.zeros((BATCH, *map(number, shape.spatial)), dtype=torch.long)
                 if layout == INDICES

@@ -205,6 +205,8 @@ class ClassMaker(Bodies):
             return [*self.init, (0, f"super().__init__({items})")]
         ends[:] = [self.flush(one) for one in ends]
         self.has_init = bool(self.init)
+        if len(ends) == 1 and self.forward and self.forward[-1].startswith(f"{ends[0].expr} = "):
+            ends[0] = ends[0].copy(expr=self.forward.pop().split(" = ", 1)[1])
         taken = ", ".join(["self", *(self.arriving if self.whole else ("x", *map(safe, self.tensors)))])
         lines = [(2 + depth, line) for depth, line in self.init]
         lines += [(0, "")] if self.init else []

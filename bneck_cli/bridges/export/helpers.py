@@ -304,6 +304,17 @@ class GroupedAttention(nn.Module):
         x = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
         return self.proj(x.transpose(1, 2).flatten(2))
 ''',
+    "OnMap": '''
+class OnMap(nn.Module):
+    """Attention over all positions of a map, N×H×W×C."""
+
+    def __init__(self, attention):
+        super().__init__()
+        self.attention = attention
+
+    def forward(self, x):
+        return self.attention(x.flatten(1, 2)).view(x.shape)
+''',
     "WindowAttention": '''
 class WindowAttention(nn.Module):
     """Attention of N×H×W×C within windows, or across a grid of them.

@@ -310,6 +310,33 @@ class Layers(Builder):
         word = "" if mode == "nearest" else f', mode="{mode}"'
         return self.add(tensor, f"nn.Upsample(scale_factor={written.sym('factor').text}{word})", "upsample")
 
+    def _kind_resize(self, written: Written, tensor: Tensor) -> Tensor:
+        tensor = self.first(tensor)
+        sizes = {lane: event.out.spatial for lane, event in written.lanes.items()}
+        size = self.settled("size", sizes, (), extent=True)
+        mode = MODES[written.rule.mode][tensor.rank - 1]
+        word = "" if mode == "nearest" else f', mode="{mode}"'
+        return self.add(tensor, f"nn.Upsample(size={size.text}{word})", "upsample")
+
+    def _sided(self, tensor: Tensor, pairs: dict[int, tuple[tuple[int, int], ...]]) -> Tensor:
+        """Add positions at the sides of a map, or cut them off."""
+        whole = {lane: tuple(n for sides in reversed(one) for n in sides) for lane, one in pairs.items()}
+        if not any(any(sides) for sides in whole.values()):
+            return tensor
+        sides = self.settled("sides", whole)
+        self.writer.needs("Pad")
+        return self.add(tensor, f"Pad({sides.text[1:-1] if sides.is_literal else f'*{sides.text}'})", "pad")
+
+    def _kind_crop(self, written: Written, tensor: Tensor) -> Tensor:
+        tensor = self.first(tensor)
+        return self._sided(tensor, {n: one.geometry(tensor.shapes[n]).padding for n, one in written.rules.items()})
+
+    def _kind_pad(self, written: Written, tensor: Tensor) -> Tensor:
+        if written.rule.mode != "zeros" or written.rule.along != "positions":
+            raise self.unheld(written.step, written.lanes, "PyTorch export of a `pad` of other values, or of channels")
+        tensor = self.first(tensor)
+        return self._sided(tensor, {n: one.pairs(tensor.shapes[n]) for n, one in written.rules.items()})
+
     def _kind_pixel_shuffle(self, written: Written, tensor: Tensor) -> Tensor:
         tensor = self.first(tensor)
         if tensor.rank != 2:

@@ -152,13 +152,28 @@ class Sequences(Layers):
             one.window < tensor.shapes[lane].positions for lane, one in written.rules.items()
         ):
             raise self.unheld(written.step, written.lanes, "PyTorch's attention counts all keys, and a window fewer")
+        if rule.position == "decomposed":
+            raise self.unheld(written.step, written.lanes, "PyTorch has no attention with decomposed positions")
         if tensor.rank != 1:
-            raise self.unheld(written.step, written.lanes, "`attention` over all positions of a map")
+            return self._mapped(written, tensor, heads)
+        text = self._attention(written, tensor, heads, values)
+        return self.add(tensor, text, "attention")
+
+    def _mapped(self, written: Written, tensor: Tensor, heads: Sym) -> Tensor:
+        """Write attention over all positions of a map."""
+        values = {lane: _heads(one, tensor.shapes[lane]) for lane, one in written.rules.items()}
+        self.writer.needs("OnMap")
+        text = self._attention(written, tensor, heads, values)
+        return self.add(tensor, f"OnMap({text})", "attention")
+
+    def _attention(self, written: Written, tensor: Tensor, heads: Sym, values: dict[int, int]) -> str:
+        """Write what makes attention over the positions of a sequence."""
+        rule = written.rule
         words = [tensor.channels.text, heads.text]
         plain = rule.biased == "qkvo" and not (rule.causal or rule.position == "rotary" or rule.qk_norm != "none")
         if plain and rule.kv is None and not (written.given("head_dim") and rule.heads is not None):
             self.writer.needs("Attention")
-            return self.add(tensor, f"Attention({', '.join(words)})", "attention")
+            return f"Attention({', '.join(words)})"
         words += [f"kv={written.sym('kv').text}"] if rule.kv is not None else []
         if rule.head_dim is not None and any(
             one.head_dim * values[lane] != tensor.shapes[lane].channels for lane, one in written.rules.items()
@@ -173,7 +188,7 @@ class Sequences(Layers):
         words += ["causal=True"] if rule.causal else []
         words += ["rotary=True"] if rule.position == "rotary" else []
         self.writer.needs("GroupedAttention")
-        return self.add(tensor, f"GroupedAttention({', '.join(words)})", "attention")
+        return f"GroupedAttention({', '.join(words)})"
 
     def _windowed(self, written: Written, tensor: Tensor, heads: Sym) -> Tensor:
         """Write attention within windows."""
