@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 import bneck_cli
 from bneck_cli import BneckError
+from bneck_cli.engine.settings import Settings
 from bneck_cli.language.document import Scalar, Source
+from bneck_cli.language.library import resolve
 from bneck_cli.language.parsing import parse_expression
 from bneck_cli.sizes import number
 from bneck_cli.sizes.agreement import requirements
@@ -25,6 +27,8 @@ from bneck_cli.sizes.dim import Dim, symbol
 from bneck_cli.sizes.evaluation import evaluate, substitute
 from bneck_cli.sizes.number import Ratio, divided
 from bneck_cli.sizes.writing import latex, pretty
+from bneck_cli.spaces.axes import grid, parse_axis
+from bneck_cli.spaces.space import Space
 
 C, G = symbol("C"), symbol("G")
 thorough = settings(max_examples=300, deadline=None, database=None)
@@ -212,3 +216,10 @@ def test_what_a_number_is_stands_in_one_room(room: str) -> None:
     files = [path for path in (Path(bneck_cli.__file__).parent / room).rglob("*.py") if path.name not in apart]
     assert len(files) > 3
     assert [f"{path.name}: {found}" for path in files for found in asked.findall(path.read_text("utf-8"))] == []
+
+
+def test_a_power_of_a_size_that_varies() -> None:
+    """In a sweep it is that of each design."""
+    program = resolve(Source("own.yaml", "input: 2 x 3\nnet: conv 1 (n**c)\n"))
+    (block,) = Space(program, Settings(), grid([parse_axis("L=4:5")]), ("params",)).blocks()
+    assert block.totals["params"].tolist() == [2 * 4**2, 2 * 5**2]

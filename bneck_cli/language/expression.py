@@ -274,7 +274,7 @@ def _power(base: Any, exponent: Any) -> Any:
     if not is_symbolic(base):
         above, below = number.parts(base)
         largest = max(abs(above), below)
-        if largest.bit_length() * exponent > 2 * LARGEST.bit_length():
+        if exponent and largest >= 1 << 2 * LARGEST.bit_length() // exponent:
             return LARGEST
     return base**exponent
 
