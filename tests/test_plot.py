@@ -21,6 +21,7 @@ PLOTS = {
     "cost": ["resnet18"],
     "receptive": ["resnet18", "--kind", "receptive"],
     "roofline": ["resnet18", "--kind", "roofline", "--device", "100GFLOPS,20GB/s"],
+    "memory": ["resnet18", "--kind", "memory"],
     "width": ["basic", "bottleneck", "--channels", "8..64"],
     "library": ["--with", "resnet18"],
 }
@@ -41,6 +42,34 @@ def test_the_points_of_the_cost_are_all_of_it() -> None:
         assert [(row["path"], int(row["macs"]), int(row["params"])) for row in rows] == [
             (layer["path"], layer["macs"], layer["params"]) for layer in layers
         ]
+
+
+def test_memory_over_time_has_the_peak_of_liveness() -> None:
+    """The largest step is the peak, wherever skips and copies are; a chain of two holds what is read and written."""
+    from bneck_cli.engine.analysis import analyze_program
+    from bneck_cli.flow.liveness import peak, steps
+    from bneck_cli.language.library import load
+
+    for name in ("resnet50", "densenet121", "unet", "vit_b_16", "lstm_lm", "googlenet", "hrnet_w18"):
+        analysis = analyze_program(load(name))
+        found = steps(analysis)
+        assert max(step.alive for step in found) == peak(analysis).bytes, name
+        assert all(step.held >= 0 for step in found), name
+    two = bneck_cli.analyze("input: 1 x 4 x 4\nnet: conv 3x3 2 -> conv 1x1 3\n")
+    assert [(step.reads, step.writes, step.held) for step in steps(two.found)] == [(64, 128, 0), (128, 192, 0)]
+
+
+def test_blocks_that_cross_are_marked_where_they_cost_the_same() -> None:
+    """A block of fixed width and one that grows cost the same at one width, which is worked out by hand."""
+    from bneck_cli.questions.plot import Series, crossings
+
+    one = Series("a", "line", [8, 16, 32], [64, 256, 1024])  # C²
+    other = Series("b", "line", [8, 16, 32], [160, 320, 640])  # 20·C
+    ((width, macs),) = crossings(one, other)
+    assert width == pytest.approx(20)
+    assert macs == pytest.approx(400)
+    assert crossings(one, Series("c", "line", [8, 16], [64, 300])) == [(8, 64)]
+    assert crossings(one, one) == []
 
 
 def test_the_front_of_the_library_is_one() -> None:

@@ -113,7 +113,47 @@ def peak_elements(analysis: Analysis) -> int:
     return _largest(analysis, _Walk(set(), "usual")).size
 
 
+class Step(NamedTuple):
+    """A layer of inference as it runs, in bytes: what it reads, what it writes, and what is held for later layers."""
+
+    path: str
+    reads: int
+    writes: int
+    held: int
+
+    @property
+    def alive(self) -> int:
+        """All tensors in memory."""
+        return self.reads + self.writes + self.held
+
+
+def steps(analysis: Analysis, dtype: str = "fp32", attention: str = "usual") -> list[Step]:
+    """List what is in memory as each layer runs, copy by copy; the largest step is the peak.
+
+    Raises BneckError where sizes are symbolic.
+    """
+    walk = _Walk(set(), attention, unrolled=True)
+    plan = _planned(analysis, walk)
+    last = _last_uses(plan, plan.kept)
+    sizes = [cast("int", stored(size * cast("int", analysis.batch), dtype)) for size in plan.sizes]
+    written = {op.writes for op in plan.ops}
+    alive = sum(sizes[tensor] for tensor in last if tensor not in written and last[tensor] >= 0)
+    found = []
+    for index, op in enumerate(plan.ops):
+        alive += sizes[op.writes]
+        reads, writes = sum(sizes[tensor] for tensor in op.reads), sizes[op.writes]
+        found.append(Step(_path(analysis.root, op.at, walk), reads, writes, alive - reads - writes))
+        alive -= sum(sizes[tensor] for tensor in {*op.reads, op.writes} if last[tensor] <= index)
+    return found
+
+
 def _largest(analysis: Analysis, walk: _Walk) -> Moment:
+    plan = _planned(analysis, walk)
+    return walk.moment(plan, plan.kept)
+
+
+def _planned(analysis: Analysis, walk: _Walk) -> Plan:
+    """Plan a network."""
     plan, part = Plan([], [], [], set()), operations(analysis, walk.attention)
     count = len(analysis.inputs)
     given = {name: _tensor(plan, shape, at - count) for at, (name, shape) in enumerate(analysis.inputs.items())}
@@ -121,7 +161,16 @@ def _largest(analysis: Analysis, walk: _Walk) -> Moment:
     plan.kept.update(tensors[number] for number in network_outputs(analysis, part))
     if min(plan.kept, default=0) < 0:
         raise BneckError(f"the output '{walk.heads[~min(plan.kept)]}' is named in a head that does not run")
-    return walk.moment(plan, plan.kept)
+    return plan
+
+
+def _last_uses(plan: Plan, kept: set[int]) -> dict[int, int]:
+    """Return the last step that reads each tensor: -1 where none does, one past the end for those that are kept."""
+    last = dict.fromkeys(range(len(plan.sizes)), -1)
+    for index, op in enumerate(plan.ops):
+        last.update(dict.fromkeys(op.reads, index))
+    last.update(dict.fromkeys(kept, len(plan.ops)))
+    return last
 
 
 def _tensor(plan: Plan, shape: Shape, born: int) -> int:
@@ -137,9 +186,11 @@ def _tensor(plan: Plan, shape: Shape, born: int) -> int:
 class _Walk:
     """What is known of the nodes met so far, each by its identity: nodes are shared, and may be large to compare."""
 
-    def __init__(self, over: set[int], attention: str) -> None:
+    def __init__(self, over: set[int], attention: str, unrolled: bool = False) -> None:
         self.over = over
         self.attention = attention
+        self.unrolled = unrolled
+        """Whether every copy of every part stands in one plan, rather than each part in one of its own."""
         self.plans: dict[int, list[tuple[int, Plan]]] = {}
         """The plans of each part, each with the size of the tensor that arrives."""
         self.moments: dict[tuple[int, bool], Moment] = {}
@@ -178,7 +229,8 @@ class _Walk:
         tensors = inputs[:1] * part.results + inputs[::-1]
         for operation in part.operations:
             count, reads, results = self.layers(operation.node), [tensors[number] for number in operation.inputs], [0]
-            for copy in _telling(operation.copies, len(operation.carried)):
+            copies = range(operation.copies) if self.unrolled else _telling(operation.copies, len(operation.carried))
+            for copy in copies:
                 results = self.step(operation, reads, plan, at + copy * count)
                 reads = operation.onward(reads, results)
             tensors[operation.first : operation.results.stop] = results
@@ -209,6 +261,8 @@ class _Walk:
 
     def alone(self, part: Part, flow: int, plan: Plan, at: int) -> int:
         """Add a part that reads its input alone, planned once for all uses; a slice holds the whole of its tensor."""
+        if self.unrolled:
+            return self.inside(part, [flow], plan, at)[part.outs[0]]
         arriving, known = plan.sizes[flow], self.plans.setdefault(id(part), [])
         planned = next((plan for size, plan in known if size == arriving), None)
         if planned is None:
@@ -243,10 +297,7 @@ class _Walk:
 
         Of numbers that stand for many the step differs, and only how large it is is told.
         """
-        last = dict.fromkeys(range(len(plan.sizes)), -1)
-        for index, op in enumerate(plan.ops):
-            last.update(dict.fromkeys(op.reads, index))
-        last.update(dict.fromkeys(kept, len(plan.ops)))
+        last = _last_uses(plan, kept)
         written = {op.writes for op in plan.ops}
         given = [tensor for tensor in last if tensor not in written and last[tensor] >= 0]
         alive = sum(plan.sizes[tensor] for tensor in given)

@@ -45,7 +45,7 @@ def chart(
         plane = figure.subplots()
         colours = matplotlib.colormaps[COLOURS[len(series) > 10]].colors
         plane.margins(x=0.12 if log[0] else 0.01)
-        plane.set_title(title, loc="left", fontsize=10)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10)
         plane.set_xlabel(axes[0])
         plane.set_ylabel(axes[1])
         if log[0]:
@@ -56,8 +56,15 @@ def chart(
             plane.axvspan(band.start, band.end, color="#f2f3f7" if index % 2 else "#e6e9f0", zorder=0)
             middle, across = (band.start + band.end) / 2, plane.get_xaxis_transform()
             plane.text(middle, 0.98, band.name, transform=across, ha="center", va="top", fontsize=8, color="#555555")
+        base: list[float] = []
         for index, each in enumerate(series):
-            _draw(plane, each, colours[index % len(colours)])
+            if each.look == "steps":
+                base = base or [0.0] * len(each.y)
+                top = [a + b for a, b in zip(base, each.y, strict=True)]
+                plane.bar(each.x, each.y, width=1.0, bottom=base, label=each.name, color=colours[index % len(colours)])
+                base = top
+            else:
+                _draw(plane, each, colours[index % len(colours)])
         if any(each.look == "bars" for each in series):
             plane.axhline(0, color="#333333", linewidth=0.8)
             plane.set_yticks([])
@@ -85,20 +92,26 @@ def _draw(plane: Any, each: Any, colour: Any) -> None:
             plane.scatter(
                 each.x, each.y, label=each.name, facecolors="none", edgecolors="#c2255c", s=70, linewidths=1.8, zorder=4
             )
-            _name(plane, each)
+            if each.labels:
+                _name(plane, each)
         case _:
             plane.axvline(each.x[0], label=each.name, color="#c2255c", linewidth=1.2)
 
 
+LEFT_EDGE = 0.15
+"""Of the width: a label to the left of a point there would be cut off."""
 LEAST_APART = 0.02
 """Of the height: labels nearer to each other are left out."""
 
 
 def _name(plane: Any, each: Any) -> None:
-    """Name points where there is room: on the left of each, above it, the highest first."""
+    """Name points where there is room: above each on the left (near the left edge, on the right), highest first."""
     last = None
+    place = plane.transData + plane.transAxes.inverted()
     low, high = plane.get_ylim()
     for x, y, label in sorted(zip(each.x, each.y, each.labels, strict=True), key=lambda point: -point[1]):
         if last is None or last - y > LEAST_APART * (high - low):
-            plane.annotate(label, (x, y), xytext=(-4, 3), textcoords="offset points", ha="right", fontsize=7)
+            side = -1 if place.transform((x, y))[0] > LEFT_EDGE else 1
+            ha = "right" if side < 0 else "left"
+            plane.annotate(label, (x, y), xytext=(side * 5, 3), textcoords="offset points", ha=ha, fontsize=7)
             last = y

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import combinations, groupby, pairwise
+from math import log
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from bneck_cli.engine.analysis import analyze_program
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
     from bneck_cli.engine.analysis import Analysis
     from bneck_cli.language.library import Program
 
-KINDS = ("cost", "receptive", "roofline", "width", "library")
+KINDS = ("cost", "memory", "receptive", "roofline", "width", "library")
 MOST_WIDTHS = 256
 """Widths of a block that a plot has at most."""
 
 
 class Series(NamedTuple):
-    """Points of one look: ``x``, ``y``, and a label for each; ``look`` is bars, line, points, front or ring."""
+    """Points of one ``look`` (bars, steps, line, points, front, ring or mark): ``x``, ``y``, and a label for each."""
 
     name: str
     look: str
@@ -98,7 +99,7 @@ def plot(
         raise BneckError("a plot needs numbers; the sizes have symbols", hint="give --input 3x224x224")
     if kind == "roofline":
         return _roofline(analysis, device or "a100")
-    return _cost(analysis) if kind == "cost" else _receptive(analysis)
+    return {"cost": _cost, "memory": _memory, "receptive": _receptive}[kind](analysis)
 
 
 def _bands(paths: Sequence[str]) -> tuple[Band, ...]:
@@ -125,14 +126,42 @@ def _cost(analysis: Analysis) -> Plot:
     rows = [[entry.path, entry.layer.op, one, two] for entry, one, two in zip(held, macs, params, strict=True)]
     paths = [entry.path for entry in held]
     return Plot(
-        f"{analysis.name}: multiply-adds above (at most {people(max(macs))}), parameters below ({people(max(params))})",
+        f"{analysis.name}: multiply-adds above, parameters below",
         "layer with multiply-adds",
         "parameters · multiply-adds",
         (
-            Series("multiply-adds", "bars", x, macs, paths),
-            Series("parameters", "bars", x, [-one * scale for one in params], paths),
+            Series(f"multiply-adds\n(at most {people(max(macs))})", "bars", x, macs, paths),
+            Series(f"parameters\n(at most {people(max(params))})", "bars", x, [-one * scale for one in params], paths),
         ),
         Records(["path", "op", "macs", "params"], rows),
+        _bands(paths),
+    )
+
+
+def _memory(analysis: Analysis) -> Plot:
+    """Tensors in memory as each layer runs, one on the other: read, written, and held for later; the peak is named."""
+    from bneck_cli.flow.liveness import steps
+
+    held = steps(analysis)
+    if not held:
+        raise BneckError(f"{analysis.name} has no layer that writes a tensor")
+    x = list(range(len(held)))
+    at = max(x, key=lambda index: held[index].alive)
+    paths = [step.path for step in held]
+    mib = 2**20
+    looks = [
+        Series(name, "steps", x, [getattr(step, key) / mib for step in held], paths)
+        for name, key in (("held for later", "held"), ("read", "reads"), ("written", "writes"))
+    ]
+    most = held[at].alive
+    ring = Series(f"peak: {most / mib:,.1f} MiB\nat {paths[at]}", "ring", [at], [most / mib])
+    rows = [[step.path, step.reads, step.writes, step.held, step.alive] for step in held]
+    return Plot(
+        f"{analysis.name}: tensors in memory as each layer runs (fp32, batch {analysis.batch})",
+        "layers, in order",
+        "MiB",
+        (*looks, ring),
+        Records(["path", "reads", "writes", "held", "alive"], rows),
         _bands(paths),
     )
 
@@ -211,6 +240,10 @@ def _width(programs: Sequence[tuple[str, Program]], settings: Settings, widths: 
         if not x:
             raise BneckError(f"{name} takes no width from {widths[0]} to {widths[-1]}")
         series.append(Series(name, "line", x, y))
+    for one, other in combinations(series[:], 2):
+        for width, macs in crossings(one, other):
+            label = f"{one.name} = {other.name}\nat {width:.4g} channels"
+            series.append(Series(label, "ring", [width], [macs]))
     return Plot(
         f"{' and '.join(name for name, _ in programs)} over their width",
         "channels",
@@ -219,6 +252,18 @@ def _width(programs: Sequence[tuple[str, Program]], settings: Settings, widths: 
         Records(["block", "channels", "macs"], rows),
         log=(True, True),
     )
+
+
+def crossings(one: Series, other: Series) -> list[tuple[float, float]]:
+    """Return where two lines cross, between the points that they share: the width, and the cost there."""
+    costs = dict(zip(other.x, other.y, strict=True))
+    shared = [(x, y, costs[x]) for x, y in zip(one.x, one.y, strict=True) if x in costs]
+    found = [(x, y) for x, y, cost in shared if y == cost]
+    for (x, a, b), (next_x, next_a, next_b) in pairwise(shared):
+        if (a - b) * (next_a - next_b) < 0:
+            part = log(a / b) / (log(a / b) - log(next_a / next_b))
+            found.append((x * (next_x / x) ** part, a * (next_a / a) ** part))
+    return sorted(found) if len(found) < len(shared) else []
 
 
 def _library(more: Sequence[str]) -> Plot:

@@ -40,7 +40,7 @@ def command(
     kind: Annotated[
         str | None,
         typer.Option(
-            metavar="KIND", help="cost, receptive, roofline, width or library.", autocompletion=completion.PLOTS
+            metavar="KIND", help="cost, memory, receptive, roofline, width or library.", autocompletion=completion.PLOTS
         ),
     ] = None,
     input: opt.Input = None,
@@ -82,7 +82,7 @@ def command(
     ] = None,
     output: opt.Output = None,
 ) -> None:
-    """Plot where the cost is, what a position sees, what bounds a layer, blocks over their width, or the library."""
+    """Plot cost, memory, receptive fields or a roofline by layer, blocks over their width, or the library."""
     from bneck_cli.language.library import load
     from bneck_cli.questions.plot import plot
     from bneck_cli.questions.plot_sweep import is_table
