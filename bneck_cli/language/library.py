@@ -266,7 +266,7 @@ def _inherit(spec: Spec, base: Spec) -> Spec:
     """Fill what a spec leaves out from its base; published figures are never inherited."""
     filled = {
         field: getattr(base, field)
-        for field in ("family", "year", "idea", "source", "inputs", "outputs")
+        for field in ("family", "task", "year", "idea", "source", "inputs", "outputs")
         if not getattr(spec, field)
     }
     filled["written"] = base.written if spec.written is None else spec.written

@@ -97,6 +97,7 @@ class Spec(NamedTuple):
     name: str
     source: str
     family: str
+    task: str
     year: str
     idea: str
     inputs: tuple[Input, ...]
@@ -111,7 +112,7 @@ class Spec(NamedTuple):
     expect: tuple[Expect, ...]
 
 
-TEXTS = ("name", "family", "year", "idea", "source")
+TEXTS = ("name", "family", "task", "year", "idea", "source")
 KEYS = (*TEXTS, "input", "include", "extends", "set", "blocks", "ops", "net", "outputs", "written", "expect")
 FIGURES = (
     "params",

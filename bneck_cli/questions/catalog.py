@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.engine.analysis import analyze_program
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from bneck_cli.sizes.shape import Shape
 
 COMMON_CHANNELS = 256
+USUAL_TASK = "classification"
+"""The task of a network whose spec names none."""
 KEYS = ("name", "family", "year", "params", "macs", "top1")
 
 
@@ -28,6 +31,7 @@ class Listing(NamedTuple):
     kind: str
     name: str
     family: str
+    task: str
     year: int | None
     input: Shape
     params: int
@@ -37,38 +41,55 @@ class Listing(NamedTuple):
 
 
 def catalog(
-    family: str | None = None, max_macs: str | None = None, max_params: str | None = None, sort: str | None = None
+    family: str | None = None,
+    max_macs: str | None = None,
+    max_params: str | None = None,
+    sort: str | None = None,
+    task: str | None = None,
 ) -> list[Listing]:
-    """List what is bundled: networks by family, then blocks; or those that a filter leaves, sorted by a key.
+    """List what is bundled: networks by task and family, then blocks; or those that a filter leaves, sorted by a key.
 
-    Raises BneckError for an unknown family or key, and for an amount that is not one.
+    Raises BneckError for an unknown family, task or key, and for an amount that is not one.
     """
     if sort is not None and sort not in KEYS:
         raise BneckError(f"--sort: unknown key '{sort}'", hint=nearest(sort, KEYS) or f"sort by {listed(KEYS)}")
     found = [_network(name) for name in network_names()]
-    if family is None:
+    if family is None and task is None:
         found += [_block(name) for name in block_files()]
-    else:
-        families = {listing.family for listing in found if listing.family}
-        matching = [listing for listing in found if listing.family.lower() == family.lower()]
-        if not matching:
-            hint = nearest(family, families) or f"the families are {listed(sorted(families), 'and')}"
-            raise BneckError(f"--family: no family '{family}'", hint=hint)
-        found = matching
+    for wanted, key, several in ((family, "family", "families"), (task, "task", "tasks")):
+        if wanted is not None:
+            known = {getattr(listing, key) for listing in found} - {""}
+            if wanted.lower() not in {name.lower() for name in known}:
+                hint = nearest(wanted, known) or f"the {several} are {listed(sorted(known), 'and')}"
+                raise BneckError(f"--{key}: no {key} '{wanted}'", hint=hint)
+            found = [listing for listing in found if getattr(listing, key).lower() == wanted.lower()]
     for text, key, option in ((max_macs, "macs", "--max-macs"), (max_params, "params", "--max-params")):
         if text is not None:
             most = amount(text, option)
             found = [listing for listing in found if getattr(listing, key) <= most]
     if sort is None:
         return sorted(
-            found, key=lambda listing: (listing.kind, listing.family.lower(), _sortable(listing.year), listing.params)
+            found,
+            key=lambda listing: (
+                listing.kind == "block",
+                listing.task != USUAL_TASK,
+                listing.task,
+                listing.family.lower(),
+                _sortable(listing.year),
+                listing.params,
+            ),
         )
-    return sorted(found, key=lambda listing: (listing.kind, _sortable(getattr(listing, sort))))
+    return sorted(found, key=lambda listing: (listing.kind == "block", _sortable(getattr(listing, sort))))
 
 
 def families() -> list[str]:
     """Name the families of the bundled networks."""
     return sorted({load(name).spec.family for name in network_names()} - {""})
+
+
+def tasks() -> list[str]:
+    """Name what the bundled networks are for."""
+    return sorted({load(name).spec.task or USUAL_TASK for name in network_names()})
 
 
 def _sortable(value: Any) -> Any:
@@ -83,7 +104,8 @@ def _network(name: str) -> Listing:
     top1 = next((expect.top1 for expect in spec.expect if expect.top1 and expect.input is None), None)
     shape = next(iter(analysis.inputs.values()))
     figures = _figures(name, analysis.cost)
-    return Listing("network", name, spec.family, _number(spec.year), shape, *figures, _number(top1), spec.idea)
+    task = spec.task or USUAL_TASK
+    return Listing("network", name, spec.family, task, _number(spec.year), shape, *figures, _number(top1), spec.idea)
 
 
 def _block(name: str) -> Listing:
@@ -95,7 +117,7 @@ def _block(name: str) -> Listing:
         raise BneckError(f"{name}: {error.message}", error.location, error.hint) from None
     file = block_files()[name].stem
     shape = next(iter(analysis.inputs.values()))
-    return Listing("block", name, file, None, shape, *_figures(name, analysis.cost), None, program.spec.idea)
+    return Listing("block", name, file, "", None, shape, *_figures(name, analysis.cost), None, program.spec.idea)
 
 
 def _figures(name: str, cost: Cost) -> tuple[int, int]:
@@ -118,13 +140,13 @@ def _number(text: str | None) -> Any:
 # The report
 
 
-def list_report(found: list[Listing]) -> Report:
-    """Lay a list out: networks, then blocks, each in a table."""
+def list_report(found: list[Listing], sorted_by: str | None = None) -> Report:
+    """Lay a list out: networks in a table for each task, or where they are ``sorted_by`` a key in one; then blocks."""
     return Report(
         "list",
         "bundled networks and blocks",
         "",
-        parts=lambda: _parts(found),
+        parts=lambda: _parts(found, sorted_by),
         records=lambda: Records(Listing._fields, found),
         data=lambda: {"entries": [listing._asdict() for listing in found]},
     )
@@ -139,16 +161,22 @@ COLUMNS = (
     Column("macs", "MACs", "number"),
     Column("top1", "top-1", "number", 2),
 )
-TITLES = {"network": "networks", "block": "blocks, at 256 channels on a 56×56 map"}
+BLOCKS = "blocks, at 256 channels on a 56×56 map"
 
 
-def _parts(found: list[Listing]) -> Iterator[Part]:
-    for kind, title in TITLES.items():
-        rows = [Row([_cell(listing, column.key) for column in COLUMNS]) for listing in found if listing.kind == kind]
-        if rows:
-            yield telling(Table(COLUMNS, rows, title), {"year": None, "top1": None})
+def _parts(found: list[Listing], sorted_by: str | None) -> Iterator[Part]:
+    """Yield networks in a table for each task, or where they are sorted by a figure in one, and then the blocks."""
+    for title, held in groupby(found, lambda listing: _title(listing, sorted_by)):
+        rows = [Row([_cell(listing, column.key) for column in COLUMNS]) for listing in held]
+        yield telling(Table(COLUMNS, rows, title), {"year": None, "top1": None})
     if not found:
         yield Prose(["nothing in the library is within these bounds"])
+
+
+def _title(listing: Listing, sorted_by: str | None) -> str:
+    if listing.kind == "block":
+        return BLOCKS
+    return "networks" if sorted_by else f"networks: {listing.task}"
 
 
 def _cell(listing: Listing, key: str) -> Any:

@@ -241,9 +241,9 @@ def _width(programs: Sequence[tuple[str, Program]], settings: Settings, widths: 
             raise BneckError(f"{name} takes no width from {widths[0]} to {widths[-1]}")
         series.append(Series(name, "line", x, y))
     for one, other in combinations(series[:], 2):
-        for width, macs in crossings(one, other):
-            label = f"{one.name} = {other.name}\nat {width:.4g} channels"
-            series.append(Series(label, "ring", [width], [macs]))
+        for at, cost in crossings(one, other):
+            label = f"{one.name} = {other.name}\nat {at:.4g} channels"
+            series.append(Series(label, "ring", [at], [cost]))
     return Plot(
         f"{' and '.join(name for name, _ in programs)} over their width",
         "channels",

@@ -19,6 +19,9 @@ def command(
     ] = None,
     max_params: Annotated[str | None, typer.Option(metavar="N", help="At most so many parameters: 5M.")] = None,
     family: Annotated[str | None, typer.Option(help="Only this family.", autocompletion=completion.FAMILIES)] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Only this task: language, detection ...", autocompletion=completion.TASKS)
+    ] = None,
     sort: Annotated[
         str | None,
         typer.Option(
@@ -33,4 +36,4 @@ def command(
     from bneck_cli.questions.catalog import catalog, list_report
 
     chosen = check_format(format, output)
-    put(list_report(catalog(family, max_macs, max_params, sort)), chosen, output)
+    put(list_report(catalog(family, max_macs, max_params, sort, task), sort), chosen, output)
