@@ -11,7 +11,7 @@ from bneck_cli.engine.network import entries, require_rows
 from bneck_cli.engine.settings import Settings
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.report import Records
-from bneck_cli.words.values import people
+from bneck_cli.words.values import Bytes, people
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,7 +154,7 @@ def _memory(analysis: Analysis) -> Plot:
         for name, key in (("held for later", "held"), ("read", "reads"), ("written", "writes"))
     ]
     most = held[at].alive
-    ring = Series(f"peak: {most / mib:,.1f} MiB\nat {paths[at]}", "ring", [at], [most / mib])
+    ring = Series(f"peak: {Bytes(most)}\nat {paths[at]}", "ring", [at], [most / mib])
     rows = [[step.path, step.reads, step.writes, step.held, step.alive] for step in held]
     return Plot(
         f"{analysis.name}: tensors in memory as each layer runs (fp32, batch {analysis.batch})",
