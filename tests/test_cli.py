@@ -368,26 +368,3 @@ def test_columns_are_asked_for_as_they_are_titled() -> None:
     assert titled == bneck("analyze", "resnet18", "--columns", "layer,padding,receptive_field,macs")
     titled = bneck("analyze", "resnet18", "--columns", "path,pad,MACs", "--format", "csv")
     assert titled == bneck("analyze", "resnet18", "--columns", "path,padding,macs", "--format", "csv")
-
-
-def test_a_spec_is_shown_as_it_is_written(tmp_path: Path) -> None:
-    """What ``show`` prints is the file of a network, or that of a block, and is a spec itself."""
-    text = run("show", "resnet50").out
-    assert text == (specs_folder() / "resnet50.yaml").read_text(encoding="utf-8")
-    assert "bottleneck(channels" in run("show", "bottleneck").out
-    copy = tmp_path / "mine.yaml"
-    assert run("show", "resnet50", "-o", str(copy)).code == 0
-    assert run("analyze", str(copy), "--format", "csv").out == run("analyze", "resnet50", "--format", "csv").out
-
-
-def test_a_new_spec_is_one_and_replaces_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The spec that ``new`` writes can be analysed as it says; it is never written over."""
-    monkeypatch.chdir(tmp_path)
-    done = run("new", "mynet")
-    assert done.out == "wrote mynet.yaml; next: bneck analyze mynet.yaml\n"
-    assert run("analyze", "mynet.yaml", "--set", "classes=100").code == 0
-    text = (tmp_path / "mynet.yaml").read_text(encoding="utf-8")
-    again = run("new", "mynet.yaml")
-    assert again.code != 0
-    assert "mynet.yaml is there already" in again.err
-    assert (tmp_path / "mynet.yaml").read_text(encoding="utf-8") == text

@@ -255,19 +255,6 @@ def test_lists_are_sorted(key: str) -> None:
     assert values[: len(known)] == known
 
 
-def test_networks_are_listed_by_what_they_are_for() -> None:
-    """Each task has a table, classification first and blocks last; a task by itself leaves its networks alone."""
-    found = catalog()
-    kinds = list(dict.fromkeys(row.kind for row in found))
-    assert kinds == ["network", "block"]
-    tasks = list(dict.fromkeys(row.task for row in found if row.kind == "network"))
-    assert tasks[0] == "classification"
-    assert tasks[1:] == sorted(tasks[1:])
-    assert len(tasks) == len({(row.task, row.kind) for row in found if row.kind == "network"})
-    assert {"llama3_8b", "llama2_7b", "t5_small"} <= {row.name for row in catalog(task="Language")}
-    assert all(f"networks: {task}" in as_text(list_report(found), "text") for task in tasks)
-
-
 def test_a_family_by_itself() -> None:
     """A family's name, in any case, leaves its networks alone."""
     assert {row.name for row in catalog(family="vgg")} == {name for name in network_names() if name.startswith("vgg")}
