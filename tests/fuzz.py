@@ -169,6 +169,12 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
+def mapped() -> int:
+    """Return the bytes of address space that this process has: those of whoever forked it, libraries and all."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    return pages * resource.getpagesize()
+
+
 def tried(case: Case) -> tuple[str, str] | None:
     """Run and judge a case; one that is slow is run once more, when all is imported and cached."""
     before = peak()
@@ -286,7 +292,8 @@ def in_folder(action: Any) -> None:
     """Run an action in an empty folder, in a forked child, and end the child."""
     code = 0
     try:
-        resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+        most = mapped() + (2 << 30)
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
         with tempfile.TemporaryDirectory(prefix="bneck-fuzz-") as folder:
             os.chdir(folder)
             action()
