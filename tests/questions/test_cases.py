@@ -15,7 +15,7 @@ from bneck_cli.questions.footprint import footprint
 from bneck_cli.questions.lint import lint
 from bneck_cli.sizes.writing import pretty
 
-FOLDER = Path(__file__).parent / "data" / "cases"
+FOLDER = Path(__file__).parents[1] / "data" / "cases"
 
 
 class Right(NamedTuple):

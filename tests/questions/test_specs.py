@@ -18,7 +18,7 @@ from bneck_cli.questions.check import check_specs
 from bneck_cli.questions.footprint import footprint
 from bneck_cli.questions.lint import lint
 
-PUBLISHED = list(csv.DictReader((Path(__file__).parent / "data" / "torchvision.csv").open(encoding="utf-8")))
+PUBLISHED = list(csv.DictReader((Path(__file__).parents[1] / "data" / "torchvision.csv").open(encoding="utf-8")))
 FIXED_INPUT = {"vit", "swin", "maxvit"}
 """Families for which torchvision documents the size that was trained, not the smallest that is legal."""
 SIZED = sorted({row["builder"] for row in PUBLISHED if row["builder"].split("_")[0] not in FIXED_INPUT})

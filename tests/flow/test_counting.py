@@ -40,7 +40,7 @@ MEASURED = {
 """What each tool prints for torchvision's ResNet-50 at 3x224x224; each was run once, on torch 2.13."""
 
 
-DATA = Path(__file__).parent / "data" / "tools.csv"
+DATA = Path(__file__).parents[1] / "data" / "tools.csv"
 """What the tools print for torchvision's networks at their own input, on torch 2.14.1 (flopcounter 2.13).
 
 All were run on the CPU or the meta device; fvcore, torchprofile and ptflops with gradients on (without them

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from running import run
+from test_errors import FILE, is_one_clear_message
 
 import bneck_cli
 from bneck_cli.engine.network import entries
-from tests.test_errors import FILE, is_one_clear_message
 
 if TYPE_CHECKING:
     from pathlib import Path

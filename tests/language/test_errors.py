@@ -1,7 +1,7 @@
 """Bad input gets one clear message: what is wrong, where, and the way out. The cases stand in ``wrong_specs.txt``.
 
-Each case is a spec and, below ``>>>``, what ``bneck analyze`` says of it; ``python tests/test_errors.py`` writes the
-messages anew, to be read before they are committed.
+Each case is a spec and, below ``>>>``, what ``bneck analyze`` says of it; the messages are written anew, to be read
+before they are committed, by ``python tests/language/test_errors.py``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pytest
 import bneck_cli
 from bneck_cli import BneckError
 
-CASES = Path(__file__).parent / "data" / "wrong_specs.txt"
+CASES = Path(__file__).parents[1] / "data" / "wrong_specs.txt"
 FILE = "wrong.yaml"
 
 

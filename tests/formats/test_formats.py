@@ -288,7 +288,7 @@ def test_a_folded_row_shows_all_its_copies() -> None:
 
 # The schema of JSON
 
-SCHEMA = Path(__file__).parent.parent / "specs" / "SCHEMA.md"
+SCHEMA = Path(__file__).parents[2] / "specs" / "SCHEMA.md"
 NAMED = frozenset({"settings", "uncounted", "metrics", "rules", "counts", "params", "forms", "notes", "refused"})
 """Keys whose values are named by a spec, or by what is in the library."""
 
