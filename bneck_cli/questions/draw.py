@@ -177,11 +177,16 @@ def lay_out(drawing: Drawing, m: Measures, width: float | None = None) -> Pictur
     return page(text, elements, m, width)
 
 
+TIGHTEST = 3
+NARROW = 80
+"""Where all is as tight as can be, a block that is wider than a terminal is left out of its network's picture."""
+
+
 def in_cells(drawing: Drawing, width: int | None, plain: bool) -> Picture:
     """Place everything in cells, within a width as far as that can be: first in rows, then with less beside it."""
     right = drawing.direction == "right"
     found = lay_out(drawing, cells(plain, right=right), width)
-    for tight in (1, 2, 3):
+    for tight in range(1, TIGHTEST + 1):
         if width is None or found.width <= width:
             break
         closer = lay_out(drawing, cells(plain, tight, right), width)
@@ -206,7 +211,9 @@ def _network(analysis: Analysis, drawing: Drawing, m: Measures) -> Iterator[Elem
     yield draw_grid(found, outputs, lambda stage: caption(stage.cost, drawing.numbers), share, m)
     if drawing.headed and max(placed(found, outputs, m).columns) == 0:
         for title, block in _commonest(found):
-            yield drawn_block(title, block, caption(block.cost, drawing.numbers), m, "none" not in drawing.numbers)
+            drawn = drawn_block(title, block, caption(block.cost, drawing.numbers), m, "none" not in drawing.numbers)
+            if m.tight < TIGHTEST or drawn.width <= NARROW:
+                yield drawn
 
 
 def _stages(analysis: Analysis) -> tuple[list[Stage], list[int]]:
