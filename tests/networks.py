@@ -72,7 +72,7 @@ class Flat:
         """Count the layers with multiply-adds on the longest path from an input to an output."""
         depths: dict[int, float] = dict.fromkeys(range(self.tensors - len(self.steps)), 0)
         for layer, reads, writes, _ in self.steps:
-            depths[writes] = max((depths[one] for one in reads), default=-inf) + (layer.cost.macs != 0)
+            depths[writes] = max((depths[one] for one in reads), default=-inf) + (layer.cost.macs != layer.cost.other)
         return max(0, *(depths[one] for one in self.outputs))
 
     def needless(self) -> list[Step]:

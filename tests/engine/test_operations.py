@@ -199,9 +199,10 @@ def test_a_note_names_what_nobody_reads(net: str, names: str, params: int, macs:
 
 @pytest.mark.parametrize("name", network_names())
 def test_every_result_of_the_library_is_read(name: str) -> None:
-    """No bundled network counts what leads to no output."""
-    assert not unread_results(written(name))
-    assert not any(one.vain for one in spent(written(name)))
+    """No bundled network counts what leads to no output, but for WaveNet: its last layer hands on what nobody takes."""
+    told = unread_results(written(name))
+    assert [note.split(":")[0] for note in told] == ["nobody reads the result of add30"] * (name == "wavenet")
+    assert any(one.vain for one in spent(written(name))) == (name == "wavenet")
 
 
 def test_a_layer_that_takes_nothing_leaves_what_arrives_unread() -> None:

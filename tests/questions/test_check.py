@@ -57,7 +57,7 @@ def test_amounts_of_memory(text: str, size: int) -> None:
         (["--max-params", "5M"], "name the specs"),
         (["vgg16", "--batch", "2"], "options go with a budget"),
         (["vgg16", "--max-params", "5M", "--dtype", "int8"], "--dtype goes with --max-memory"),
-        (["vgg16", "--max-memory", "5MB", "--dtype", "int9"], "unknown 'int9'"),
+        (["vgg16", "--max-memory", "5MB", "--dtype", "int9"], "no data type 'int9'"),
         (["bottleneck", "--channels", "C", "--max-params", "5M"], "a budget needs numbers"),
     ],
 )
