@@ -11,6 +11,7 @@ import pytest
 from documents import DOCUMENTS, ROOT, Block, blocks, commands, prepare, run, with_layers, with_rooms
 
 import bneck_cli
+from bneck_cli.language.library import network_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,3 +108,9 @@ def test_the_top_level_is_what_was_agreed() -> None:
     listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     tracked = {name.split("/")[0] for name in listing.split("\0") if name}
     assert {name for name in tracked if name[0] != "."} == agreed
+
+
+def test_the_library_is_as_large_as_the_readme_says() -> None:
+    """The number of networks that come with bneck, wherever it is said."""
+    for name in ("README.md", "CHANGELOG.md"):
+        assert str(len(network_names())) in (ROOT / name).read_text(encoding="utf-8")
