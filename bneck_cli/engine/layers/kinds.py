@@ -246,6 +246,10 @@ class Kind:
         """Say in one sentence what it is for, with its numbers; nothing where its name says it all."""
         return ""
 
+    def worked(self, x: Shape, y: Shape) -> tuple[str, ...]:
+        """Write out how parameters and multiply-adds come about, where one product each does not say it."""
+        return ()
+
     def geometry(self, x: Shape) -> Any:
         """Give the Window that moves over the input, or None; the rules of one layer all ask for the same one."""
         last = self._last

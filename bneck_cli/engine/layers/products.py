@@ -10,6 +10,7 @@ from bneck_cli.engine.layers.kinds import Keeps, Kind, LayerError, per_axis, sha
 from bneck_cli.engine.layers.reach import OTHER, OWN, here
 from bneck_cli.sizes.number import least
 from bneck_cli.sizes.shape import Shape
+from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
     from bneck_cli.engine.layers.reach import Reach
@@ -106,6 +107,20 @@ class Scores(_Product):
         """Each score is a sum over the channels of a head; over channels, a sum over positions."""
         return y.elements * x.positions if self.channels else x.channels * y.positions
 
+    def role(self, x: Shape, y: Shape) -> str:
+        """Who meets whom."""
+        if self.channels:
+            return "Every channel of a head meets every other, over all positions."
+        met = "in its window" if self.window is not None else "there is"
+        return f"The query of each position meets the key of every position {met}."
+
+    def worked(self, x: Shape, y: Shape) -> tuple[str, ...]:
+        """Each score is a sum over the channels of a head."""
+        if self.channels or self.position:
+            return ()
+        each = share(x.channels, self.heads, "the queries' channels", "heads")
+        return (f"multiply-adds: {_times(y, each)} = {people(self.macs(x, y))}, each score a sum over {each} channels",)
+
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
         """The product, the softmax, and queries scaled by the root of a head's channels."""
         rows = y.elements if not y.spatial else prod(y.spatial[:-1]) * y.channels
@@ -163,6 +178,15 @@ class WeightedSum(_Product):
         keys: Size = x.spatial[-1]
         return y.elements * keys
 
+    def role(self, x: Shape, y: Shape) -> str:
+        """What the scores are for."""
+        return "The softmax of the scores says how much of each value is taken."
+
+    def worked(self, x: Shape, y: Shape) -> tuple[str, ...]:
+        """Each value that leaves is a sum over as many values as there are scores in a row."""
+        row = x.spatial[-1]
+        return (f"multiply-adds: {_times(y, row)} = {people(self.macs(x, y))}, each value a sum over {row}",)
+
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
         """The product."""
         return {"attention": self.macs(x, y)}
@@ -188,6 +212,11 @@ class Dispatch(Kind):
     def reach(self, x: Shape, y: Shape) -> Reach:
         """Each position given to an expert is one that arrives."""
         return here(len(x.spatial))
+
+    def role(self, x: Shape, y: Shape) -> str:
+        """How many positions the experts work on together."""
+        given = f"{'·'.join(map(str, x.spatial))}·{self.active} = {people(y.positions)} positions"
+        return f"It gives each position to {self.active} of {self.count} experts, which work on {given} together."
 
     def label(self, x: Shape, y: Shape) -> Label:
         """How many experts a position is given to."""
@@ -221,6 +250,11 @@ class Combine(Kind):
     def keeps(self, x: Shape, y: Shape) -> Keeps:
         """The scores of a position's experts, and what these give."""
         return Keeps(values=(y.channels + 1) * y.positions * self.active)
+
+
+def _times(y: Shape, each: Size) -> str:
+    """Write a product over all that leaves."""
+    return "·".join(map(str, (y.channels, *y.spatial, each)))
 
 
 def tiles(x: Shape, window: Any) -> tuple[Size, int]:

@@ -9,6 +9,7 @@ from bneck_cli.engine.layers.kinds import Keeps, Kind, LayerError, argument, fla
 from bneck_cli.engine.layers.quantities import Quantity, declare, elements
 from bneck_cli.engine.layers.reach import OTHER, UNKNOWN, WHOLE, Reach
 from bneck_cli.sizes.shape import Shape
+from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
     from bneck_cli.sizes.shape import Size
@@ -70,6 +71,38 @@ class Recurrent(Kind):
     def params(self, x: Shape) -> Size:
         """Each gate's weights for what arrives and for the state, hidden · (C + hidden), and two biases."""
         return self._weights(x) + self._biases()
+
+    def role(self, x: Shape, y: Shape) -> str:
+        """What the gates are for, and that positions wait for each other."""
+        gates = "One matrix makes" if self.gates == 1 else f"{self.gates} gates make"
+        ways = ", from the start and from the end" if self.both else ""
+        return f"{gates} the state of a position of what arrives there and of the state before it{ways}."
+
+    def worked(self, x: Shape, y: Shape) -> tuple[str, ...]:
+        """The weights of each layer, gate by gate, the biases, and that all weights are used at every position."""
+        ways = "2·" if self.both else ""
+        one = f"{ways}{f'{self.gates}·' if self.gates > 1 else ''}{self.hidden}"
+        lines: list[str] = []
+        counts: list[Any] = []
+        came = x.channels
+        for layer in (1, 2) if self.layers > 1 else (1,):
+            count: Any = self.gates * self.hidden * (1 + self.both) * (came + self.hidden)
+            where = "" if self.layers == 1 else " in the first layer" if layer == 1 else " in each further layer"
+            named = "weights of what arrives and of the state" if layer == 1 else "weights"
+            counts.append(count)
+            lines.append(f"{named}{where}: {one}·({came} + {self.hidden}) = {people(count)}")
+            came = self.hidden * (1 + self.both)
+        weights = self._weights(x)
+        if self.layers > 1:
+            deep = f"{self.layers - 1}·" if self.layers > 2 else ""
+            lines.append(f"weights of all: {people(counts[0])} + {deep}{people(counts[1])} = {people(weights)}")
+        if not self.nobias:
+            deep = f"·{self.layers}" if self.layers > 1 else ""
+            lines.append(f"two biases for each gate: 2·{one}{deep} = {people(self._biases())}")
+        total: Any = self.macs(x, y)
+        places = "·".join(map(str, x.spatial))
+        lines.append(f"multiply-adds: {people(weights)}·{places} = {people(total)}, all weights at every position")
+        return tuple(lines)
 
     def macs(self, x: Shape, y: Shape) -> Size:
         """All weights at every position."""

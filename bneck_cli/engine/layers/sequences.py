@@ -59,6 +59,14 @@ class Embedding(Kind):
         table: Size = self.vocabulary * self.channels
         return table
 
+    def role(self, x: Shape, y: Shape) -> str:
+        """That it looks up and does not multiply."""
+        return f"It looks up the row of each index, {self.channels} numbers, and multiplies nothing."
+
+    def worked(self, x: Shape, y: Shape) -> tuple[str, ...]:
+        """The table."""
+        return (f"the table: {self.vocabulary}·{self.channels} = {people(self.params(x))} parameters",)
+
     def weights(self, x: Shape) -> tuple[tuple[Size, ...], ...]:
         """Return the table: the matrix of a linear layer that gives so many words."""
         return ((self.vocabulary, self.channels),)

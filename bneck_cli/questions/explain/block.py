@@ -173,10 +173,11 @@ def numbers(subject: Subject) -> Iterator[str]:
     else:
         return
     one = first.weights.value // first.filters
+    long, what = side(first.out), map_of(first.out)
+    made = f"{long} {what}" if len(first.out.spatial) > 1 else f"{what} of {long}"
     yield (
         f"The {counted(first.filters, 'channel')} that leave `{first.text}` are the number of its filters: each filter "
-        f"is {'×'.join(map(str, first.filter))}, {counted(one, 'weight')}, and makes one {side(first.out)} "
-        f"{map_of(first.out)}."
+        f"is {'×'.join(map(str, first.filter))}, {counted(one, 'weight')}, and makes one {made}."
     )
     if is_bottleneck(subject):
         _, seen, expanded = [each for each in subject.body if each.convolves]

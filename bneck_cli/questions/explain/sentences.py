@@ -61,9 +61,9 @@ def layer_lines(layers: Iterable[LayerFacts]) -> Iterator[str]:
     """Say what each layer that mixes, moves or changes the map does; then how, in lines of their own."""
     for each in layers:
         mixes = each.part in ("conv", "linear", "attention", "tokens")
-        if each.idle or not (mixes or each.reshapes or each.layer.cost.macs):
-            continue
         role = "" if each.layer.rule is None else each.layer.rule.role(each.shape, each.out)
+        if each.idle or not (mixes or role or each.reshapes or each.layer.cost.macs):
+            continue
         copies = f" ({people(each.copies)} times)" if each.copies > 1 else ""
         yield f"{each.path}{copies}: {each.text}, {each.shape} to {each.out}. {role}".rstrip()
         if each.window is not None:
@@ -82,7 +82,8 @@ def geometry(each: LayerFacts) -> str:
     if each.reshapes:
         follows = f"so {side(each.shape)} becomes {side(each.out)}"
     else:
-        follows = f"so the {map_of(each.shape)} stays {side(each.out)}"
+        many = "" if len(each.out.spatial) > 1 else " long"
+        follows = f"so the {map_of(each.shape)} stays {side(each.out)}{many}"
     return f"{', '.join(parts)}: {formulas(each.axes)}, {follows}"
 
 
@@ -145,6 +146,8 @@ def arithmetic(each: LayerFacts) -> Iterator[str]:
             f"{people(first)}{where} = {people(each.macs.value)}" if places else f"{people(first)}, one for each weight"
         )
         yield f"weights {product(each.weights)}{biases}; multiply-adds {macs}"
+    elif worked := each.layer.rule.worked(each.shape, each.out) if each.layer.rule is not None else ():
+        yield from worked
     elif each.part == "attention":
         from bneck_cli.questions.explain.attention import arithmetic as of_attention
 
