@@ -309,9 +309,11 @@ class Builder:
         return tensor if IDENTIFIER.fullmatch(tensor.expr) or tensor.bare else self.assigned(tensor)
 
     def kept_alive(self, tensor: Tensor) -> None:
-        """Write what makes a tensor that nothing goes on from: it runs, and has parameters."""
+        """Write once what makes a tensor that nothing goes on from: it runs, and has parameters."""
         if tensor.pending or "(" in tensor.expr:
-            self.assigned(self.flush(tensor))
+            made = self.flush(tensor)
+            if not any(line.endswith(f" = {made.expr}") for line in self.forward):
+                self.assigned(made)
 
     def free(self, hint: str) -> str:
         """Return the name of a variable that nothing holds."""

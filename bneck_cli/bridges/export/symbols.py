@@ -156,7 +156,11 @@ def operation(operator: str, left: Sym, right: Sym) -> Sym:
     rank = RANKS[operator]
     tighter = rank + (operator not in ("+", "and", "or"))
     text = f"{left.within(rank)} {operator} {right.within(tighter)}"
-    return Sym(text, rank, values, (lambda a, b, o=operator: operation(o, a, b), left, right), operator)
+    parts = (lambda a, b, o=operator: operation(o, a, b), left, right)
+    known = {type(value) for value in values if value is not None}
+    if known == {int} and any(isinstance(value, Ratio) for value in (*left.values, *right.values)):
+        return Sym(f"round({text})", ATOM, values, parts)  # whole, which Python's product of a decimal is not
+    return Sym(text, rank, values, parts, operator)
 
 
 def _function(operator: str) -> Callable[[Any, Any], Any]:
