@@ -292,6 +292,7 @@ def in_folder(action: Any) -> None:
     """Run an action in an empty folder, in a forked child, and end the child."""
     code = 0
     try:
+        sys.settrace(None)  # a measurement of coverage ends with the child, and would be timed
         most = mapped() + (2 << 30)
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
         with tempfile.TemporaryDirectory(prefix="bneck-fuzz-") as folder:

@@ -93,6 +93,8 @@ def test_a_file_gives_the_same_plot(tmp_path: Path, format: str) -> None:
 )
 def test_what_is_no_plot_of_a_sweep_is_told(words: list[str], said: str, tmp_path: Path) -> None:
     """One message, and no file."""
+    if "bad.parquet" in words:
+        pytest.importorskip("pyarrow")
     (tmp_path / "empty.csv").write_text("", encoding="utf-8")
     (tmp_path / "words.csv").write_text("a,macs\nb,c\n", encoding="utf-8")
     (tmp_path / "bare.csv").write_text("a,b\n1,2\n", encoding="utf-8")
