@@ -32,11 +32,11 @@ TRAINING = ("Accuracy", "SoftmaxWithLoss", "EuclideanLoss", "SigmoidCrossEntropy
 class Reader:
     """The layers read so far: the graph, and which node each named tensor is."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, net: Message) -> None:
         self.graph = graph
         self.tensors: dict[str, int] = {}
         self.taken: set[str] = set()
-        self.layer = Message({}, _nowhere())
+        self.layer = net
         self.bottoms: list[int] = []
 
     def error(self, message: str, hint: str = "") -> BneckError:
@@ -81,7 +81,7 @@ def read(path: str, sizes: tuple[int, ...] | None) -> Graph:
     """Make the graph of a ``.prototxt``; ``sizes`` take the place of the input's that it gives."""
     net = read_message(read_source(path))
     graph = Graph(os.path.basename(path).removesuffix(".prototxt"))
-    reader = Reader(graph)
+    reader = Reader(graph, net)
     if net.word("input"):
         _enter(reader, net, net.word("input"), sizes)
     for layer in [*net.messages("layer"), *net.messages("layers")]:
@@ -147,12 +147,6 @@ def _whole(value: Value, least: int) -> int:
     if not (value.text.isascii() and value.text.isdigit() and len(value.text) < 10) or int(value.text) < least:
         raise BneckError(f"expected a whole number from {least}, got '{value.text[:40]}'", value.place)
     return int(value.text)
-
-
-def _nowhere() -> Any:
-    from bneck_cli.language.document import Source
-
-    return Source("", "").location(0, 0)
 
 
 # The layers
