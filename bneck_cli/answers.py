@@ -135,7 +135,8 @@ class Network(Answer["Analysis"]):
 
         Raises BneckError where there are more layers than rows.
         """
-        from bneck_cli.questions.analyze import View, report
+        from bneck_cli.questions.analyze import report
+        from bneck_cli.questions.rows import View
 
         return Answer(self.found, lambda found: report(found, View(fold=fold))).records()
 
@@ -149,7 +150,7 @@ class Network(Answer["Analysis"]):
         return as_text(report._replace(parts=lambda: [*([drawn] if drawn else []), *report.parts()]), "html")
 
     def __repr__(self) -> str:
-        from bneck_cli.questions.analyze import describe_input
+        from bneck_cli.questions.notes import describe_input
         from bneck_cli.words.values import people
 
         given = describe_input(self.found)

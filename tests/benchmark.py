@@ -101,7 +101,8 @@ def main() -> None:
     runs = 5 if "--quick" in sys.argv else 15
     from bneck_cli.engine.analysis import analyze_program
     from bneck_cli.language.library import load
-    from bneck_cli.questions.analyze import View, shown_rows, table
+    from bneck_cli.questions.analyze import table
+    from bneck_cli.questions.rows import View, shown_rows
 
     analysis = analyze_program(load(str(SPEC)))
     shown = table(analysis, View(), shown_rows(analysis, View())[0])

@@ -21,7 +21,6 @@ from bneck_cli.questions import (
     lint_report,
     reconcile_report,
 )
-from bneck_cli.questions.analyze import View
 from bneck_cli.questions.columns import CELLS, COLUMNS, WIDER
 from bneck_cli.questions.diff import diff
 from bneck_cli.questions.explain import explain
@@ -29,6 +28,7 @@ from bneck_cli.questions.explain import report as explanation
 from bneck_cli.questions.footprint import footprint
 from bneck_cli.questions.lint import lint
 from bneck_cli.questions.reconcile import reconcile
+from bneck_cli.questions.rows import View
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -58,7 +58,7 @@ def analysed(spec: str, asked: "Settings") -> "Analysis":
 
 def flops(unit: str | None) -> bool:
     """Return whether figures are asked for in FLOPs."""
-    from bneck_cli.questions.analyze import UNITS
+    from bneck_cli.questions.notes import UNITS
 
     return unit is not None and one_of(unit.lower(), tuple(UNITS), "unit") == "flops"
 

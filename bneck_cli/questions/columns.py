@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bneck_cli.engine.network import entries
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.language.bodies import SHARE
-from bneck_cli.questions.analyze import flat_rows, with_reaches
+from bneck_cli.questions.rows import flat_rows, with_reaches
 from bneck_cli.report import Column, Records
 from bneck_cli.words.values import Share
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from bneck_cli.engine.analysis import Analysis
     from bneck_cli.engine.network import Cost, Layer
-    from bneck_cli.questions.analyze import LayerRow, View
+    from bneck_cli.questions.rows import LayerRow, View
     from bneck_cli.sizes.shape import Shape
 
     Value = Callable[[LayerRow, Analysis, bool], Any]

@@ -8,16 +8,9 @@ from bneck_cli.engine.analysis import Analysis, analyze_program
 from bneck_cli.engine.network import part_params
 from bneck_cli.errors import BneckError, listed
 from bneck_cli.flow.follow import depth
-from bneck_cli.questions.analyze import (
-    ACTIVATIONS,
-    View,
-    describe_input,
-    requirements,
-    rule_of,
-    shown_rows,
-    table,
-    units_of,
-)
+from bneck_cli.questions.analyze import table
+from bneck_cli.questions.notes import ACTIVATIONS, describe_input, requirements, rule_of, units_of
+from bneck_cli.questions.rows import View, shown_rows
 from bneck_cli.report import Beside, Column, Facts, Prose, Records, Report, Row, Table, telling
 from bneck_cli.words.comparing import against, quotient
 from bneck_cli.words.values import Ratio

@@ -14,7 +14,7 @@ from bneck_cli.errors import BneckError, listed
 from bneck_cli.flow.follow import depth
 from bneck_cli.flow.receptive import receptive_field
 from bneck_cli.questions.alignment import Alignment, Change, Pair, Part, settings_of, written
-from bneck_cli.questions.analyze import describe_input, requirements, rule_of, units_of
+from bneck_cli.questions.notes import describe_input, requirements, rule_of, units_of
 from bneck_cli.questions.reasons import reasons as because_of
 from bneck_cli.words.comparing import against, quotient
 from bneck_cli.words.values import people

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.network import Cost
 from bneck_cli.questions.alignment import Part as Unpaired
-from bneck_cli.questions.analyze import ACTIVATIONS, LayerRow
 from bneck_cli.questions.columns import CELLS, RECORDED, TIME, has_time
+from bneck_cli.questions.notes import ACTIVATIONS
+from bneck_cli.questions.rows import LayerRow
 from bneck_cli.report import Column, Facts, Prose, Records, Report, Row, Table
 from bneck_cli.words.values import Percent, Signed
 

@@ -5,21 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.network import Layer, Series, children, inner
-from bneck_cli.questions.analyze import (
-    buffers,
-    counting_notes,
-    flat_rows,
-    is_flat,
-    left_out,
-    requirements,
-    rule_of,
-    uncounted,
-)
+from bneck_cli.questions.notes import buffers, counting_notes, left_out, requirements, rule_of, uncounted
+from bneck_cli.questions.rows import flat_rows, is_flat
 
 if TYPE_CHECKING:
     from bneck_cli.engine.analysis import Analysis
     from bneck_cli.engine.network import Child, Cost
-    from bneck_cli.questions.analyze import LayerRow, View
+    from bneck_cli.questions.rows import LayerRow, View
 
 
 def document(analysis: Analysis, view: View) -> dict[str, Any]:

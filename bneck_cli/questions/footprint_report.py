@@ -9,11 +9,11 @@ from bneck_cli.data.precision import DTYPES, stored
 from bneck_cli.engine.network import entries
 from bneck_cli.flow.recompute import RECOMPUTE
 from bneck_cli.flow.saved import ATTENTION
-from bneck_cli.questions.analyze import describe_input, requirements
 from bneck_cli.questions.columns import AXES, has_time
 from bneck_cli.questions.course import course, table
 from bneck_cli.questions.footprint import OPTIMIZERS, RULES, added, unfolded
 from bneck_cli.questions.generation import RULE, figures, generation
+from bneck_cli.questions.notes import describe_input, requirements
 from bneck_cli.report import Column, Facts, Records, Report, Row, Table
 from bneck_cli.shown import grouped
 from bneck_cli.sizes.number import divided

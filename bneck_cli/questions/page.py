@@ -8,10 +8,12 @@ from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.network import Layer, Series, children, entries
 from bneck_cli.engine.settings import Settings
 from bneck_cli.errors import BneckError
-from bneck_cli.questions.analyze import View, describe_input, shown_rows, table
 from bneck_cli.questions.analyze import report as analyzed
+from bneck_cli.questions.analyze import table
 from bneck_cli.questions.bars import bars
 from bneck_cli.questions.draw import figure
+from bneck_cli.questions.notes import describe_input
+from bneck_cli.questions.rows import View, shown_rows
 from bneck_cli.report import Chapter, Facts, Prose, Records, Report, Source
 
 if TYPE_CHECKING:

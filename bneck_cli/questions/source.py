@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bneck_cli.engine.network import entries
-from bneck_cli.questions.analyze import describe_input, requirements, rule_of
+from bneck_cli.questions.notes import describe_input, requirements, rule_of
 from bneck_cli.shown import shown
 
 if TYPE_CHECKING:

@@ -24,11 +24,11 @@ from bneck_cli.flow.saved import ATTENTION
 from bneck_cli.folder import modules
 from bneck_cli.formats import DATA_FORMATS, FORMATS
 from bneck_cli.language.library import block_files, network_names, specs_folder
-from bneck_cli.questions.analyze import SORTS
 from bneck_cli.questions.catalog import KEYS
 from bneck_cli.questions.draw import THEMES
 from bneck_cli.questions.footprint import OPTIMIZERS
 from bneck_cli.questions.match import MEASURES
+from bneck_cli.questions.rows import SORTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -19,11 +19,13 @@ from bneck_cli.flow.receptive import reaches, receptive_field
 from bneck_cli.flow.unread import spent
 from bneck_cli.formats import Style, as_text
 from bneck_cli.language.library import network_names
-from bneck_cli.questions.analyze import View, report, shown_rows, unread_results
+from bneck_cli.questions.analyze import report
+from bneck_cli.questions.notes import unread_results
+from bneck_cli.questions.rows import View, shown_rows
 
 if TYPE_CHECKING:
     from bneck_cli.engine.analysis import Analysis
-    from bneck_cli.questions.analyze import LayerRow
+    from bneck_cli.questions.rows import LayerRow
 
 LAYERS = ["conv 3x3 4", "conv 1x1 4", "bn", "relu", "maxpool 3x3 stride=1 pad=1", "dropout", "conv 5x5 4 dilation=2"]
 """Each leaves its map as it is."""

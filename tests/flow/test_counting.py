@@ -243,7 +243,7 @@ def test_a_rule_of_one_s_own(tmp_path: Path) -> None:
 
 def test_what_a_rule_leaves_out_is_said_by_operation() -> None:
     """Ptflops counts ReLU twice and hard swish not at all: the footer then names the hard swish, and it alone."""
-    from bneck_cli.questions.analyze import uncounted
+    from bneck_cli.questions.notes import uncounted
 
     text = "input: 4 x 8 x 8\nnet: relu -> hard_swish -> silu -> gelu\n"
     counted = recount(bneck_cli.analyze(text), load_rule("ptflops"))

@@ -10,7 +10,8 @@ import bneck_cli
 from bneck_cli.engine.network import Fork, Layer, Node, Wire, entries
 from bneck_cli.engine.tensor import TooSmallError
 from bneck_cli.flow.receptive import reaches, receptive_field
-from bneck_cli.questions.analyze import View, shown_rows, table
+from bneck_cli.questions.analyze import table
+from bneck_cli.questions.rows import View, shown_rows
 
 PUBLISHED = {
     "alexnet": 195,

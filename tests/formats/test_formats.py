@@ -22,7 +22,7 @@ import bneck_cli
 from bneck_cli import BneckError
 from bneck_cli.formats import DATA_FORMATS, Style, as_text
 from bneck_cli.questions import analyze
-from bneck_cli.questions.analyze import View
+from bneck_cli.questions.rows import View
 from bneck_cli.report import Facts, Prose, Table
 from bneck_cli.sizes.dim import symbol
 from bneck_cli.sizes.shape import Shape

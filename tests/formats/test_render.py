@@ -20,8 +20,9 @@ from bneck_cli.formats import Style, as_text
 from bneck_cli.formats._delimited import harmless
 from bneck_cli.language.library import load
 from bneck_cli.questions import compare
-from bneck_cli.questions.analyze import View, report
+from bneck_cli.questions.analyze import report
 from bneck_cli.questions.compare import compare_programs
+from bneck_cli.questions.rows import View
 
 if TYPE_CHECKING:
     from collections.abc import Callable

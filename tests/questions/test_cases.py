@@ -10,9 +10,9 @@ import pytest
 import bneck_cli
 from bneck_cli import BneckError
 from bneck_cli.language.library import load
-from bneck_cli.questions.analyze import View, shown_rows
 from bneck_cli.questions.footprint import footprint
 from bneck_cli.questions.lint import lint
+from bneck_cli.questions.rows import View, shown_rows
 from bneck_cli.sizes.writing import pretty
 
 FOLDER = Path(__file__).parents[1] / "data" / "cases"

@@ -15,7 +15,9 @@ from bneck_cli.flow.counting import in_flops
 from bneck_cli.formats import as_text
 from bneck_cli.language.library import network_names
 from bneck_cli.questions import compare
-from bneck_cli.questions.analyze import ACTIVATIONS, MACS, View, buffers, report
+from bneck_cli.questions.analyze import report
+from bneck_cli.questions.notes import ACTIVATIONS, MACS, buffers
+from bneck_cli.questions.rows import View
 from bneck_cli.sizes.amounts import rounded
 
 

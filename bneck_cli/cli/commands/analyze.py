@@ -69,7 +69,8 @@ def command(
     output: opt.Output = None,
 ) -> None:
     """Show every layer's shapes, stride, weights and multiply-adds."""
-    from bneck_cli.questions.analyze import View, report
+    from bneck_cli.questions.analyze import report
+    from bneck_cli.questions.rows import View
 
     varied, single = several.axes(set or (), input, channels)
     if varied:

@@ -14,13 +14,13 @@ from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.network import Layer, Series, entries, inner
 from bneck_cli.engine.settings import Settings
 from bneck_cli.errors import BneckError
-from bneck_cli.questions.analyze import describe_input
 from bneck_cli.questions.bars import bars
 from bneck_cli.questions.draw import figure
 from bneck_cli.questions.explain import attention, block, compared, network
 from bneck_cli.questions.explain.facts import is_numeric
 from bneck_cli.questions.explain.place import found
 from bneck_cli.questions.explain.sentences import layer_lines
+from bneck_cli.questions.notes import describe_input
 from bneck_cli.report import Prose, Records, Report
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from bneck_cli.errors import BneckError, listed
 from bneck_cli.flow.follow import depth
 from bneck_cli.flow.receptive import receptive_field
 from bneck_cli.language.library import load, network_names
-from bneck_cli.questions.analyze import describe_input, shared_weights
 from bneck_cli.questions.explain.block import changed
 from bneck_cli.questions.explain.facts import arriving, whole
 from bneck_cli.questions.explain.place import way_through
 from bneck_cli.questions.explain.sentences import side
+from bneck_cli.questions.notes import describe_input, shared_weights
 from bneck_cli.sizes.amounts import rounded
 from bneck_cli.words.values import counted, people
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.flow.tensors import follow
-from bneck_cli.questions.analyze import describe_input
+from bneck_cli.questions.notes import describe_input
 
 from bneck_cli.questions.lint import windows, layers  # isort: skip  # noqa: F401  (in the order of their rules)
 from bneck_cli.questions.lint.allowed import NAME, Allowed
