@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,37 @@ def test_imports_go_down(path: Path) -> None:
         if name.startswith("bneck_cli."):
             other = name.split(".")[1]
             assert other == own or floors[other] < floors[own], f"{own} imports {other}, which is not below it"
+
+
+TOGETHER = {
+    "sizes": "a plain number becomes a symbolic one only where a symbol is met, which most commands never do",
+    "bridges": "each call of a framework is handled in the room of its family, loaded with the first model",
+}
+"""Rooms whose modules need each other while they run, and why."""
+
+
+def needed(node: ast.AST) -> set[str]:
+    """Collect the imports of a module but for those that only types need."""
+    if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        return set()
+    names = {name for child in ast.iter_child_nodes(node) for name in needed(child)}
+    if isinstance(node, ast.ImportFrom) and node.module:
+        names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+@pytest.mark.parametrize("own", sorted({room(path) for path in MODULES} - set(TOGETHER)))
+def test_modules_of_a_room_import_in_one_direction(own: str) -> None:
+    """No module of a room needs one that needs it, lazy imports included."""
+    uses = {
+        ".".join(("bneck_cli", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
+        for path in MODULES
+        if room(path) == own
+    }
+    graph = {
+        name: needed(ast.parse(path.read_text(encoding="utf-8"))) & set(uses) - {name} for name, path in uses.items()
+    }
+    TopologicalSorter(graph).prepare()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))

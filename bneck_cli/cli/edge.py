@@ -12,6 +12,8 @@ from bneck_cli.shown import bounded, shown
 from bneck_cli.sizes.numerals import is_name, is_number
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bneck_cli.engine.analysis import Analysis
     from bneck_cli.engine.settings import Settings
     from bneck_cli.formats import Style
@@ -33,7 +35,6 @@ def settings(
     past: str | None = None,
 ) -> "Settings":
     """Gather what is asked of the analysis."""
-    from bneck_cli.cli.several import axes
     from bneck_cli.engine.settings import read_settings
 
     varied, _ = axes(values or (), input, channels)
@@ -46,6 +47,26 @@ def settings(
             raise typer.BadParameter(f"--set reads NAME=VALUE (got '{quoted(text)}')")
         pairs.append((name.strip(), value.strip()))
     return read_settings(input, channels, in_channels, pairs, assume, batch, symbolic, symbols or (), past)
+
+
+def has_several(text: str) -> bool:
+    """Return whether an option's value is several: ``64,128``, ``128..224:32``; a list is one, ``[2, 2]``."""
+    return ("," in text or ".." in text) and not any(mark in text for mark in "[]()=<>")
+
+
+def axes(values: "Iterable[str]", input: str | None, channels: str | None) -> tuple[list[str], list[str]]:
+    """Return the axes among the options, as ``--vary`` has them, and the values that are single.
+
+    Several inputs are those of every side.
+    """
+    varied: list[str] = []
+    single: list[str] = []
+    for text in values:
+        (varied if has_several(text.partition("=")[2]) else single).append(text)
+    for name, several in (("channels", channels), ("side", input)):
+        if several is not None and has_several(several):
+            varied.append(f"{name}={several}")
+    return varied, single
 
 
 def analysed(spec: str, asked: "Settings") -> "Analysis":

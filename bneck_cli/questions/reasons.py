@@ -10,6 +10,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.errors import listed
+from bneck_cli.words.paths import ranges
 from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
@@ -77,8 +78,6 @@ def _sums(parts: Sequence[Part]) -> tuple[int, int]:
 
 def _names(pairs: Iterable[Pair]) -> str:
     """Name layers, or say how many they are."""
-    from bneck_cli.questions.diff import ranges
-
     paths = list(dict.fromkeys(pair.one.path for pair in pairs))
     folded = ranges(paths)
     return listed(list(folded), "and") if len(folded) <= NAMED else f"{people(len(paths))} layers"

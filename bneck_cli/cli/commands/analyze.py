@@ -7,7 +7,7 @@ import typer
 from bneck_cli import completion
 from bneck_cli.cli import options as opt
 from bneck_cli.cli import several
-from bneck_cli.cli.edge import analysed, check_format, flops, put, settings, words
+from bneck_cli.cli.edge import analysed, axes, check_format, flops, put, settings, words
 from bneck_cli.formats import FORMATS
 
 GROUP = "Figures"
@@ -72,7 +72,7 @@ def command(
     from bneck_cli.questions.analyze import report
     from bneck_cli.questions.rows import View
 
-    varied, single = several.axes(set or (), input, channels)
+    varied, single = axes(set or (), input, channels)
     if varied:
         if symbolic or symbol or assume or depth or expand or fold or only or sort or top or count_like or unit:
             raise typer.BadParameter(f"'{varied[0]}' has several values: they give a table of totals, with --columns")

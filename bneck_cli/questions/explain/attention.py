@@ -6,7 +6,6 @@ from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.questions.explain.facts import whole
-from bneck_cli.questions.explain.sentences import side
 from bneck_cli.words.values import counted, people
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def attending(each: LayerFacts) -> Attending | None:
     return found if fits and whole(cost.params) >= found.weights + found.biases else None
 
 
-def arithmetic(each: LayerFacts) -> Iterator[str]:
+def products(each: LayerFacts) -> Iterator[str]:
     """Write the four linear layers and the two products."""
     found, cost = attending(each), each.layer.cost
     if found is None:
@@ -89,7 +88,7 @@ def arithmetic(each: LayerFacts) -> Iterator[str]:
         padded = ""
         if found.windows * n != each.shape.positions:
             sizes = (-(-whole(size) // w) * w for size, w in zip(each.shape.spatial, found.sides, strict=True))
-            padded = f", for which {side(each.shape)} is padded to {'×'.join(map(str, sizes))}"
+            padded = f", for which {each.shape.side} is padded to {'×'.join(map(str, sizes))}"
         yield f"{counted(found.windows, 'window')} of {square} = {n} tokens{padded}"
     biases = f" + {LINEAR}·{c} = {people(found.biases)} biases" if found.biases else ""
     yield (

@@ -15,9 +15,7 @@ from bneck_cli.questions.explain.sentences import (
     extent,
     formulas,
     kernel_of,
-    map_of,
     product,
-    side,
     total,
 )
 from bneck_cli.words.values import counted, people
@@ -147,7 +145,7 @@ def legend(subject: Subject) -> Iterator[str]:
         f'In a figure such as that of the ResNet paper, "{first.shape.channels}-d" is the {first.shape.channels} '
         f'channels on an arrow, and "{kernel_of(first)}, {first.filters}" in a box is '
         f"{counted(first.filters, 'filter')} of {size}. The maps "
-        f"themselves ({side(first.shape)} before it, {side(first.out)} after) are not drawn."
+        f"themselves ({first.shape.side} before it, {first.out.side} after) are not drawn."
     )
 
 
@@ -173,7 +171,7 @@ def numbers(subject: Subject) -> Iterator[str]:
     else:
         return
     one = first.weights.value // first.filters
-    long, what = side(first.out), map_of(first.out)
+    long, what = first.out.side, first.out.noun
     made = f"{long} {what}" if len(first.out.spatial) > 1 else f"{what} of {long}"
     yield (
         f"The {counted(first.filters, 'channel')} that leave `{first.text}` are the number of its filters: each filter "
@@ -224,9 +222,9 @@ def stride(subject: Subject) -> Iterator[str]:
         wide = [each for each in windows if set(each.kernel) != {1}]
         if wide and all(each.out.spatial == wide[0].out.spatial and not each.reshapes for each in windows):
             narrow = " A window of one position needs none." if len(wide) < len(windows) else ""
-            yield f"Padding keeps the {map_of(subject.node.out)} at {side(wide[0].out)} in {_named(wide)}.{narrow}"
+            yield f"Padding keeps the {subject.node.out.noun} at {wide[0].out.side} in {_named(wide)}.{narrow}"
         return
-    where = [f"{each.path} ({kernel_of(each)}, {side(each.shape)} to {side(each.out)})" for each in stepping]
+    where = [f"{each.path} ({kernel_of(each)}, {each.shape.side} to {each.out.side})" for each in stepping]
     if len(where) > MOST_NAMED:
         where = [*where[:MOST_NAMED], f"{len(where) - MOST_NAMED} more"]
     others = "; it is 1 in every other window" if len(windows) > len(stepping) else ""
@@ -345,17 +343,17 @@ def origin(analysis: Analysis, subject: Subject) -> Iterator[str]:
     way = way_to(analysis, subject)
     if way is None:
         return
-    yield f"{side(next(iter(analysis.inputs.values())))} is the input."
+    yield f"{next(iter(analysis.inputs.values())).side} is the input."
     yield from (changed(path, each) for path, each in way)
     unchanged = "" if way else ", unchanged,"
-    yield f"So {side(subject.arrives)}{unchanged} arrives at {subject.path}."
+    yield f"So {subject.arrives.side}{unchanged} arrives at {subject.path}."
 
 
 def changed(path: str, each: LayerFacts) -> str:
     """Say how a layer makes the map another size."""
     if each.window is not None:
         return f"{path} ({each.text}): {formulas(each.axes)}."
-    return f"{path} ({each.text}): {side(each.shape) or 'a vector'} to {side(each.out) or 'a vector'}."
+    return f"{path} ({each.text}): {each.shape.side or 'a vector'} to {each.out.side or 'a vector'}."
 
 
 def sight(analysis: Analysis, subject: Subject) -> Iterator[str]:

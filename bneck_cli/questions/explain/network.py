@@ -14,7 +14,6 @@ from bneck_cli.language.library import load, network_names
 from bneck_cli.questions.explain.block import changed
 from bneck_cli.questions.explain.facts import arriving, whole
 from bneck_cli.questions.explain.place import way_through
-from bneck_cli.questions.explain.sentences import side
 from bneck_cli.questions.notes import describe_input, shared_weights
 from bneck_cli.sizes.amounts import rounded
 from bneck_cli.words.values import counted, people
@@ -171,7 +170,7 @@ def concentration(analysis: Analysis) -> Iterator[str]:
         gated = " through windows alone" if any(entry.layer.op == "scale" for entry in running) else ""
         yield (
             f"A position of the last map spans {size} positions of the input{gated}, which has "
-            f"{side(next(iter(analysis.inputs.values())))}."
+            f"{next(iter(analysis.inputs.values())).side}."
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bneck_cli.questions.explain.attention import products
 from bneck_cli.questions.explain.facts import whole
 from bneck_cli.sizes.shape import AXES
 from bneck_cli.words.values import counted, people
@@ -12,15 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from bneck_cli.questions.explain.facts import Axis, LayerFacts, Product, Sums
-    from bneck_cli.sizes.shape import Shape
 
 MOST_TERMS = 8
 """Terms of a sum that are written out."""
-
-
-def side(shape: Shape) -> str:
-    """Write a shape's spatial sizes: ``56×56``."""
-    return shape.side
 
 
 def extent(sizes: Sequence[int]) -> str:
@@ -31,11 +26,6 @@ def extent(sizes: Sequence[int]) -> str:
 def kernel_of(each: LayerFacts) -> str:
     """Write a window: ``3×3``."""
     return "×".join(map(str, each.kernel))
-
-
-def map_of(shape: Shape) -> str:
-    """Name what a shape is: a map, a sequence."""
-    return shape.noun
 
 
 def product(found: Product) -> str:
@@ -80,10 +70,10 @@ def geometry(each: LayerFacts) -> str:
     parts.append(f"stride {extent(window.stride)}")
     parts.append(_padding(each.axes))
     if each.reshapes:
-        follows = f"so {side(each.shape)} becomes {side(each.out)}"
+        follows = f"so {each.shape.side} becomes {each.out.side}"
     else:
         many = "" if len(each.out.spatial) > 1 else " long"
-        follows = f"so the {map_of(each.shape)} stays {side(each.out)}{many}"
+        follows = f"so the {each.shape.noun} stays {each.out.side}{many}"
     return f"{', '.join(parts)}: {formulas(each.axes)}, {follows}"
 
 
@@ -149,9 +139,7 @@ def arithmetic(each: LayerFacts) -> Iterator[str]:
     elif worked := each.layer.rule.worked(each.shape, each.out) if each.layer.rule is not None else ():
         yield from worked
     elif each.part == "attention":
-        from bneck_cli.questions.explain.attention import arithmetic as of_attention
-
-        yield from of_attention(each)
+        yield from products(each)
     elif each.layer.cost.params or each.layer.cost.macs:
         yield (
             f"{counted(whole(each.layer.cost.params), 'parameter')}; "
