@@ -49,6 +49,14 @@ def test_a_spec_is_complete(name: str) -> None:
     assert all({"params", "macs"} <= expect.figures.keys() for expect in spec.expect)
 
 
+def test_what_is_listed_as_a_classifier_gives_a_vector() -> None:
+    """Every network whose task is not written, classification, ends in one value for each class."""
+    for name in network_names():
+        if not load(name).spec.task:
+            shape = analyze_program(load(name)).root.out
+            assert not any(size != 1 for size in shape.spatial), f"{name} gives {shape}: its task is another"
+
+
 def test_every_expectation_in_the_library_holds() -> None:
     """`bneck check` finds no difference in anything that is bundled."""
     checks = check_specs([])
