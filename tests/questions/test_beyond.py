@@ -33,7 +33,7 @@ def asked(name: str, text: str) -> dict[str, str]:
     if name == "bert_base":
         return {}
     if re.fullmatch(r"1x1x1 \((\d+) past\)", text):
-        return {"input": "1x1", "past": text[7:].split()[0]}
+        return {"input": "1x1", "past": text[7:-6]}
     if text.startswith("1x1x"):
         return {"input": text[2:]}
     return {"input": text} if re.fullmatch(r"\d+(x\d+)+", text) else {}
