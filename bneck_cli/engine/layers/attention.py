@@ -93,13 +93,15 @@ class Attention(Kind):
         return WHOLE if self.window is None else UNKNOWN
 
     def label(self, x: Shape, y: Shape) -> Label:
-        """Its heads, and its windows."""
-        heads = self.heads if self.heads is not None else x.channels // self.head_dim
+        """Its heads, those of keys and values where they are fewer, its windows, and whether it looks back alone."""
+        heads, shared = self._heads(x), self._kv(x)
         more = f"{written(heads)} heads"
+        if shared != heads:
+            more += f", {written(shared)} of keys and values"
         if self.window is not None:
             side = self.window if isinstance(self.window, tuple) else (self.window,) * len(x.spatial)
             more += f", {sides(side)} {'grid' if self.grid else 'windows'}"
-        return Label(("self-attention", more), "attention")
+        return Label(("causal self-attention" if self.causal else "self-attention", more), "attention")
 
     def out_shape(self, x: Shape) -> Shape:
         """The shape as it came."""

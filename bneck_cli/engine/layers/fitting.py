@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.layers.convolution import windows_over
-from bneck_cli.engine.layers.drawn import Label
+from bneck_cli.engine.layers.drawn import Label, stepping
 from bneck_cli.engine.layers.drawn import sides as sides_written
 from bneck_cli.engine.layers.kinds import (
     Keeps,
@@ -218,6 +218,10 @@ class Subsample(Kind):
     part = "fitting"
     sees = WINDOW
     view = True
+
+    def label(self, x: Shape, y: Shape) -> Label:
+        """Its step."""
+        return Label((f"subsample{stepping(self.geometry(x).stride)}",), "other")
 
     def window_over(self, x: Shape) -> Window:
         """Look at one position in so many."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from bneck_cli.engine.layers.drawn import Label, written
 from bneck_cli.engine.layers.kinds import Keeps, Kind, LayerError, argument, flag, kind, one_of, option, positive, size
 from bneck_cli.engine.layers.quantities import Quantity, declare, elements
 from bneck_cli.engine.layers.reach import OTHER, UNKNOWN, WHOLE, Reach
@@ -35,6 +36,12 @@ class Recurrent(Kind):
     """Tensors of a state's size that a step works with beside its gates, as PyTorch writes it."""
     per_step = 0
     """Tensors of a state's size that autograd keeps of a step."""
+
+    def label(self, x: Shape, y: Shape) -> Label:
+        """The channels of its state, its layers, and its directions."""
+        copies = "" if self.layers == 1 else f"{self.layers} × "
+        more = ("in both directions",) if self.both else ()
+        return Label((f"{copies}{self.drawn}, {written(self.hidden)}", *more), "other")
 
     def reach(self, x: Shape, y: Shape) -> Reach:
         """The positions before, and in both directions all; along one axis of a map there is no number for it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bneck_cli.engine.layers.drawn import Label
+from bneck_cli.engine.layers.drawn import Label, sides, written
 from bneck_cli.engine.layers.kinds import (
     Keeps,
     Kind,
@@ -46,6 +46,10 @@ class Embedding(Kind):
     part = "lookup"
     sees = OWN
     chooses = True
+
+    def label(self, x: Shape, y: Shape) -> Label:
+        """The length of a row, and how many there are."""
+        return Label((f"embedding, {written(self.channels)}", f"{written(self.vocabulary)} rows"), "other")
 
     def out_shape(self, x: Shape) -> Shape:
         """1×L to channels×L."""
@@ -96,6 +100,10 @@ class Learned(Kind):
     source = True
     chooses = True
     view = True
+
+    def label(self, x: Shape, y: Shape) -> Label:
+        """Its shape."""
+        return Label((f"learned, {sides(self.shape)}",), "other")
 
     def out_shape(self, x: Shape) -> Shape:
         """The shape that is written."""
@@ -237,6 +245,11 @@ class Slice(Kind):
     start: Any = argument(bound, "where it begins, from 0")
     stop: Any = argument(end, "where it ends, not included; `end` is the last")
     along: str = option(one_of("channels", "positions"), "channels", "of what it is a range")
+
+    def label(self, x: Shape, y: Shape) -> Label:
+        """What it is a range of, and from where to where it reaches."""
+        stop = self.stop if self.stop == "end" else written(self.stop)
+        return Label((f"{self.along} {written(self.start)} to {stop}",), "other")
 
     def out_shape(self, x: Shape) -> Shape:
         """C×… to (stop - start)×…, or C×L to C×(stop - start)."""
