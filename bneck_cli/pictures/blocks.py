@@ -8,8 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from bneck_cli.engine.layers.drawn import LINE
 from bneck_cli.engine.network import Fork, Layer, Series, Wire
-from bneck_cli.pictures.labels import CLOSED, flat, holds_something, in_words, is_line, label, shape_words
+from bneck_cli.pictures.labels import (
+    CLOSED,
+    flat,
+    holds_something,
+    in_words,
+    is_line,
+    label,
+    read_names,
+    shape_words,
+)
 from bneck_cli.pictures.marks import Bar, Box, Element, Joint, Line, Picture, Words, moved
 
 if TYPE_CHECKING:
@@ -23,20 +33,29 @@ SIGNS = {"add": "+", "mul": "×", "scale": "×", "matmul": "@", "scores": "@", "
 
 
 class Item(NamedTuple):
-    """A part of a stack, and the shape that is written beside the arrow out of it (nothing where it is plain)."""
+    """A part of a stack, and what is written beside the arrow out of it: a shape where it is not plain, a name."""
 
     element: Element
     shape: str
+    name: str = ""
+    """What later parts read it as, where some do."""
+
+    @property
+    def note(self) -> str:
+        """What stands beside the arrow."""
+        return " ".join(filter(None, (self.shape, self.name)))
 
 
 def drawn_block(title: str, node: Series, caption: str, m: Measures, shapes: bool = True) -> Element:
     """Return a block under its title, from the shape that enters to the one that leaves, its caption below."""
+    m = m._replace(read=frozenset(read_names(node)))
     ends = [end(shape_words(shape), m) for shape in (node.shape, node.out)]
-    inside = items(flat(node), m)
+    inside = items(flat(node), m, shape_words(node.shape))
     if not shapes or (m.right and m.tight):
         inside = [item._replace(shape="") for item in inside]
-    drawn = m.leaf(stack([Item(ends[0], ""), *inside, Item(ends[1], "")], m))
-    return column([text_element(title, "head", m), drawn, text_element(caption, "subtitle", m)], m)
+    enters = [] if inside and inside[0].element.apart else [Item(ends[0], "")]
+    drawn = m.leaf(stack([*enters, *inside, Item(ends[1], "")], m))
+    return column([text_element(title, "head", m), drawn, text_element(caption, "subtitle", m)], m, spines=not m.right)
 
 
 class Page(NamedTuple):
@@ -103,16 +122,18 @@ def row(elements: Sequence[Element], apart: float) -> Element:
     return Element(width, max(one.height for one in elements), width // 2, tuple(marks))
 
 
-def column(elements: Sequence[Element], m: Measures) -> Element:
-    """Return elements one above the other, their middles in line, without arrows."""
+def column(elements: Sequence[Element], m: Measures, spines: bool = False) -> Element:
+    """Return elements one above the other, without arrows, their middles in line or their spines."""
     shown = [element for element in elements if element.width]
-    width = max(element.width for element in shown)
+    middles = [element.spine if spines else element.width // 2 for element in shown]
+    left = max(middles)
+    width = left + max(element.width - middle for element, middle in zip(shown, middles, strict=True))
     marks: list[Mark] = []
     y: float = 0
-    for element in shown:
-        marks += moved(element.marks, (width - element.width) // 2, y)
+    for element, middle in zip(shown, middles, strict=True):
+        marks += moved(element.marks, left - middle, y)
         y += element.height + m.joint / 3 if m.round else element.height + 1
-    return Element(width, y - (m.joint / 3 if m.round else 1), width // 2, tuple(marks))
+    return Element(width, y - (m.joint / 3 if m.round else 1), left, tuple(marks))
 
 
 def end(text: str, m: Measures) -> Element:
@@ -136,30 +157,33 @@ def stack(items: Sequence[Item], m: Measures) -> Element:
     """Return elements one after the other, their spines in line, an arrow and a shape in every gap."""
     left = max((item.element.spine for item in items), default=0)
     right = max((item.element.width - item.element.spine for item in items), default=0)
-    noted = [m.across(item.shape, "small") for item in items[:-1] if item.shape]
+    noted = [m.across(item.note, "small") for item in items[:-1] if item.note]
     right = max([right, *noted])
     marks: list[Mark] = []
     y: float = 0
-    for index, (element, shape) in enumerate(items):
+    for index, item in enumerate(items):
+        element, note = item.element, item.note
         marks += moved(element.marks, left - element.spine, y)
         y += element.height
         if index + 1 < len(items):
             after = items[index + 1].element
-            gap = max(m.gap, m.along(shape, "small"))
+            gap = max(m.gap if note or after.apart or not after.bare else m.lead, m.along(note, "small"))
             if not after.apart:
                 marks.append(Line(((left, y), (left, y + gap)), head=not after.bare))
-            if shape:
-                marks.append(m.note(left, y, gap, shape, "small"))
+                marks += [m.note(left, y, gap, note, "small")] if note else []
             y += gap
     first = items[0].element if items else Element(0, 0, 0, ())
     return Element(left + right, y, left, tuple(marks), first.bare, first.apart)
 
 
-def items(nodes: Sequence[Node], m: Measures) -> list[Item]:
-    """Return the elements of nodes in a row; what works point by point stands in the box before it."""
+def items(nodes: Sequence[Node], m: Measures, entering: str = "") -> list[Item]:
+    """Return the elements of nodes in a row; what works point by point stands in the box before it.
+
+    No shape is written that is the ``entering`` one, or the one that leaves.
+    """
     found: list[Item] = []
     final = shape_words(nodes[-1].out) if nodes else ""
-    last = ""
+    last = entering
     index = 0
     while index < len(nodes):
         node = nodes[index]
@@ -168,16 +192,24 @@ def items(nodes: Sequence[Node], m: Measures) -> list[Item]:
             if node.kind == "from":
                 named = text_element(f"from {node.name.replace('../', '')}", "note", m)
                 found.append(Item(m.leaf(named)._replace(apart=True), ""))
+                last = shape_words(node.out)
+            elif node.name in m.read:
+                if not found:
+                    found.append(Item(m.leaf(text_element(f"as {node.name}", "note", m)), ""))
+                else:
+                    found[-1] = found[-1]._replace(name=f"{found[-1].name} as {node.name}".strip())
             continue
         if isinstance(node, Layer):
             more: list[str] = []
             words = label(node)
-            while words.fill != "pill" and index < len(nodes):
+            while index < len(nodes):
                 follower = nodes[index]
                 if not isinstance(follower, Layer) or not is_line(follower):
                     break
                 more += label(follower).lines
                 index += 1
+            if words.fill == LINE:
+                words, more = words._replace(lines=(" · ".join([*words.lines, *more]),)), []
             element = m.leaf(linked(box(words, " · ".join(more), m), m.links.get(id(node), "")))
         elif isinstance(node, Fork):
             element = fork(node, m)
@@ -186,9 +218,22 @@ def items(nodes: Sequence[Node], m: Measures) -> list[Item]:
         else:
             element = repeated(node, m)
         shape = shape_words(node.out)
-        found.append(Item(element, "" if shape in (last, final) else shape))
+        said = isinstance(node, Fork) and concatenates(node)
+        found.append(Item(element, "" if said or shape in (last, final) else shape))
         last = shape
-    return found
+    return ended(found, m)
+
+
+def ended(found: Sequence[Item], m: Measures) -> list[Item]:
+    """Let the name of what does not go on, because the next element stands apart, end its arrow."""
+    made: list[Item] = []
+    for index, item in enumerate(found):
+        if item.name and index + 1 < len(found) and found[index + 1].element.apart:
+            name = Item(m.leaf(text_element(item.name, "note", m)), "")
+            made += [item._replace(name=""), name]
+        else:
+            made.append(item)
+    return made
 
 
 def box(words: Label, more: str, m: Measures) -> Element:
@@ -245,7 +290,7 @@ def boxed(
 def repeated(series: Series, m: Measures) -> Element:
     """Return identical copies as one of them in a dashed frame that says how many."""
     run = series.runs[0]
-    inside = stack(items(flat(run.node), m), m)
+    inside = stack(items(flat(run.node), m, shape_words(run.node.shape)), m)
     words = f"×{run.copies}"
     edge = m.inside[1] + m.round if m.round else 2
     top = edge + (m.high("note") if m.round else 0)
@@ -282,7 +327,7 @@ def branch(node: Node | None, m: Measures) -> Element:
     """Return what a branch holds as one element; nothing where it is the identity."""
     if node is None or not holds_something(node):
         return Element(0, 0, 0, (), bare=True)
-    return stack(items(flat(node), m), m)
+    return stack(items(flat(node), m, shape_words(node.shape)), m)
 
 
 def around(body: Node | None, side: Node, sign: str, m: Measures) -> Element:
@@ -300,7 +345,7 @@ def around(body: Node | None, side: Node, sign: str, m: Measures) -> Element:
     if main.width:
         marks += moved(main.marks, 0, top)
         if main.apart:
-            marks.append(Line(((spine, 0), (spine, m.turn)), head=False))
+            marks += [] if other.apart else [Line(((spine, 0), (spine, m.turn)), head=False)]
         else:
             marks.append(Line(((spine, 0), (spine, top)), head=not main.bare))
         marks.append(Line(((spine, top + main.height), (spine, joint_top))))
@@ -320,7 +365,8 @@ def around(body: Node | None, side: Node, sign: str, m: Measures) -> Element:
         right = lane + m.across("identity", "note")
     marks.append(Joint(spine, level, sign))
     left = max(0, m.reach - spine)
-    return Element(right + left, joint_top + m.joint, spine + left, moved(marks, left, 0), bare=True)
+    apart = main.apart and other.apart
+    return Element(right + left, joint_top + m.joint, spine + left, moved(marks, left, 0), bare=True, apart=apart)
 
 
 def beside(head: Node, m: Measures) -> Element:
@@ -344,6 +390,11 @@ def joining(join: Layer | None) -> str:
     return "concatenate" if join is None or join.op == "concat" else words.get(join.op, join.op)
 
 
+def concatenates(node: Fork) -> bool:
+    """Tell whether branches end in a bar that says what leaves, and not in a joint with a sign."""
+    return node.kind not in ("scale", "residual", "aside") and (node.join is None or node.join.op not in SIGNS)
+
+
 def fan(node: Fork, m: Measures) -> Element:
     """Return branches side by side: a rail above them, below a bar that concatenates or a joint with a sign."""
     branches = [branch(one, m) for one in node.branches]
@@ -357,7 +408,7 @@ def fan(node: Fork, m: Measures) -> Element:
         x += one.width + m.apart
     width = x - m.apart
     spines = [place + one.spine for place, one in zip(places, branches, strict=True)]
-    concat = node.join is None or node.join.op not in SIGNS
+    concat = concatenates(node)
     joined = f"{joining(node.join)} · {shape_words(node.out)}"
     bar = m.leaf(boxed([(joined, "strong")], "join", m))
     over = m.round + 4 if m.round else 1 if m.right else 2
@@ -398,7 +449,8 @@ def fan(node: Fork, m: Measures) -> Element:
     left = max(0, -bar_left) if concat else 0
     beside = spine + m.across(named, "note") if named else 0
     right = max(width, bar_left + bar_width if concat else 0, beside)
-    return Element(left + right, height, spine + left, moved(marks, left, 0), bare=True)
+    apart = all(one.apart for one in branches)
+    return Element(left + right, height, spine + left, moved(marks, left, 0), bare=True, apart=apart)
 
 
 WIDE_FAN = 48
@@ -410,7 +462,7 @@ def _listed(node: Fork, m: Measures) -> Element:
     written = [in_words(one) or "identity" for one in node.branches]
     lines = [(line, "plain") for text in written for line in broken(text)]
     first = [("split in equal parts", "note")] if node.kind == "split" else []
-    concat = node.join is None or node.join.op not in SIGNS
+    concat = concatenates(node)
     last = f"{joining(node.join)} · {shape_words(node.out)}" if concat else joining(node.join)
     return m.leaf(boxed([*first, *lines, (last, "strong")], "join", m))
 

@@ -61,7 +61,7 @@ def stage_graph(stages: Sequence[Stage], captions: Sequence[str]) -> Graph:
     graph = Graph([], [], {})
     for stage, caption in zip(stages, captions, strict=True):
         name = (stage.name,) if stage.name else ()
-        graph.add(Vertex((*name, *stage.lines, caption), "box"), stage.reads)
+        graph.add(Vertex((*name, *stage.lines, *stage.notes, caption), "box"), stage.reads)
     return graph
 
 

@@ -125,6 +125,7 @@ def draw_grid(
 
     def drawn(stage: Stage, least: float = 0) -> Element:
         lines = [(text, "plain" if index else "strong") for index, text in enumerate(stage.lines)]
+        lines += [(text, "note") for text in stage.notes]
         lines += [(text, "small") for text in _captions(caption(stage), m)]
         wide = 2 * (m.wide(stage.name, "note") + m.inside[0]) if m.right and stage.name else 0
         return m.leaf(boxed(lines, stage.fill, m, least, share(stage), wide))
@@ -255,7 +256,7 @@ class _Roads:
         """Give the edges of one stage beside one column their entries, and return from where to where they run."""
         column, start = key
         leaving = {self.middles[a] for a, b in self.edges if a != start and self.beside(a, b) == column}
-        near = 7 if self.m.round else 1
+        near = 14 if self.m.round else 1
         for edge in edges:
             entries = (self.middles[edge[1]] + step * near for step in (0, 1, -1, 2, -2))
             self.ports[edge] = next((at for at in entries if at not in leaving), self.middles[edge[1]])

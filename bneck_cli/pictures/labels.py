@@ -8,6 +8,8 @@ from bneck_cli.engine.layers.drawn import LINE, Label, written
 from bneck_cli.engine.network import Fork, Layer, Series, Wire, inner, name_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bneck_cli.engine.network import Node
     from bneck_cli.sizes.shape import Shape
 
@@ -28,6 +30,23 @@ def label(layer: Layer) -> Label:
 def is_line(node: Node) -> bool:
     """Tell whether a layer stands as a line in the box of the layer before: it changes each position by itself."""
     return isinstance(node, Layer) and node.rule is not None and label(node).fill == LINE
+
+
+def read_names(root: Node) -> set[str]:
+    """Return the names that ``from`` reads inside a node, and inside what it holds."""
+    names: set[str] = set()
+    seen: set[int] = set()
+    waiting: list[Node] = [root]
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, Wire):
+            names |= {node.name.rpartition("../")[2]} if node.kind == "from" else set()
+        elif isinstance(node, (Series, Fork)):
+            waiting += node.branches if isinstance(node, Fork) else [run.node for run in node.runs]
+    return names
 
 
 def is_silent(node: Node) -> bool:
@@ -101,6 +120,48 @@ def boxes(root: Node) -> int:
     return count(root)
 
 
+MOST_RESULTS = 4
+"""Results of a block whose channels are written each."""
+MOST_NAMES = 3
+
+
+def outputs_of(node: Series) -> tuple[Wire, ...]:
+    """Return the results of a block that gives several, or of the block that a repeat's copies end in."""
+    while not node.outputs and node.runs and node.kind != "block":
+        held = [run.node for run in node.runs if isinstance(run.node, Series)]
+        if not held:
+            break
+        node = held[-1]
+    return node.outputs
+
+
+def held_names(repeat: Series) -> str:
+    """Name the copies of a repeat by the blocks in one of them: ``res + transformer``; nothing where those are many."""
+    node = next((run.node for run in repeat.runs if isinstance(run.node, Series)), None)
+    while node is not None and not node.name and len(node.runs) == 1 and isinstance(node.runs[0].node, Series):
+        node = node.runs[0].node
+    if node is None or node.name:
+        return node.name if node else ""
+    names = [item.name for item in opened_lines(node) if isinstance(item, Series) and item.name]
+    return " + ".join(names) if len(names) <= MOST_NAMES else ""
+
+
+def opened_lines(series: Series) -> Iterator[Node]:
+    """Yield what stands in a row, the lines of a file's body opened, its blocks closed."""
+    for run in series.runs:
+        if isinstance(run.node, Series) and run.node.kind == "chain":
+            yield from opened_lines(run.node)
+        else:
+            yield run.node
+
+
+def holds_layers(node: Node) -> bool:
+    """Tell whether a node is a layer, or has any inside."""
+    if isinstance(node, Series):
+        return any(holds_layers(run.node) for run in node.runs)
+    return isinstance(node, Layer) or (isinstance(node, Fork) and any(map(holds_layers, node.branches)))
+
+
 def block_words(node: Node) -> str:
     """Say what a block is: ``3 × bottleneck, 256``; a fork by its kind."""
     if isinstance(node, Fork):
@@ -112,8 +173,10 @@ def block_words(node: Node) -> str:
     copies, name = 1, node.name
     if node.kind == "repeat":
         copies = sum(run.copies for run in node.runs)
-        name = node.name or next((run.node.name for run in node.runs if isinstance(run.node, Series)), "")
-    words = f"{name or node.label or 'block'}, {written(node.out.channels)}"
+        name = node.name or held_names(node)
+    results = [wire.out.channels for wire in outputs_of(node)] or [node.out.channels]
+    widths = " | ".join(map(written, results)) if len(results) <= MOST_RESULTS else f"{len(results)} results"
+    words = f"{name or node.label or 'block'}, {widths}"
     return f"{copies} × {words}" if copies > 1 else words
 
 

@@ -100,6 +100,8 @@ class Measures(NamedTuple):
     """The width of a box at least."""
     gap: float
     """Between two elements of a stack, where the arrow is."""
+    lead: float
+    """The same before an element that begins with a line."""
     turn: float
     """From where a tensor enters to where a branch leaves it."""
     fall: float
@@ -121,6 +123,8 @@ class Measures(NamedTuple):
     """Where room is short: from 1 on branches are listed and a caption takes two lines, from 2 on it is left out."""
     links: Mapping[int, str] = {}
     """Anchors by the identity of a node, on a page that has rows to lead to."""
+    read: frozenset[str] = frozenset()
+    """The names under which parts of the block at hand are read."""
     right: bool = False
     """Whether the tensor runs to the right: a layout is made as if it ran down, and then turned, leaf by leaf."""
 
@@ -230,6 +234,7 @@ def pixels(links: Mapping[int, str] | None = None, right: bool = False) -> Measu
         inside=(22, 9),
         least=156,
         gap=34,
+        lead=10,
         turn=26,
         fall=34,
         lane=42,
@@ -257,6 +262,7 @@ def cells(plain: bool = False, tight: int = 0, right: bool = False) -> Measures:
         inside=(2, 1),
         least=5,
         gap=1,
+        lead=1,
         turn=0,
         fall=2,
         lane=3,
@@ -270,5 +276,5 @@ def cells(plain: bool = False, tight: int = 0, right: bool = False) -> Measures:
     )
     if not right:
         return m
-    near = m._replace(right=True, gap=4, turn=1, fall=4, lane=1, apart=1, reach=0, joint=3, beside=1)
-    return near._replace(inside=(1, 1), gap=2, fall=2) if tight else near
+    near = m._replace(right=True, gap=4, lead=4, turn=1, fall=4, lane=1, apart=1, reach=0, joint=3, beside=1)
+    return near._replace(inside=(1, 1), gap=2, lead=2, fall=2) if tight else near

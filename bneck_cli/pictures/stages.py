@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.engine.network import Cost, Fork, Layer, Series, Wire
-from bneck_cli.pictures.labels import block_words, is_line, is_silent, label
+from bneck_cli.pictures.labels import block_words, holds_layers, is_line, is_silent, label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +28,8 @@ class Stage(NamedTuple):
     """The blocks in it, copy by copy up to a hundred."""
     first: int = 0
     """The identity of its first node."""
+    notes: tuple[str, ...] = ()
+    """What it reads beside, in words."""
 
 
 # From a network to its stages
@@ -42,24 +45,54 @@ class _Stages:
         self.reads: list[int] = []
         self.gives: list[str] = []
         self.begins: int = -1
+        self.opened: tuple[int, ...] = ()
+        """The stages that gave the results of the block before, where its inside stands open."""
 
     def add(self, node: Node) -> None:
         """Take the next node of the net."""
         if isinstance(node, Wire):
-            if node.kind == "as":
-                self.close(node.name)
+            if node.kind == "as" and node.result is not None and self.opened:
+                index = self.opened[node.result]
+                self.stages[index] = self.stages[index]._replace(name=node.name)
+                self.names |= dict.fromkeys((node.name, node.copy), index)
+            elif node.kind == "as":
+                self.close(node.name.partition("[")[0])
                 self.names |= dict.fromkeys((node.name, node.copy), len(self.stages) - 1)
             else:
                 self.close()
                 self.begins = self.names.get(node.name, -1)
             return
+        self.opened = ()
         if is_silent(node):
             return
+        if isinstance(node, Series) and is_pyramid(node):
+            self.close()
+            self.open(node)
+            return
+        resized = self.gives and self.items and node.out.spatial != self.items[-1].out.spatial
+        joins = isinstance(node, Fork) and not _is_block(node) and next(taken(node), None) is not None
+        if resized or joins:
+            self.close()
         if self.items and _is_block(node) and any(map(_is_block, self.items)):
             self.close()
         self.items.append(node)
         self.reads += [self.names[name] for name in taken(node) if name in self.names]
         self.gives += given(node)
+
+    def open(self, node: Series) -> None:
+        """Take what a block holds as stages of the net; each is called as the net calls it."""
+        outside, before = self.names, len(self.stages)
+        self.names = {}
+        for inside in _lines(node):
+            if inside is None:
+                self.close()
+            else:
+                self.add(inside)
+        self.close()
+        self.opened = tuple(self.names[wire.name] for wire in node.outputs)
+        self.names = outside
+        self.begins = self.opened[0]
+        self.stages[before:] = [stage._replace(name="") for stage in self.stages[before:]]
 
     def close(self, name: str = "") -> None:
         """End the stage at hand, if there is one."""
@@ -81,16 +114,51 @@ class _Stages:
 def stages(root: Series, inputs: tuple[str, ...]) -> list[Stage]:
     """Cut a network into stages: its lines, cut at names, where a named tensor is taken, and before a second block."""
     found = _Stages(inputs)
-    for run in root.runs:
+    for node in _lines(root):
+        if node is None:
+            found.close()
+        else:
+            found.add(node)
+    found.close()
+    return _without_many(found.stages)
+
+
+MANY = 6
+"""Stages that read one of them from afar beyond which each says so in words."""
+
+
+def _without_many(found: list[Stage]) -> list[Stage]:
+    """Name in their boxes what very many stages read, such as the embedding of a step, instead of drawing lines."""
+    far = [0] * len(found)
+    for index, stage in enumerate(found):
+        for read in stage.reads:
+            far[read] += read != index - 1
+    named = {index for index, count in enumerate(far) if count > MANY and found[index].name}
+    if not named:
+        return found
+    made = []
+    for index, stage in enumerate(found):
+        words = [f"from {found[read].name}" for read in stage.reads if read in named and read != index - 1]
+        reads = tuple(read for read in stage.reads if read not in named or read == index - 1)
+        made.append(stage._replace(reads=reads, notes=tuple(words)))
+    return made
+
+
+def is_pyramid(block: Series) -> bool:
+    """Tell whether a block gives maps of several sizes of the one tensor that it reads: it is drawn opened."""
+    sizes = {wire.out.spatial for wire in block.outputs}
+    return len(sizes) == len(block.outputs) > 1 and next(taken(block), None) is None
+
+
+def _lines(series: Series) -> Iterator[Node | None]:
+    """Yield the nodes of a net or a block line by line, None where a line begins and where it ends."""
+    for run in series.runs:
         line = isinstance(run.node, Series) and run.node.kind == "chain"
         if line:
-            found.close()
-        for node in _opened(root._replace(runs=(run,))):
-            found.add(node)
+            yield None
+        yield from _opened(series._replace(runs=(run,)))
         if line:
-            found.close()
-    found.close()
-    return found.stages
+            yield None
 
 
 def _opened(series: Series) -> Iterator[Node]:
@@ -111,8 +179,8 @@ def _identity(node: Node) -> int:
 
 
 def _is_block(node: Node) -> bool:
-    """Tell whether a node is a block, a repeat or a fork: what a stage has at most one of."""
-    return isinstance(node, (Series, Fork))
+    """Tell whether a node is a block, a repeat or a fork that holds layers: what a stage has at most one of."""
+    return isinstance(node, Series) or (isinstance(node, Fork) and any(map(holds_layers, node.branches)))
 
 
 def _blocks(node: Node) -> list[Series]:
@@ -154,9 +222,9 @@ def described(items: list[Node]) -> tuple[tuple[str, ...], str]:
     fill = ""
     for item in items:
         if isinstance(item, Layer):
-            words = label(item)
-            if is_line(item) and lines:
+            if is_line(item) and len(items) > 1 and not all(map(is_line, items)):
                 continue
+            words = label(item)
             lines.append(words.lines[0])
             fill = fill or ("other" if words.fill == "pill" else words.fill)
         else:
@@ -179,6 +247,21 @@ def readings(found: Sequence[Stage]) -> list[int]:
     return counts
 
 
+def summed(lines: Sequence[str]) -> tuple[str, ...]:
+    """Write lines in a row that say the same as one with a count: ``bneck, 80`` twice is ``2 × bneck, 80``."""
+    made: list[tuple[int, str]] = []
+    for line in lines:
+        count, words = (int(line.partition(" × ")[0]), line.partition(" × ")[2]) if COUNTED.match(line) else (1, line)
+        if made and made[-1][1] == words:
+            made[-1] = (made[-1][0] + count, words)
+        else:
+            made.append((count, words))
+    return tuple(f"{count} × {words}" if count > 1 else words for count, words in made)
+
+
+COUNTED = re.compile(r"[0-9]+ × ")
+
+
 def gathered(found: list[Stage], outputs: tuple[int, ...] = ()) -> tuple[list[Stage], list[int]]:
     """Let stages in a row share a box, where they are many: none is named or read by another than the next.
 
@@ -196,13 +279,14 @@ def gathered(found: list[Stage], outputs: tuple[int, ...] = ()) -> tuple[list[St
         follows = before is not None and stage.reads == (index - 1,) and readers[index - 1] == 1
         alike = before is not None and before.out.spatial == stage.out.spatial and before.fill == stage.fill == "block"
         if before is not None and follows and alike and not before.name and index - 1 not in leaving:
-            lines = (*before.lines, *stage.lines)
+            lines = summed((*before.lines, *stage.lines))
             lines = lines if len(lines) <= MOST_LINES else (*lines[: MOST_LINES - 2], "...", lines[-1])
             made[-1] = before._replace(
                 lines=lines,
                 name=stage.name,
                 out=stage.out,
                 cost=before.cost.plus(stage.cost),
+                notes=tuple(dict.fromkeys((*before.notes, *stage.notes))),
             )
             blocks[-1] += stage.blocks
         else:

@@ -105,6 +105,23 @@ def require_sound(picture: Picture, m: Measures) -> None:
         )
         assert on_box or on_joint or on_text, line
     require_clear(picture, areas, slack)
+    require_joined(picture, areas, m)
+
+
+def require_joined(picture: Picture, areas: list[Rectangle], m: Measures) -> None:
+    """Require that lines begin on something, and end on something: a box, words, a joint, a frame or another line."""
+    near = m.beside + 2 if m.round else 2
+    frames = [mark for mark in picture.marks if isinstance(mark, Box) and mark.fill == "frame"]
+    held = [*areas, *((box.x, box.y, box.width, box.height) for box in frames)]
+    held += [covered(mark, m) for mark in picture.marks if isinstance(mark, Words)]
+    joints = [mark for mark in picture.marks if isinstance(mark, Joint)]
+    held += [(joint.x - m.reach, joint.y - m.joint / 2, 2 * m.reach, m.joint) for joint in joints]
+    lines = [mark for mark in picture.marks if isinstance(mark, Line)]
+    for line in lines:
+        others = [part for other in lines if other is not line for part in segments(other)]
+        for x, y in (line.points[0], line.points[-1]):
+            touched = (a - near <= x <= a + w + near and b - near <= y <= b + h + near for a, b, w, h in held + others)
+            assert any(touched), (line, x, y)
 
 
 def segments(line: Line) -> list[Rectangle]:
@@ -152,6 +169,19 @@ def test_a_block_is_drawn_without_overlaps(name: str) -> None:
     found = block(name)
     for m in MEASURES.values():
         require_sound(lay_out(found, m), m)
+
+
+def test_a_part_that_reads_by_name_has_no_loose_ends() -> None:
+    """NASNet's cell takes all by name: no line leads nowhere, and what does not go on ends in its name."""
+    found = draw([("nasnetalarge", load("nasnetalarge"))], at="normal1")
+    for m in MEASURES.values():
+        picture = lay_out(found, m)
+        require_sound(picture, m)
+        words = [mark.text for mark in picture.marks if isinstance(mark, Words)]
+        assert "as left" in words
+        assert "as right" in words
+        assert words.count("from left") == 7
+        assert words.count("from right") == 4
 
 
 LAYER = st.sampled_from(
@@ -228,6 +258,34 @@ def test_branches_are_listed_where_room_is_short() -> None:
     text = "".join(render(draw([("b", program)], read_settings(input="8x16x16")), "text"))
     assert "from seen" in text
     assert "identity" not in text
+
+
+def test_a_shape_is_not_written_again() -> None:
+    """Beside an arrow stands no shape that what enters has, that leaves, or that a bar has just named."""
+    program = load("densenet121")
+    found = draw([("densenet121", program)], at="denseblock1")
+    texts = [mark.text for mark in lay_out(found, pixels()).marks if isinstance(mark, Words)]
+    assert texts.count("64×56×56") == 1
+    assert texts.count("128×56×56") == 1
+    assert texts.count("96×56×56") == 1
+    assert "BN · ReLU" in texts
+    assert "BN" not in texts
+
+
+def test_a_box_says_the_sizes_of_its_layer() -> None:
+    """Tables, recurrent layers and shared heads have their sizes in their boxes, and causal attention its name."""
+    for name, lines in (
+        ("llama3_8b", ("embedding, 4096", "causal self-attention", "32 heads, 8 of keys and values")),
+        ("lstm_lm", ("embedding, 650", "2 × LSTM, 650")),
+        ("swin_t", ("3 heads, 7×7 windows",)),
+    ):
+        program = load(name)
+        texts = "".join(render(draw([(name, program)]), "text"))
+        assert all(line in texts for line in lines), name
+    found = draw([("b", resolve(Source("b.yaml", "input: 6 x 9\nnet: gru 8 layers=2 both\n")))], depth=2)
+    assert {"2 × GRU, 8", "in both directions"} <= {
+        mark.text for mark in lay_out(found, pixels()).marks if isinstance(mark, Words)
+    }
 
 
 def test_levels_are_opened_as_asked() -> None:
@@ -370,6 +428,44 @@ def test_unknown_numbers_are_refused() -> None:
     """A word that is no number beside a box has a nearest."""
     with pytest.raises(BneckError, match="unknown word 'parms'"):
         draw([("resnet18", load("resnet18"))], numbers=("parms",))
+
+
+def test_a_backbone_of_several_maps_stands_open() -> None:
+    """A block that gives maps of several sizes is drawn as its stages, under the names that the net gives them."""
+    from bneck_cli.questions.draw import _stages
+
+    found, outputs = _stages(drawing("fpn_resnet50").subjects[0].analysis)
+    assert [stage.name for stage in found] == [
+        "",
+        *(f"c{k}" for k in (2, 3, 4, 5)),
+        "m5",
+        "m4",
+        "m3",
+        "p2",
+        "p3",
+        "p4",
+        "p5",
+    ]
+    assert [found[index].name for index in outputs] == ["p2", "p3", "p4", "p5"]
+    at = {stage.name: index for index, stage in enumerate(found)}
+    assert found[at["m4"]].reads == (at["m5"], at["c4"])
+    assert found[at["c3"]].reads == (at["c2"],)
+    hrnet, _ = _stages(drawing("hrnet_w18").subjects[0].analysis)
+    assert [stage.lines for stage in hrnet if stage.name == "three"] == [("stage, 18 | 36 | 72",)]
+
+
+def test_a_unet_that_reads_one_vector_everywhere_is_a_u() -> None:
+    """Stable Diffusion's U-Net has two columns: what 22 blocks read is named in their boxes."""
+    from bneck_cli.pictures.grid import arranged
+    from bneck_cli.questions.draw import _stages
+
+    found, outputs = _stages(drawing("sd15_unet").subjects[0].analysis)
+    where = arranged(found, outputs)
+    assert set(where.columns) == {0, 1}
+    assert len(set(where.rows)) == 5
+    assert sum("from time" in stage.notes for stage in found) == sum(
+        any("res" in line for line in stage.lines) for stage in found
+    )
 
 
 def test_costs_of_stages_add_up_to_the_network() -> None:
