@@ -70,7 +70,7 @@ class _Around:
         source = sources.pop()
         shift = 0
         entry = nodes[source]
-        if entry.kind == FREE and dict(entry.slots)["name"] == "roll" and self.readers[source] == self.linear[:1]:
+        if entry.kind == FREE and dict(entry.slots)["name"] == "roll" and set(self.readers[source]) == set(self.linear):
             rolled = self.single(last, ("dropout",))
             if rolled is None or dict(nodes[rolled].slots).get("name") != "roll":
                 return None

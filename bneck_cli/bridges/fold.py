@@ -378,7 +378,8 @@ class _Folder:
                 arguments.append(text)
             else:
                 options.append((field.name, text))
-        return Step(node.kind, tuple(arguments), (*options, *flags))
+        shared = dict(node.slots).get("share")
+        return Step(node.kind, tuple(arguments), (*options, *flags, *([("share", shared)] if shared else [])))
 
     def shape(self, one: Laid, parameters: Parameters | None) -> Step:
         """Write a tensor that is all weights, or the shape that elements are given."""

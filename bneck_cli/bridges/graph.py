@@ -117,8 +117,11 @@ class Graph:
         params: int | None = None,
         macs: int | None = None,
         out: Shape | None = None,
+        share: str = "",
     ) -> int:
         """Add a layer of the language; ``params``, ``macs`` and ``out`` are what the model's own framework says.
+
+        One that has a name to ``share`` has the weights of the one before it with that name, and none of its own.
 
         Raises BneckError for arguments that the language refuses, and for figures that differ.
         """
@@ -130,11 +133,12 @@ class Graph:
             leaves = rule.out_shape(shape)
             if min(map(number, leaves.spatial), default=1) < 1:
                 raise LayerError(f"{shape} is too small: the result would be {leaves}")
-            mine = number(rule.params(shape)), number(rule.macs(shape, leaves))
+            mine = 0 if share else number(rule.params(shape)), number(rule.macs(shape, leaves))
         except LayerError as error:
             raise BneckError(f"{kind}: {error}") from None
         fields = {field.name: field.default for field in LAYERS[kind].fields}
         kept = tuple((name, given[name]) for name in fields if name in given and given[name] != fields[name])
+        kept += (("share", share),) if share else ()
         text = written(kind, kept)
         if out is not None and _flat(out) != _flat(leaves):
             raise BneckError(f"gives {out}, where `{text}` gives {leaves}")
@@ -160,6 +164,14 @@ class Graph:
         elif kind == "add" and any(shape != first and not _everywhere(shape, first) for shape in shapes):
             raise BneckError(f"cannot add {listed(map(str, shapes), 'and')}")
         return self._put(Node(kind, slots, tuple(sources), first, 0, 0, stack))
+
+    def shared(self, index: int, name: str) -> str:
+        """Let a layer share its weights under a name, or the one that it shares them under already; return it."""
+        node = self.nodes[index]
+        found = dict(node.slots).get("share")
+        if found is None:
+            self.nodes[index] = node._replace(slots=(*node.slots, ("share", name)))
+        return str(found or name)
 
     def product(self, left: int, right: int, heads: int, macs: int, stack: tuple[Call, ...] = ()) -> int:
         """Add the product of C×L and C×M over their channels, in each head apart: heads·M×L."""

@@ -19,8 +19,6 @@ from bneck_cli.words.values import people
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bneck_cli.bridges.capture import Trace
-
 SHOWN = 6
 """Problems that a message lists."""
 
@@ -48,26 +46,9 @@ def read_model(target: str, calls: Sequence[str], given: str | None) -> Graph:
 def graph_of(model: Any, sizes: tuple[int, ...], name: str) -> Graph:
     """Make the graph of a module for an input without its batch."""
     from bneck_cli.bridges.capture import capture
+    from bneck_cli.bridges.traced import graph_from
 
     return graph_from(capture(model, [sizes]), name)
-
-
-def graph_from(trace: Trace, name: str) -> Graph:
-    """Make the graph of what a model was seen to call."""
-    from bneck_cli.bridges.attention_layers import with_attention
-    from bneck_cli.bridges.lowering import lowered
-
-    graph = chained(with_attention(lowered(trace, name)).pruned())
-    if trace.unread:
-        count = sum(number for _, number in trace.unread)
-        names = ", ".join(name for name, _ in trace.unread[:2])
-        graph.notes.append(
-            f"{people(count)} of {people(trace.total)} parameters are never read at inference: {names} ..."
-        )
-    found = sum(node.macs for node in graph.nodes)
-    if found != trace.macs and not graph.problems:
-        graph.problem((), f"{people(trace.macs)} multiply-adds, of which the layers have {people(found)}")
-    return graph
 
 
 def read_sizes(given: str) -> tuple[int, ...]:

@@ -131,6 +131,8 @@ class Lowering(Arranging):
         """The calls for constants whose multiply-adds a node has."""
         self.queries: dict[int, Value] = {}
         """Of scores that are a node, the queries."""
+        self.tables: dict[int, int] = {}
+        """The node that looks the rows of a table up, by the number of the table."""
         self.before: list[tuple[int, Thing | None]] = []
         """What tensors were that are data now: constants that are followed."""
         self.takers: dict[int, list[Record]] = {}
@@ -349,6 +351,12 @@ def guess_channels(shape: tuple[int, ...], values: list[Value]) -> int:
 
 def lowered(trace: Trace, name: str) -> Graph:
     """Return the flat graph of a trace."""
-    from bneck_cli.bridges import lowering_attention, lowering_joins, lowering_layers, lowering_shapes  # noqa: F401  (their handlers)
+    from bneck_cli.bridges import (  # noqa: F401  (their handlers)
+        lowering_attention,
+        lowering_joins,
+        lowering_layers,
+        lowering_sequences,
+        lowering_shapes,
+    )
 
     return Lowering(trace, name).run()

@@ -165,6 +165,12 @@ def linear(call: Bound) -> Thing:
 
         return by_matrix(call, call.value(), weight)
     slots = {"channels": weight.shape[0], "nobias": bias is None}
+    table = next((call.lowering.tables[one] for one in weight.reads if one in call.lowering.tables), None)
+    if table is not None and bias is None and not call.lowering.fresh(weight):
+        name = call.lowering.graph.shared(table, "words")
+        macs = call.record.macs
+        node = call.lowering.graph.layer("linear", value.node, slots, call.stack, 0, macs, share=name)
+        return as_map(call.lowering, node, value, len(value.axes) - 1)
     if (
         isinstance(bias, Constant) and bias.reads and 0 < call.lowering.fresh(bias) < weight.shape[0]
     ):  # of some channels

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from bneck_cli.sizes.shape import Shape
 
 BATCH = "N"
+UNLEARNED = "const."
+"""How the name of a constant begins that is no parameter."""
 
 
 class Value:
@@ -83,7 +85,7 @@ class Graph:
         """Return a constant of whole numbers."""
         key = ("numbers", tuple(values), scalar)
         if key not in self.known:
-            name = self.known[key] = self.fresh(f"const.{'_'.join(map(str, values[:6]))}")
+            name = self.known[key] = self.fresh(f"{UNLEARNED}{'_'.join(map(str, values[:6]))}")
             self.weights.append(protobuf.tensor(name, [] if scalar else [len(values)], INT64, values))
         return self.known[key]
 
@@ -91,7 +93,7 @@ class Graph:
         """Return a constant of decimals."""
         key = ("floats", tuple(values), tuple(dims))
         if key not in self.known:
-            name = self.known[key] = self.fresh("const.value" if len(values) == 1 else "const.table")
+            name = self.known[key] = self.fresh(f"{UNLEARNED}value" if len(values) == 1 else f"{UNLEARNED}table")
             self.weights.append(protobuf.tensor(name, dims, FLOAT, values))
         return self.known[key]
 

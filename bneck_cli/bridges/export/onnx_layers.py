@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.bridges.export.builder import FIRST, INDICES, LAST, VECTOR
-from bneck_cli.bridges.export.onnx_graph import BATCH, Graph, Value
+from bneck_cli.bridges.export.onnx_graph import BATCH, UNLEARNED, Graph, Value
 from bneck_cli.bridges.export.written import tf_same
 from bneck_cli.bridges.layout import number
 from bneck_cli.engine.layers.kinds import per_axis
@@ -165,7 +165,7 @@ class Layers(Graph):
         """Return a constant that is no parameter, made once."""
         key = ("filled", name)
         if key not in self.known:
-            self.known[key] = self.filled(name, dims, value)
+            self.known[key] = self.filled(f"{UNLEARNED}{name}", dims, value)
         return self.known[key]
 
     def kind_ln(self, step: Step, x: Value) -> Value:

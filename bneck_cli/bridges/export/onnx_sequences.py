@@ -6,7 +6,7 @@ from math import cos, prod, sin
 from typing import TYPE_CHECKING
 
 from bneck_cli.bridges.export.builder import FIRST, LAST, VECTOR
-from bneck_cli.bridges.export.onnx_graph import BATCH, Value
+from bneck_cli.bridges.export.onnx_graph import BATCH, UNLEARNED, Value
 from bneck_cli.bridges.export.onnx_layers import Layers, unheld
 from bneck_cli.bridges.layout import number
 from bneck_cli.engine.layers.kinds import per_axis
@@ -204,7 +204,7 @@ class Sequences(Layers):
         if rule.causal:
             key = ("causal", rows)
             if key not in self.known:
-                full = self.filled(f"causal{rows}", [rows, rows], FAR)
+                full = self.filled(f"{UNLEARNED}causal{rows}", [rows, rows], FAR)
                 one = self.numbers([1], scalar=True)
                 self.known[key] = self.op("Trilu", [full, one], f"causal{rows}.upper", [rows, rows], upper=1)
             more.append(self.known[key])
@@ -323,7 +323,7 @@ class Sequences(Layers):
         scores = self.op("Mul", [scores, scale], step.path, sizes)
         if rule.causal:
             rows = number(sizes[-1])
-            full = self.filled(f"{step.path}.later", [rows, rows], FAR)
+            full = self.filled(f"{UNLEARNED}{step.path}.later", [rows, rows], FAR)
             upper = self.op(
                 "Trilu", [full, self.numbers([1], scalar=True)], f"{step.path}.upper", [rows, rows], upper=1
             )

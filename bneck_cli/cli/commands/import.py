@@ -11,6 +11,7 @@ GROUP = "Bridges"
 EXAMPLES = (
     "bneck import torchvision.models:resnet50 -o resnet50.yaml",
     "bneck import mynet.py:Net --call width=32 --input 1x28x28",
+    "bneck import model.onnx -o model.yaml",
     "bneck import yolov3.cfg",
 )
 
@@ -20,8 +21,8 @@ def command(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="A PyTorch model, as module:callable or file.py:Class, whose code is run; or a file of Darknet (.cfg) "
-            "or Caffe (.prototxt), which is only read.",
+            help="A PyTorch model, as module:callable or file.py:Class, whose code is run; or a file of ONNX "
+            "(.onnx), Darknet (.cfg) or Caffe (.prototxt), which is only read.",
         ),
     ],
     call: opt.Call = None,

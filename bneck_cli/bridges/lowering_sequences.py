@@ -1,0 +1,44 @@
+"""Calls of sequences: tables of words, states that are carried along, rotations, masks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bneck_cli.bridges.layout import CHANNELS, whole
+from bneck_cli.bridges.lowering import handles
+from bneck_cli.bridges.lowering_layers import elementwise
+from bneck_cli.bridges.tensors import Constant, Scores, Value
+from bneck_cli.errors import BneckError
+
+if TYPE_CHECKING:
+    from bneck_cli.bridges.lowering import Bound
+    from bneck_cli.bridges.tensors import Thing
+
+
+@handles("embedding")
+def embedding(call: Bound) -> Thing:
+    """A row of a table for each index."""
+    lowering, table = call.lowering, call.get(1, "weight")
+    value = lowering.picked(call.value())
+    if not isinstance(table, Constant):
+        raise BneckError("a table that is computed from the input")
+    rows, channels = table.shape
+    node = lowering.graph.layer(
+        "embed", value.node, {"vocabulary": rows, "channels": channels}, call.stack, lowering.charge([table])
+    )
+    for number in table.reads:
+        lowering.tables[number] = node
+    return Value(node, (*value.axes, whole(lowering.graph.shape(node), CHANNELS)))
+
+
+@handles("masked_fill")
+def masked(call: Bound) -> Thing:
+    """Elements that a constant forbids; scores of attention stay what they are."""
+    thing = call.thing()
+    return thing if isinstance(thing, Scores) else elementwise(call, call.value(), "masked_fill")
+
+
+@handles("rotary_embedding")
+def rotated(call: Bound) -> Thing:
+    """Positions by turning pairs of channels, in one call."""
+    return elementwise(call, call.value(), "rotary")
