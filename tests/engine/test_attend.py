@@ -251,3 +251,14 @@ def test_the_short_form_is_pytorchs(
     found = bneck_cli.analyze(f"input: {c} x {length}\nnet: {net}\n")
     assert found.cost.params == sum(one.numel() for one in module.parameters())
     assert 2 * found.cost.macs == counted
+
+
+def test_a_window_may_be_none() -> None:
+    """A block whose copies do not all have a window takes it as a parameter: `none` is all positions, as unwritten."""
+    block = "blocks:\n  layer(window): attention heads=4 causal window=window\n"
+    base = "input: 64 x 32\n"
+    both = bneck_cli.analyze(f"{base}{block}net: layer 8 -> layer none").cost
+    apart = bneck_cli.analyze(f"{base}net: attention heads=4 causal window=8 -> attention heads=4 causal").cost
+    assert both == apart
+    attend = f"{base}net:\n  - attend: {{queries: identity, keys: identity, values: identity}}\n    heads: 4\n"
+    assert bneck_cli.analyze(f"{attend}    window: none\n").cost == bneck_cli.analyze(attend).cost

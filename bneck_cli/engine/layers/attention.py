@@ -58,6 +58,11 @@ def parts(value: Any) -> str:
     return value
 
 
+def window_extent(value: Any) -> Any:
+    """Take the size of a window, or the word ``none``: a definition whose blocks do not all have one passes it on."""
+    return None if value == "none" else extent(value)
+
+
 @kind("attention")
 class Attention(Kind):
     """Multi-head self-attention over all positions, or within windows (or across a grid of them) of a map.
@@ -70,7 +75,7 @@ class Attention(Kind):
     head_dim: Any = option(size, None, "channels of each head")
     kv: Any = option(size, None, "heads of keys and values, which groups of heads share")
     causal: bool = flag("each position attends to those before it; with a window, to the last so many")
-    window: Any = option(extent, None, "side of the windows; all positions attend to each other without it")
+    window: Any = option(window_extent, None, "side of the windows; all positions attend to each other without it")
     shift: Any = option(natural, 0, "how far the windows are shifted; costs nothing")
     grid: bool = flag("attend across the map: the window's positions along each axis, spread evenly (MaxViT)")
     position: str = option(

@@ -7,7 +7,8 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.layers import LayerError
-from bneck_cli.engine.layers.kinds import boolean, extent, per_axis, positive, share
+from bneck_cli.engine.layers.attention import window_extent
+from bneck_cli.engine.layers.kinds import boolean, per_axis, positive, share
 from bneck_cli.engine.layers.products import Scores, WeightedSum
 from bneck_cli.engine.network import Cost, Layer
 from bneck_cli.engine.tensor import Flow, Result, arrive, came_from, fork, series
@@ -94,7 +95,7 @@ DEFAULTS: dict[str, Any] = {
     "cached": None,
 }
 """What holds where nothing is written beside the branches."""
-CONVERTERS = {"heads": positive, "kv": positive, "causal": boolean, "window": extent, "grid": boolean}
+CONVERTERS = {"heads": positive, "kv": positive, "causal": boolean, "window": window_extent, "grid": boolean}
 
 
 def _options(walk: Walk, attend: Attend, flow: Flow, frame: Frame) -> dict[str, Any]:
