@@ -15,7 +15,8 @@ from bneck_cli.engine.walk import propagate
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.language.collector import collector_paused
 from bneck_cli.language.document import Place, Scalar
-from bneck_cli.language.library import Program, as_network
+from bneck_cli.language.expression import Name
+from bneck_cli.language.library import Program, as_network, reaching
 from bneck_cli.language.spec import Definition, Expect, Input, constant, parse_channels, with_settings
 from bneck_cli.sizes.assumed import Assumed, assumed
 from bneck_cli.sizes.number import is_symbolic, is_whole
@@ -94,6 +95,7 @@ def analyze_program(program: Program, settings: Settings = Settings()) -> Analys
 def analyze_plainly(program: Program, settings: Settings) -> Analysis:
     """Analyse as ``analyze_program`` does, but search for no smaller input where one is too small."""
     program, settings = with_words(program, settings)
+    program = reaching(program, [given.text for given in settings.values if isinstance(given.expression, Name)])
     if not is_right(program):
         require_own_names(program)
     net, values = settled(program, settings)
@@ -231,7 +233,8 @@ def _require_entering(program: Program, net: Definition, settings: Settings) -> 
     """Require that ``--channels`` says what enters, where no parameter is called so."""
     if program.block is None:
         raise BneckError(f"--channels is for blocks ({program.spec.file} is a network)", hint="use --set name=value")
-    if settings.in_channels is not None or (settings.input is not None and len(settings.input.sizes) > 2):
+    whole = settings.input is not None and len(settings.input.sizes) > len(block_axes(program))
+    if settings.in_channels is not None or whole:
         names = listed([parameter.name for parameter in net.parameters], "and")
         hint = f"its parameters are {names}: use --set name=value" if names else "it has no parameters"
         raise BneckError(f"--channels: {program.block} has no parameter 'channels'", hint=hint)
@@ -248,7 +251,7 @@ def _channels(settings: Settings, program: Program) -> int | str | None:
 
 
 def _inputs(program: Program, net: Definition, settings: Settings) -> tuple[Input, ...]:
-    """Settle the input's sizes: as asked, else as the spec says; a block has the map of the paper's figure."""
+    """Settle the input's sizes: as asked, else as the spec says; a block has what ``block_axes`` says."""
     own = program.spec.inputs if program.block is None else ()
     asked = settings.input
     if asked is None and settings.symbolic:
@@ -263,8 +266,8 @@ def _inputs(program: Program, net: Definition, settings: Settings) -> tuple[Inpu
         if own and len(asked.sizes) == len(own[0].sizes) - 1:
             asked = asked._replace(sizes=(own[0].sizes[0], *asked.sizes))
         return (asked._replace(name=own[0].name if own else "input"),)
-    sizes = asked.sizes if asked else BLOCK_MAP
-    if len(sizes) > 2:
+    sizes = asked.sizes if asked else block_axes(program)
+    if len(sizes) > len(block_axes(program)):
         if settings.in_channels is not None:
             whole = "x".join(map(str, sizes))
             raise BneckError(
@@ -274,6 +277,8 @@ def _inputs(program: Program, net: Definition, settings: Settings) -> tuple[Inpu
     channels = settings.in_channels or _channels(settings, program)
     if channels is None and (given := settings.given("channels")) and (is_number(given.text) or is_name(given.text)):
         channels = parse_channels("--set channels", given.text)
+    if channels is None and program.spec.net is None and len(program.spec.inputs) == 1:
+        channels = program.spec.inputs[0].sizes[0]
     if channels is None:
         example = "x".join(map(str, program.spec.inputs[0].sizes)) if program.spec.inputs else "64x56x56"
         raise BneckError(
@@ -282,10 +287,20 @@ def _inputs(program: Program, net: Definition, settings: Settings) -> tuple[Inpu
     return (Input("input", (channels, *sizes), net.place),)
 
 
+def block_axes(program: Program) -> tuple[int | str, ...]:
+    """Return the axes of what a block is analysed on unless told otherwise.
+
+    They are those that its file says, where that is of blocks alone or its input a sequence; else the figure's map.
+    """
+    own = program.spec.inputs
+    said = len(own) == 1 and (program.spec.net is None or len(own[0].sizes) == len("CL"))
+    return own[0].sizes[1:] if said else BLOCK_MAP
+
+
 def _symbolic_input(program: Program, own: tuple[Input, ...]) -> str:
     """Write an input with a symbol for each axis: ``3xHxW``."""
     if program.block is not None:
-        return "HxW"
+        return "x".join(letter.upper() for letter in Shape(1, (1,) * len(block_axes(program))).letters)
     if len(own) != 1:
         raise BneckError(f"{program.spec.file} has {len(own)} inputs", hint="write their symbols into the spec")
     channels, *sides = own[0].sizes

@@ -6,7 +6,7 @@ import os
 import re
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.budget import FILES, exceeded
 from bneck_cli.errors import BneckError, nearest
@@ -26,6 +26,9 @@ from bneck_cli.language.spec import (
 )
 from bneck_cli.shown import grouped
 from bneck_cli.sizes.numerals import is_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 DEFINITION = re.compile(r"^  ([A-Za-z_]\w*)\(", re.MULTILINE)
 
@@ -90,7 +93,7 @@ def block_files() -> dict[str, Path]:
     """Name the bundled blocks, each with the file that defines it."""
     found = {}
     for path in sorted((specs_folder() / "blocks").glob("*.yaml")):
-        for name in DEFINITION.findall(path.read_text(encoding="utf-8")):
+        for name in DEFINITION.findall(path.read_text(encoding="utf-8").partition("\nblocks:\n")[2]):
             found[name] = path
     return found
 
@@ -151,6 +154,30 @@ def find(name: str) -> tuple[Source, str | None]:
         return find(name.lower())
     hint = nearest(name.lower(), known) or "`bneck list` shows what is bundled"
     raise BneckError(f"no file, network or block is called '{name}'", hint=hint)
+
+
+def reaching(program: Program, words: Iterable[str]) -> Program:
+    """Let a program's files see the blocks of the library that are named so, unless they have such a name themselves.
+
+    They are what parameters are given from outside: ``--set block=se_bottleneck``.
+    """
+    blocks = {**program.blocks}
+    scopes = dict(program.scopes)
+    for word in words:
+        if word in block_files() and word not in program.blocks and word not in program.formulas:
+            other = _block_file(block_files()[word].name)
+            blocks[word] = other.blocks[word]
+            scopes = {**other.scopes, **scopes}
+    if len(blocks) == len(program.blocks):
+        return program
+    scopes.update(dict.fromkeys(program.extended, Scope(blocks, program.formulas)))
+    return program._replace(blocks=blocks, scopes=scopes)
+
+
+@cache
+def _block_file(name: str) -> Program:
+    """Resolve a file of the library's blocks."""
+    return resolve(_bundled(f"blocks/{name}"))
 
 
 def _named(name: str) -> tuple[str, list[tuple[str, str, Place]]]:

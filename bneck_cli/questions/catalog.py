@@ -26,7 +26,7 @@ KEYS = ("name", "family", "year", "params", "macs", "top1")
 
 
 class Listing(NamedTuple):
-    """A bundled network (or block) and its figures; those of a block are at 256 channels on a 56×56 map."""
+    """A bundled network (or block) and its figures; those of a block are at 256 channels, on what it stands on."""
 
     kind: str
     name: str
@@ -161,7 +161,7 @@ COLUMNS = (
     Column("macs", "MACs", "number"),
     Column("top1", "top-1", "number", 2),
 )
-BLOCKS = "blocks, at 256 channels on a 56×56 map"
+BLOCKS = "blocks, at 256 channels"
 
 
 def _parts(found: list[Listing], sorted_by: str | None) -> Iterator[Part]:

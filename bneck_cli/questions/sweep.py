@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bneck_cli.engine.analysis import BLOCK_MAP
+from bneck_cli.engine.analysis import block_axes
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.language.expression import Name, parts_of, show
 from bneck_cli.report import Column, Facts, Prose, Records, Report, Row, Table
@@ -214,7 +214,8 @@ def saved(found: Sweep, file: str) -> Iterator[str]:
             yield f"input: {' x '.join(map(str, sizes))}\n"
         return
     channels = asked.in_channels or asked.channels or 1
-    sizes = sizes if len(sizes) == len(BLOCK_MAP) + 1 else (channels, *(sizes or BLOCK_MAP))
+    axes = block_axes(program)
+    sizes = sizes if len(sizes) == len(axes) + 1 else (channels, *(sizes or axes))
     words = [program.block, *([str(asked.channels)] if asked.channels else []), *options]
     yield f"include: {source}\ninput: {' x '.join(map(str, sizes))}\nnet:\n  - {' '.join(words)}\n"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.budget import budget_of_its_own
-from bneck_cli.engine.analysis import BLOCK_MAP, analyze_plainly
+from bneck_cli.engine.analysis import analyze_plainly, block_axes
 from bneck_cli.engine.network import part_params
 from bneck_cli.engine.settings import with_words
 from bneck_cli.errors import BneckError, listed, nearest
@@ -175,7 +175,8 @@ def _varied_input(program: Program, settings: Settings, names: set[str]) -> Inpu
     if settings.input is not None:
         return settings.input
     if program.block is not None:
-        own, spatial = Input("input", BLOCK_MAP, as_network(program).place), len(BLOCK_MAP)
+        axes = block_axes(program)
+        own, spatial = Input("input", axes, as_network(program).place), len(axes)
     elif len(program.spec.inputs) == 1:
         (own,) = program.spec.inputs
         spatial = len(own.sizes) - 1
