@@ -58,17 +58,27 @@ def render_svg(picture: Picture, theme: str = "light") -> Iterator[str]:
     colours = THEMES[theme]
     width, height = number(picture.width), number(picture.height)
     yield f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-    yield f'font-family="{FONT}" role="img">\n<title>{escape(picture.title)}</title>\n'
+    linked = [mark for mark in picture.marks if isinstance(mark, Box) and mark.link]
+    yield f'font-family="{FONT}" role="{"group" if linked else "img"}">\n<title>{escape(picture.title)}</title>\n'
     if colours["paper"]:
         yield f'<rect width="{width}" height="{height}" fill="{colours["paper"]}"/>\n'
     for mark in picture.marks:
         yield from _mark(mark, theme)
-    for mark in picture.marks:
-        if isinstance(mark, Box) and mark.link:
-            place = f'x="{number(mark.x)}" y="{number(mark.y)}" width="{number(mark.width)}"'
-            area = f'<rect {place} height="{number(mark.height)}" rx="{number(mark.round)}" fill="transparent"/>'
-            yield f'<a href="#{escape(mark.link)}">{area}</a>\n'
+    for box in linked:
+        place = f'x="{number(box.x)}" y="{number(box.y)}" width="{number(box.width)}"'
+        area = f'<rect {place} height="{number(box.height)}" rx="{number(box.round)}" fill="transparent"/>'
+        yield f'<a href="#{escape(box.link)}" aria-label="{escape(_inside(picture, box))}">{area}</a>\n'
     yield "</svg>\n"
+
+
+def _inside(picture: Picture, box: Box) -> str:
+    """Return the words in a box."""
+    words = (mark for mark in picture.marks if isinstance(mark, Words))
+    return ", ".join(
+        mark.text
+        for mark in words
+        if box.x <= mark.x <= box.x + box.width and box.y <= mark.y <= box.y + box.height and mark.anchor == "middle"
+    )
 
 
 def number(value: float) -> str:

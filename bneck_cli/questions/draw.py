@@ -43,7 +43,9 @@ class Drawing(NamedTuple):
     numbers: tuple[str, ...]
     below: tuple[str, ...] = ()
     headed: bool = True
-    """Whether titles stand above what is drawn."""
+    """Whether a title stands above what is drawn."""
+    blocks: bool = True
+    """Whether beside a plain chain stands the block that it has most of."""
     direction: str = "down"
 
 
@@ -122,13 +124,14 @@ def figure(analysis: Analysis, node: Series | None, links: Mapping[int, str] | N
     if _boxes(analysis, node) > BOXES.most:
         return None
     drawing = Drawing(analysis.name, (Subject("", analysis, node),), ("params", "macs"), headed=False)
+    words = drawing._replace(blocks=False)
 
     def drawn(kind: str, width: int | None, plain: bool) -> str:
         if kind in ("svg", "dark"):
             from bneck_cli.pictures.svg import render_svg
 
             return "".join(render_svg(lay_out(drawing, pixels(links)), "dark" if kind == "dark" else "light"))
-        return "".join(render(drawing, kind, "light", plain, width))
+        return "".join(render(words, kind, "light", plain, width))
 
     return Figure(drawn)
 
@@ -211,7 +214,7 @@ def _network(analysis: Analysis, drawing: Drawing, m: Measures) -> Iterator[Elem
         return macs / whole if isinstance(macs, int) and isinstance(whole, int) and whole else -1.0
 
     yield draw_grid(found, outputs, lambda stage: caption(stage.cost, drawing.numbers), share, m)
-    if drawing.headed and max(placed(found, outputs, m).columns) == 0:
+    if drawing.blocks and max(placed(found, outputs, m).columns) == 0:
         for title, block in _commonest(found):
             drawn = drawn_block(title, block, caption(block.cost, drawing.numbers), m, "none" not in drawing.numbers)
             if drawn.width <= WIDEST if m.round else m.tight < TIGHTEST or drawn.width <= NARROW:

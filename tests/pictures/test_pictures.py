@@ -228,7 +228,7 @@ def test_any_tree_is_drawn_without_overlaps(body: object) -> None:
 def test_a_network_fits_eighty_columns(name: str) -> None:
     """In 80 columns a network is drawn in rows, with less in its boxes where that is needed; as ``explain`` does."""
     for plain in (False, True):
-        for found in (drawing(name), drawing(name)._replace(headed=False)):
+        for found in (drawing(name), drawing(name)._replace(headed=False, blocks=False)):
             picture = in_cells(found, 80, plain)
             assert picture.width <= 80
             lines = "".join(render(found, "text", plain=plain, width=80)).splitlines()

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import pytest
+from browser import CHROMIUM, Browser
 from running import run
 
 import bneck_cli
@@ -21,7 +22,6 @@ from bneck_cli.questions.page import page
 if TYPE_CHECKING:
     from pathlib import Path
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 VOID = {"meta", "br", "link", "rect", "path", "circle", "polygon"}
 
 
@@ -91,9 +91,9 @@ def test_a_stage_leads_to_its_row() -> None:
     """The box of a stage links to the row of that stage."""
     text = written("resnet50")
     for label in ("layer1", "layer4"):
-        row = re.search(rf'<tr class="group" id="([^"]+)"><td class="name">{label}</td>', text)
+        row = re.search(rf'<tr class="group" id="([^"]+)"><th scope="row" class="name">{label}</th>', text)
         assert row is not None
-        assert f'<a href="#{row[1]}">' in text
+        assert f'<a href="#{row[1]}" aria-label="' in text
 
 
 def test_what_a_spec_says_is_escaped() -> None:
@@ -146,3 +146,45 @@ def test_a_browser_shows_and_prints_all_of_it(tmp_path: Path) -> None:
     if shutil.which("pdftotext"):
         text = subprocess.run(["pdftotext", "-layout", printed, "-"], capture_output=True, text=True, check=True).stdout
         assert "1,464,336,384" in text  # a row of the folded table
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to look at the page with")
+def test_a_page_fits_a_window_and_is_read_by_keys(tmp_path: Path) -> None:
+    """No window scrolls sideways, nothing is fetched or complained of, dark is dark, and keys reach all there is."""
+    file = tmp_path / "page.html"
+    with Browser(tmp_path) as browser:
+        for names, settings in ((("resnet50",), {}), (("basic", "bottleneck"), {"channels": "64"})):
+            file.write_text(written(*names, **settings), encoding="utf-8")
+            for width in (400, 1400):
+                browser.open(file, width)
+                browser.value("document.querySelectorAll('details').forEach(each => each.open = true)")
+                assert browser.value("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+        browser.open(file, 1400, "dark")
+        background = browser.value(f"{STYLE}(document.documentElement).backgroundColor")
+        assert max(map(int, re.findall(r"[0-9]+", background)[:3])) < 64
+        assert browser.value(f"{STYLE}(document.querySelector('.light')).display") == "none"
+        reached: list[str] = []
+        browser.value(
+            "var shown = element => element && element.tagName.toLowerCase() + '.' + element.getAttribute('class')"
+        )
+        for _ in range(24):
+            browser.press("Tab", 9)
+            reached.append(browser.value("shown(document.activeElement)"))
+            if reached[-1] == "a.null":
+                assert browser.value(f"{STYLE}(document.activeElement.querySelector('rect')).strokeWidth") == "5px"
+                assert browser.value("document.activeElement.getAttribute('aria-label').length") > 3
+        assert reached[0] == "a.skip"
+        assert {"a.skip", "a.null", "summary.null"} <= set(reached)
+        assert browser.told("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded") == []
+        assert {told["request"]["url"] for told in browser.told("Network.requestWillBeSent")} == {file.as_uri()}
+
+
+STYLE = "getComputedStyle"
+
+
+def test_tables_say_what_their_heads_are_for() -> None:
+    """Heads of columns and names of rows are headings of theirs; what is quoted as code is set as code."""
+    text = written("resnet50")
+    assert not re.search(r"<th(?! scope=\"(col|row)\")[ >]", text)
+    assert "<code>resnet50_v1</code>" in text
+    assert "`" not in re.sub(r"<pre.*?</pre>", "", text, flags=re.DOTALL)
