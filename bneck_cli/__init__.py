@@ -117,7 +117,7 @@ def compare(
     symbols: Iterable[str] = (),
     **parameters: object,
 ) -> Answer[Comparison]:
-    """Set blocks or networks side by side, and say what the difference is.
+    """Show blocks or networks side by side, and state the difference in words.
 
     Raises BneckError for fewer than two, and for a block beside a network.
     """
@@ -163,7 +163,7 @@ def explain(
     in_channels: int | str | None = None,
     **parameters: object,
 ) -> Answer[Explanation]:
-    """Say in words what a block or a network does, and why; ``at`` is the path of a part of it.
+    """Explain in words what a block or network does and why; ``at`` is the path of a part of it.
 
     Raises BneckError for a path that is not there, and for sizes with symbols.
     """
@@ -185,7 +185,7 @@ def diff(
     parameters_b: dict[str, object] | None = None,
     **parameters: object,
 ) -> Answer[Diff]:
-    """Say what changed from one network to another, layer by layer, and what it costs.
+    """Show what changed between two networks, layer by layer, and what it costs.
 
     ``parameters`` are for both; ``parameters_b`` and ``input_b`` for the other alone.
     """
@@ -254,7 +254,7 @@ def footprint(
 def reconcile(
     spec: str, figure: str, *, input: str | None = None, channels: int | str | None = None, **parameters: object
 ) -> Answer[Reconciliation]:
-    """Find the counting rule and the variant of a network that give a stated figure, such as ``4.11G``.
+    """Find the counting rule and the variant of a network behind a published figure, such as ``4.11G``.
 
     Raises BneckError for a text that is no figure.
     """
@@ -277,7 +277,7 @@ def draw(
     in_channels: int | str | None = None,
     **parameters: object,
 ) -> Drawing:
-    """Draw a block as the papers' figures do, or a network as its stages; ``text("svg")`` is the drawing.
+    """Draw a block as in papers, or a network as its stages; ``text("svg")`` is the drawing.
 
     With ``match`` (weights, macs ...) blocks are as wide as the first is dear; ``depth`` opens so many levels;
     ``direction`` is where the tensor runs, down or right.

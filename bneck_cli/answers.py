@@ -58,7 +58,7 @@ class Answer(Generic[T]):
         from bneck_cli.formats import ALIASES, FORMATS, as_text
 
         if ALIASES.get(format, format) not in FORMATS:
-            raise BneckError(f"no format is called '{format}'", hint=f"the formats are {listed(FORMATS, 'and')}")
+            raise BneckError(f"unknown format '{format}'", hint=f"the formats are {listed(FORMATS, 'and')}")
         return as_text(self.report, format)
 
     def records(self) -> list[dict[str, Any]]:
@@ -174,7 +174,7 @@ class Drawing(Answer[Any]):
         from bneck_cli.questions.draw import FORMATS, render
 
         if format not in FORMATS:
-            raise BneckError(f"no drawing is called '{format}'", hint=f"drawings are {listed(FORMATS, 'and')}")
+            raise BneckError(f"unknown drawing '{format}'", hint=f"the drawings are {listed(FORMATS, 'and')}")
         return "".join(render(self.found, format))
 
 
@@ -220,7 +220,7 @@ class Chart(Answer["Plot"]):
 
     def _drawn(self, format: str, known: tuple[str, ...]) -> bytes:
         if format not in known:
-            raise BneckError(f"no plot is called '{format}'", hint=f"plots are {listed(known, 'and')}")
+            raise BneckError(f"unknown plot '{format}'", hint=f"the plots are {listed(known, 'and')}")
         if format == "csv":
             from bneck_cli.formats._delimited import delimited
 

@@ -43,9 +43,9 @@ WALKS = 3
 PRODUCTS = Limit("products of terms in one formula", 20_000)
 TERMS = Limit("terms of all formulas together", 250_000)
 DIGITS = Limit("digits of a number", 78)
-ITEMS = Limit("items of a list", 10_000)
+ITEMS = Limit("items in a list", 10_000)
 FILES = Limit("files that include each other", 200)
-ROWS = Limit("rows", 50_000, 1, "equal layers stand in one row with --fold, and in tables without --expand")
+ROWS = Limit("rows", 50_000, 1, "--fold puts equal layers in one row; so do tables without --expand")
 """A layer that is worked out anew brings a row more."""
 BOXES = Limit("boxes in one drawing", 500, hint="draw a part of it: --at PATH, or --depth 1")
 

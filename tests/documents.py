@@ -97,11 +97,11 @@ def rewritten(text: str, folder: Path) -> str:
 
 def with_layers(text: str) -> str:
     """Put the table of layer kinds, written from their classes, between its marks."""
-    from bneck_cli.questions.layers import markdown_reference
+    from bneck_cli.questions.layers import reference
 
     return re.sub(
         r"(<!-- layers -->\n).*?(<!-- end of layers -->)",
-        lambda match: match.group(1) + "".join(markdown_reference()) + match.group(2),
+        lambda match: f"{match.group(1)}```text\n{''.join(reference()).strip()}\n```\n{match.group(2)}",
         text,
         flags=re.DOTALL,
     )

@@ -11,6 +11,7 @@ import pytest
 from documents import DOCUMENTS, ROOT, Block, blocks, commands, prepare, run, with_layers, with_rooms
 
 import bneck_cli
+from bneck_cli.engine.layers import LAYERS
 from bneck_cli.language.library import network_names
 
 if TYPE_CHECKING:
@@ -72,10 +73,13 @@ def test_python_in_the_documents() -> None:
 
 
 def test_the_layer_reference_is_up_to_date() -> None:
-    """The reference's table of layers is the one that the classes write."""
+    """The reference's table of layers is the one that the classes write: every kind, in 80 columns."""
     text = TEXTS["LANGUAGE.md"]
     assert "<!-- layers -->" in text
     assert with_layers(text) == text
+    table = text.partition("<!-- layers -->")[2].partition("<!-- end of layers -->")[0]
+    assert max(map(len, table.splitlines())) <= 80
+    assert set(LAYERS) <= set(re.findall(r"\w+", table))
 
 
 def test_the_rooms_are_those_of_the_package() -> None:

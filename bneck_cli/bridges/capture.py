@@ -101,7 +101,7 @@ def capture(model: Any, shapes: list[tuple[int, ...]], batch: int = 1) -> Trace:
     try:
         model = model.to("meta").eval().requires_grad_(False)
     except RecursionError:
-        raise BneckError(f"{type(model).__name__} holds itself among its modules") from None
+        raise BneckError(f"{type(model).__name__} contains itself") from None
     counter = FlopCounterMode(display=False)
     tracer = _Tracer(torch, model, counter)
     given = [torch.empty((batch, *shape), device="meta") for shape in shapes]
@@ -135,9 +135,9 @@ def _stopped(error: BaseException, stack: list[Call]) -> BneckError:
     """Say where a model's own code stopped, and why."""
     where = f" in {stack[-1].path or 'its own code'} ({stack[-1].name})" if stack else ""
     text = " ".join(str(error).split())[:200]
-    hint = "nothing is computed, so code that decides by the values of tensors cannot run" if "meta" in text else ""
+    hint = "tensors have no values here, so code that branches on them cannot run" if "meta" in text else ""
     if "device" in text:
-        hint = "tensors that a model makes while it runs stand where its input does: device=x.device"
+        hint = "create tensors on the device of the input: device=x.device"
     return BneckError(f"the model does not run{where}: {type(error).__name__}: {text}", hint=hint)
 
 

@@ -141,10 +141,10 @@ class Graph:
         kept += (("share", share),) if share else ()
         text = written(kind, kept)
         if out is not None and _flat(out) != _flat(leaves):
-            raise BneckError(f"gives {out}, where `{text}` gives {leaves}")
+            raise BneckError(f"returns {out}, but `{text}` returns {leaves}")
         for what, theirs, ours in (("parameters", params, mine[0]), ("multiply-adds", macs, mine[1])):
             if theirs is not None and theirs != ours:
-                raise BneckError(f"{people(theirs)} {what}, where `{text}` has {people(ours)}")
+                raise BneckError(f"{people(theirs)} {what}, but `{text}` has {people(ours)}")
         return self._put(Node(kind, kept, (source,), leaves, *mine, stack))
 
     def join(self, kind: str, sources: Sequence[int], stack: tuple[Call, ...] = (), along: str = "") -> int:
@@ -204,7 +204,7 @@ class Graph:
         """Add a tensor that is all weights; without parameters it is what nothing learns."""
         if params not in (0, shape.elements):
             elements = people(number(shape.elements))
-            raise BneckError(f"{people(params)} parameters, where a tensor of {shape} has {elements}")
+            raise BneckError(f"{people(params)} parameters, but a tensor of {shape} has {elements}")
         slots = (("shape", (number(shape.channels), *map(number, shape.spatial))), ("frozen", not params))
         return self._put(Node(SOURCE, slots, (), shape, params, 0, stack))
 
@@ -217,7 +217,7 @@ class Graph:
         shape = self.shape(source)
         wanted = shape.elements if whole else shape.channels
         if params != wanted:
-            raise BneckError(f"{people(params)} parameters, where a learned sum has {people(wanted)}")
+            raise BneckError(f"{people(params)} parameters, but a learned sum has {people(wanted)}")
         return self._put(Node(LEARNED, (("whole", whole),), (source,), shape, params, 0, stack))
 
     def opaque(

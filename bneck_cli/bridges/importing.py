@@ -55,7 +55,7 @@ def read_sizes(given: str) -> tuple[int, ...]:
     """Read ``3x224x224``."""
     words = given.replace(" ", "").split("x")
     if not all(word.isascii() and word.isdigit() and 0 < int(word[:12]) <= 1_000_000 for word in words):
-        raise BneckError(f"--input reads sizes such as 3x224x224 (got '{given}')")
+        raise BneckError(f"--input expects sizes such as 3x224x224 (got '{given}')")
     return tuple(map(int, words))
 
 
@@ -74,10 +74,10 @@ def spec_of(graph: Graph, origin: str, opaque: bool = False) -> Imported:
     unknown = sum(node.kind == OPAQUE for node in graph.nodes)
     notes = [*graph.notes]
     if any(part.kind == FREE for node in graph.nodes for part in node.parts or (node,)):
-        notes.append("The ops are functions of the model's code that are no layers of the language.")
+        notes.append("The ops are functions of the model's code that the language has no layer for.")
     if unknown:
-        notes.append(f"{unknown} operations are numbers for this input alone, and follow from no symbol")
-    comments = [f"Imported from {origin}; verified: {people(count)} layers and joins, each with its figures.", *notes]
+        notes.append(f"{unknown} operations are fixed numbers, valid for this input only")
+    comments = [f"Imported from {origin}; verified: {people(count)} layers and joins, figure by figure.", *notes]
     expect = (params, macs, origin)
     written = text(graph.name, _input(graph), folded, comments, expect, graph.leaving)
     verified(written, graph, folded, origin)
@@ -94,9 +94,7 @@ def verified(written: str, graph: Graph, folded: Folded, origin: str) -> None:
     program = resolve(Source(f"{graph.name}.yaml", written))
     compared = compare(analyze_program(program), graph, {one.name: one.origin for one in folded.operations})
     if not compared.equal:
-        raise BneckError(
-            f"{origin}: the spec that was found is not the model, so it is not written", hint=told(compared)
-        )
+        raise BneckError(f"{origin}: the spec found differs from the model and was not written", hint=told(compared))
 
 
 def told(compared: Comparison) -> str:
@@ -130,11 +128,11 @@ def outside(graph: Graph, origin: str) -> BneckError:
     if len(kinds) > SHOWN:
         lines.append(f"and {len(kinds) - SHOWN} more kinds")
     lines.append(
-        "--opaque writes each as an op of the file's own, its shape and figures as numbers"
+        "--opaque writes each as an op with fixed shape and figures"
         if _writable(graph)
-        else "some take several tensors, which no op of a file does"
+        else "some take several tensors, which an op cannot"
     )
-    error = BneckError(f"{origin}: {len(graph.problems)} of {count} layers and joins are outside the language")
+    error = BneckError(f"{origin}: {len(graph.problems)} of {count} layers and joins cannot be written in the language")
     error.trail.extend(lines)
     return error
 
@@ -146,7 +144,7 @@ def import_model(target: str, calls: Sequence[str], given: str | None, opaque: b
     if is_target(target):
         return spec_of(read_model(target, calls, given), target, opaque)
     if calls:
-        raise BneckError(f"--call is for models in Python, which {target} is not")
+        raise BneckError(f"--call is for models in Python, not for {target}")
     from bneck_cli.bridges.readers import read_file
 
     graph = chained(read_file(target, read_sizes(given) if given else None).pruned())

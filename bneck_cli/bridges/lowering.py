@@ -187,7 +187,7 @@ class Lowering(Arranging):
         left = [self.trace.parameters[number] for number in self.sizes if number not in self.charged]
         if left and not self.graph.problems:
             names = ", ".join(name for name, _ in left[:3])
-            self.graph.problem((), f"{people(sum(count for _, count in left))} parameters that no layer has: {names}")
+            self.graph.problem((), f"{people(sum(count for _, count in left))} parameters belong to no layer: {names}")
 
     def follow(self, record: Record, place: int, as_data: bool = False) -> None:
         """Work out what a call gives; what cannot be said becomes an opaque node and a problem."""

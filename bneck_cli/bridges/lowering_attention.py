@@ -325,7 +325,7 @@ def attended(call: Bound, scores: Scores | Value, values: Value) -> Value:
         pairing = paired(lowering, queries, queries, values)
         ready, slots = pairing.values, dict(graph.nodes[first].slots)
         if any(pairing.slots.get(word) != slots.get(word) for word in ("window", "over", "heads")):
-            raise BneckError("scores that are changed, and values that lie otherwise than queries")
+            raise BneckError("changed scores with values in another layout than the queries")
     if ready is None:
         raise BneckError("attention without values")
     return _weighed(call, table, queries, ready, macs, over)

@@ -104,7 +104,7 @@ def conv(call: Bound) -> Thing:
         given = (0, *_each(given, rank)) if not isinstance(given, str) else given
     if isinstance(given, str):
         if given == "same" and any(d * (k - 1) % 2 for k, d in zip(kernel, dilation, strict=True)):
-            raise BneckError("padding='same' of an even window")
+            raise BneckError("padding='same' with an even window")
         given = 0 if given == "valid" else tuple(d * (k - 1) // 2 for k, d in zip(kernel, dilation, strict=True))
     slots: dict[str, Any] = {
         "kernel": _kernel(kernel),
@@ -327,7 +327,7 @@ def pool(call: Bound) -> Thing:
         kernel, stride, dilation, given = (1, *kernel), (1, *stride), (1, *dilation), (0, *given)
     ceil = call.raw(5, "ceil_mode", False) if largest else call.raw(4, "ceil_mode", False)
     if call.raw(6, "divisor_override") and not largest:
-        raise BneckError("a mean with a divisor of its own")
+        raise BneckError("average pooling with divisor_override")
     slots = {
         "kernel": _kernel(kernel),
         "stride": _short(stride),

@@ -72,7 +72,9 @@ def regions(graph: Graph) -> Items:
     """
     inputs = [index for index, node in enumerate(graph.nodes) if node.kind == INPUT]
     if len(inputs) != 1 or not graph.outputs:
-        raise BneckError(f"{graph.name}: {len(inputs)} inputs and {len(graph.outputs)} outputs; one input is read")
+        raise BneckError(
+            f"{graph.name}: {len(inputs)} inputs and {len(graph.outputs)} outputs; a model must have one input"
+        )
     cutter = _Cutter(graph)
     members = [index for index in range(len(graph.nodes)) if index != inputs[0]]
     leaving = list(dict.fromkeys(graph.outputs))
@@ -342,7 +344,7 @@ class _Cutter:
         while left:
             ready = [piece for piece in left if all(source in done for source in piece.sources)]
             if not ready:
-                raise BneckError("the graph has a circle")
+                raise BneckError("the graph has a cycle")
             piece = next((one for one in ready if at_hand in one.sources), ready[0])
             left.remove(piece)
             found.append(piece)

@@ -46,7 +46,7 @@ def arguments(texts: list[str]) -> dict[str, Any]:
         for part in _split(text):
             name, equals, value = part.partition("=")
             if not equals or not name.strip().isidentifier():
-                raise BneckError(f"--call reads NAME=VALUE (got '{part}')")
+                raise BneckError(f"--call expects NAME=VALUE (got '{part}')")
             try:
                 given[name.strip()] = literal_eval(value.strip())
             except (ValueError, SyntaxError, MemoryError, RecursionError):
@@ -83,16 +83,16 @@ def build(name: str, given: dict[str, Any]) -> Any:
     if isinstance(found, torch.nn.Module):
         return found
     if not callable(found):
-        raise BneckError(f"{name} is {type(found).__name__}, not a model or what makes one")
+        raise BneckError(f"{name} is {type(found).__name__}, not a model or a function that returns one")
     try:
         model = made(lambda: found(**given))
     except Exception as error:  # noqa: BLE001  (whatever the model's own code raises)
         text = " ".join(str(error).split())
         raise BneckError(
-            f"{name} is not made: {type(error).__name__}: {text}", hint="give its arguments: --call k=v"
+            f"{name} cannot be created: {type(error).__name__}: {text}", hint="give its arguments: --call k=v"
         ) from None
     if not isinstance(model, torch.nn.Module):
-        raise BneckError(f"{name} gives {type(model).__name__}, not a model")
+        raise BneckError(f"{name} returns {type(model).__name__}, not a model")
     return model
 
 
@@ -110,7 +110,7 @@ def require_place(name: str) -> None:
     from importlib.util import find_spec
 
     if not is_target(name):
-        raise BneckError(f"a model is named module:callable or file.py:Class (got '{name}')")
+        raise BneckError(f"name a model as module:callable or file.py:Class (got '{name}')")
     place = name.rpartition(":")[0]
     if place.endswith(".py"):
         if not os.path.isfile(place):
@@ -128,7 +128,7 @@ def require_place(name: str) -> None:
 
 
 def _no_module(name: str | None) -> BneckError:
-    return BneckError(f"no module is called '{name}'", hint=f"it is looked for by {sys.executable}")
+    return BneckError(f"no module '{name}'", hint=f"searched by {sys.executable}")
 
 
 def _found(name: str) -> Any:
@@ -153,7 +153,7 @@ def _found(name: str) -> Any:
         raise _no_module(error.name) from None
     except Exception as error:  # noqa: BLE001  (whatever the module's own code raises)
         text = " ".join(str(error).split())
-        raise BneckError(f"{place} is not imported: {type(error).__name__}: {text}") from None
+        raise BneckError(f"{place} cannot be imported: {type(error).__name__}: {text}") from None
     found: Any = module
     for word in attribute.split("."):
         if not hasattr(found, word):

@@ -25,5 +25,5 @@ def graph_from(trace: Trace, name: str) -> Graph:
         )
     found = sum(node.macs for node in graph.nodes)
     if found != trace.macs and not graph.problems:
-        graph.problem((), f"{people(trace.macs)} multiply-adds, of which the layers have {people(found)}")
+        graph.problem((), f"{people(trace.macs)} multiply-adds, but the layers have {people(found)}")
     return graph

@@ -36,13 +36,11 @@ def verified(program: Program, asked: Settings, model: str, calls: Sequence[str]
     """
     analysis = analyze_program(program, asked)
     if len(analysis.inputs) != 1:
-        raise BneckError(f"{analysis.name} has {len(analysis.inputs)} inputs; a model of one is compared")
+        raise BneckError(f"{analysis.name} has {len(analysis.inputs)} inputs; a model must have one")
     shape = next(iter(analysis.inputs.values()))
     sizes = (shape.channels, *shape.spatial)
     if not all(isinstance(size, int) for size in (*sizes, analysis.cost.params, analysis.cost.macs)):
-        raise BneckError(
-            f"a model is compared at an input without symbols (got {shape})", hint="give --input 3x224x224"
-        )
+        raise BneckError(f"comparing with a model needs a numeric input (got {shape})", hint="give --input 3x224x224")
     graph = read_model(model, calls, "x".join(map(str, sizes)))
     if graph.problems:
         raise outside(graph, model)

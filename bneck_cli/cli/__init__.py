@@ -84,7 +84,7 @@ def run() -> int:
     longest = max(map(len, sys.argv))
     if longest > LONGEST_WORD:
         print(
-            f"error: a word of the command line has {grouped(longest)} characters, at most "
+            f"error: a command-line argument has {grouped(longest)} characters; at most "
             f"{grouped(LONGEST_WORD)} are read",
             file=sys.stderr,
         )

@@ -39,12 +39,12 @@ def settings(
 
     varied, _ = axes(values or (), input, channels)
     if varied:
-        raise typer.BadParameter(f"'{quoted(varied[0])}' has several values: `bneck analyze` has one table of them")
+        raise typer.BadParameter(f"'{quoted(varied[0])}' has several values: `bneck analyze` tabulates them")
     pairs = []
     for text in values or []:
         name, equals, value = text.partition("=")
         if not equals or not is_name(name.strip()):
-            raise typer.BadParameter(f"--set reads NAME=VALUE (got '{quoted(text)}')")
+            raise typer.BadParameter(f"--set expects NAME=VALUE (got '{quoted(text)}')")
         pairs.append((name.strip(), value.strip()))
     return read_settings(input, channels, in_channels, pairs, assume, batch, symbolic, symbols or (), past)
 

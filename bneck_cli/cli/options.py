@@ -20,7 +20,7 @@ Specifications = Annotated[
     list[str],
     typer.Argument(
         metavar="A B ...",
-        help="Blocks or networks, from the library or files; a block with channels of its own: 'basic 64'.",
+        help="Blocks or networks, bundled or from files; options may follow: 'basic 64'.",
         autocompletion=completion.BLOCKS,
     ),
 ]
@@ -28,7 +28,7 @@ Input = Annotated[
     str | None, typer.Option("--input", metavar="CxHxW", help="Input sizes; a size may be a symbol: 3xHxW, 56x56.")
 ]
 Channels = Annotated[str | None, typer.Option(metavar="N", help="A block's channels: a number or a symbol.")]
-InChannels = Annotated[str | None, typer.Option(metavar="N", help="Channels that enter a block (default: --channels).")]
+InChannels = Annotated[str | None, typer.Option(metavar="N", help="Input channels of a block (default: --channels).")]
 Set = Annotated[
     list[str] | None,
     typer.Option(
@@ -38,19 +38,20 @@ Set = Annotated[
         autocompletion=completion.parameters,
     ),
 ]
-Assume = Annotated[str | None, typer.Option(metavar="H%32==0,C>=16,...", help="What is known of symbols.")]
+Assume = Annotated[str | None, typer.Option(metavar="H%32==0,C>=16,...", help="Assumptions about symbols.")]
 Symbolic = Annotated[
     bool, typer.Option("--symbolic", help="Closed forms: N, H and W (and a block's channels, C) stay symbols.")
 ]
 Symbols = Annotated[
     list[str] | None,
     typer.Option(
-        "--symbol", metavar="NAME", help="Keep this parameter as a symbol, too.", autocompletion=completion.names
+        "--symbol", metavar="NAME", help="Keep this parameter as a symbol too.", autocompletion=completion.names
     ),
 ]
-Batch = Annotated[int, typer.Option(min=1, help="Inputs at once: multiplies MACs, not parameters.")]
+Batch = Annotated[int, typer.Option(min=1, help="Batch size: multiplies MACs, not parameters.")]
 Past = Annotated[
-    str | None, typer.Option(metavar="P", help="Positions that causal attention has seen before: a number or a symbol.")
+    str | None,
+    typer.Option(metavar="P", help="Earlier positions in the cache of causal attention: a number or a symbol."),
 ]
 At = Annotated[
     str | None,
@@ -59,7 +60,7 @@ At = Annotated[
 Device = Annotated[
     str | None,
     typer.Option(
-        help="A device by name (a100), or its peaks: 100GFLOPS,20GB/s,16GB; its times are an estimate.",
+        help="A device by name (a100) or by its peaks: 100GFLOPS,20GB/s,16GB. Times are estimates.",
         autocompletion=completion.DEVICES,
     ),
 ]
@@ -67,7 +68,7 @@ Unit = Annotated[
     str | None,
     typer.Option(
         metavar="UNIT",
-        help="Count in macs (the default) or flops: 2 for each multiply-add.",
+        help="macs (the default) or flops: 2 per multiply-add.",
         autocompletion=completion.UNITS,
     ),
 ]
@@ -89,8 +90,11 @@ Format = Annotated[
 ]
 Output = Annotated[
     str | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Write to a file, atomically; its suffix chooses the format."),
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="Output file, replaced atomically; its suffix chooses the format."
+    ),
 ]
 Call = Annotated[
-    list[str] | None, typer.Option(metavar="NAME=VALUE", help="Arguments of the callable: weights=None,width=64.")
+    list[str] | None,
+    typer.Option(metavar="NAME=VALUE", help="Arguments for the model's constructor: weights=None,width=64."),
 ]

@@ -56,7 +56,7 @@ def load_device(name: str) -> Device:
     known = load_devices()
     if name not in known:
         hint = nearest(name, known) or f"the devices are {listed(known, 'and')}; or write {DEVICE_TEXT}"
-        raise BneckError(f"no device is called '{name}'", hint=hint)
+        raise BneckError(f"unknown device '{name}'", hint=hint)
     return known[name]
 
 
@@ -91,7 +91,7 @@ def _device(key: Scalar, node: Document) -> Device:
             raise unknown_key(word, tuple(DTYPES), "`peaks`")
         peaks[dtype] = _rate(_line(value, dtype), "peak")
     if not peaks:
-        raise Place(fields["peaks"][0]).error("`peaks` names at least one data type")
+        raise Place(fields["peaks"][0]).error("`peaks` needs at least one data type")
     bandwidth = _rate(_line(fields["bandwidth"][1], "bandwidth"), "bandwidth")
     memory = _rate(_line(fields["memory"][1], "memory"), "memory") if "memory" in fields else 0
     texts = {name: _line(fields[name][1], name).text for name in ("name", "source") if name in fields}
@@ -100,7 +100,7 @@ def _device(key: Scalar, node: Document) -> Device:
 
 def _line(node: Document, key: str) -> Scalar:
     if not isinstance(node, Scalar):
-        raise Place(node).error(f"`{key}` is a line of text")
+        raise Place(node).error(f"`{key}` must be a line of text")
     return node
 
 
@@ -109,7 +109,7 @@ def _rate(scalar: Scalar, what: str) -> int:
     match = QUANTITY.fullmatch(scalar.text)
     if match is None or _kind(match[4]) != what or not _scaled(match):
         place = Place(scalar, 0, max(1, len(scalar.text)))
-        raise place.error(f"a {what} reads {EXAMPLES[what]} (got '{scalar.text}')")
+        raise place.error(f"expected a {what} such as {EXAMPLES[what]} (got '{scalar.text}')")
     return _scaled(match)
 
 
@@ -131,7 +131,7 @@ def _written_device(text: str) -> Device:
         what = "bandwidth" if word.text.endswith("B/s") else "memory" if word.text.endswith("B") else "peak"
         rate = _rate(word, what)
         if what in rates:
-            raise Place(word, 0, len(word.text)).error(f"the {what} is here twice", f"write {DEVICE_TEXT}")
+            raise Place(word, 0, len(word.text)).error(f"the {what} appears twice", f"write {DEVICE_TEXT}")
         rates[what] = rate
         offset += len(part) + 1
     for what in ("peak", "bandwidth"):

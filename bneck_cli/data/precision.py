@@ -68,17 +68,18 @@ def read_precision(text: str) -> Precision:
         name, value = (name.strip(), value) if equals else ("", name)
         place = Place(Scalar(source, 0, here, word.strip()), 0, max(1, len(name or value)))
         if (index == 0) != (not equals):
-            hint = "the type of all comes first, then parts: bf16,master=fp32"
-            raise place.error("a type for all stands here" if index == 0 else "a part and its type stand here", hint)
+            hint = "the overall type comes first, then parts: bf16,master=fp32"
+            raise place.error("expected a type for all parts here" if index == 0 else "expected PART=TYPE here", hint)
         if name and name not in PARTS:
-            raise place.error(f"no part '{name}'", nearest(name, PARTS) or f"the parts are {listed(PARTS, 'and')}")
+            raise place.error(f"unknown part '{name}'", nearest(name, PARTS) or f"the parts are {listed(PARTS, 'and')}")
         if value.strip() not in DTYPES:
             place = Place(Scalar(source, 0, here + len(word.strip()) - len(value), value), 0, max(1, len(value)))
             raise place.error(
-                f"no data type '{value.strip()}'", nearest(value.strip(), DTYPES) or f"it is one of {listed(DTYPES)}"
+                f"unknown data type '{value.strip()}'",
+                nearest(value.strip(), DTYPES) or f"the types are {listed(DTYPES)}",
             )
         if name in given:
-            raise place.error(f"'{name}' is here twice")
+            raise place.error(f"'{name}' appears twice")
         given[name] = value.strip()
         offset += len(word) + 1
     whole = given[""]

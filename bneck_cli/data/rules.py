@@ -33,7 +33,7 @@ def load_rule(name: str) -> CountingRule:
         return parse_rule(read_source(name))
     if name not in rule_names():
         hint = _unit_hint(name) or nearest(name, rule_names()) or f"the rules are {listed(rule_names(), 'and')}"
-        raise BneckError(f"no counting rule is called '{name}'", hint=hint)
+        raise BneckError(f"unknown counting rule '{name}'", hint=hint)
     return parse_rule(read_source(specs_folder() / "rules" / f"{name}.yaml", f"rules/{name}.yaml"))
 
 
@@ -63,7 +63,7 @@ def parse_rule(source: Source) -> CountingRule:
     unit = texts.get("unit", "multiply-adds")
     if unit not in UNITS:
         value = found["unit"][1]
-        raise Place(value, 0, len(unit)).error(f"`unit` is {listed(UNITS)} (got '{unit}')")
+        raise Place(value, 0, len(unit)).error(f"`unit` must be {listed(UNITS)} (got '{unit}')")
     counts = _weights(found["counts"][1], QUANTITIES, "counts")
     params = _weights(found["params"][1], PARAMETERS, "params") if "params" in found else {"params": 1}
     forms = {form: _weights(found[form][1], QUANTITIES, form) for form in FORMS if form in found}
@@ -85,7 +85,7 @@ def _sentences(node: Any, what: str) -> dict[str, str]:
 
 def _text(node: Any, key: str) -> str:
     if not isinstance(node, Scalar):
-        raise Place(node).error(f"`{key}` is a line of text")
+        raise Place(node).error(f"`{key}` must be a line of text")
     return " ".join(node.text.split())
 
 
@@ -97,6 +97,6 @@ def _weights(node: Any, known: Collection[str], what: str) -> dict[str, int]:
             raise unknown_key(key, tuple(known), f"`{what}`")
         text = _text(value, name)
         if not re.fullmatch(r"0|[1-9][0-9]{0,8}", text):
-            raise Place(value, 0, max(1, len(text))).error(f"a weight is a whole number (got '{text}')")
+            raise Place(value, 0, max(1, len(text))).error(f"a weight must be a whole number (got '{text}')")
         weights[name] = int(text)
     return weights

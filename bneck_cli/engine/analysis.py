@@ -150,7 +150,7 @@ def _output(word: Scalar, wires: dict[str, Shape]) -> list[str]:
     found = [wire for wire in wires if wire.startswith(f"{whole}[")] if whole else [name]
     if not found:
         named = [wire for wire in wires if "[" not in wire]
-        hint = nearest(whole, named) or f"named are {listed(named, 'and')}"
+        hint = nearest(whole, named) or f"named tensors: {listed(named, 'and')}"
         raise Place(word, 0, len(name)).error(f"no tensor is named '{whole}'", hint)
     return found
 
@@ -192,12 +192,12 @@ def _require_apart(program: Program, settings: Settings, inputs: tuple[Input, ..
     for name, option in _given_symbols(program, settings).items():
         shown = "x".join(str(size) for size in inputs[0].sizes)
         if name in sides or (name in settings.symbols and name in entering):
-            hint = "call one of them otherwise, as in --input CxAxB"
-            raise BneckError(f"{option}: '{name}' is a symbol of the input already ({shown})", hint=hint)
+            hint = "rename one of them, as in --input CxAxB"
+            raise BneckError(f"{option}: '{name}' is already a symbol of the input ({shown})", hint=hint)
     for one in inputs:
         if settings.symbolic and settings.input is None and isinstance(one.sizes[0], str) and one.sizes[0] in sides:
-            hint = "write the sides' symbols: --input CxAxB"
-            raise BneckError(f"--symbolic: the input's channels are called '{one.sizes[0]}', as a side is", hint=hint)
+            hint = "name the sides otherwise: --input CxAxB"
+            raise BneckError(f"--symbolic: '{one.sizes[0]}' names both the input's channels and a side", hint=hint)
 
 
 # Parameters
@@ -259,7 +259,7 @@ def _inputs(program: Program, net: Definition, settings: Settings) -> tuple[Inpu
     if program.block is None:
         if asked is None:
             if not own:
-                raise BneckError(f"{program.spec.file} has no `input:`", hint="write one, or give --input 3x224x224")
+                raise BneckError(f"{program.spec.file} has no `input:`", hint="add one, or give --input 3x224x224")
             return own
         if len(own) > 1:
             raise BneckError(f"{program.spec.file} has {len(own)} inputs; --input is for one")
@@ -271,7 +271,7 @@ def _inputs(program: Program, net: Definition, settings: Settings) -> tuple[Inpu
         if settings.in_channels is not None:
             whole = "x".join(map(str, sizes))
             raise BneckError(
-                f"the channels that enter are given twice: --in-channels {settings.in_channels}, and --input {whole}"
+                f"the input channels are given twice: --in-channels {settings.in_channels}, and --input {whole}"
             )
         return (Input("input", sizes, net.place),)
     channels = settings.in_channels or _channels(settings, program)
@@ -281,9 +281,7 @@ def _inputs(program: Program, net: Definition, settings: Settings) -> tuple[Inpu
         channels = program.spec.inputs[0].sizes[0]
     if channels is None:
         example = "x".join(map(str, program.spec.inputs[0].sizes)) if program.spec.inputs else "64x56x56"
-        raise BneckError(
-            f"{program.block} needs the channels that enter", hint=f"give --channels 256, or --input {example}"
-        )
+        raise BneckError(f"{program.block} needs its input channels", hint=f"give --channels 256, or --input {example}")
     return (Input("input", (channels, *sizes), net.place),)
 
 
@@ -302,7 +300,7 @@ def _symbolic_input(program: Program, own: tuple[Input, ...]) -> str:
     if program.block is not None:
         return "x".join(letter.upper() for letter in Shape(1, (1,) * len(block_axes(program))).letters)
     if len(own) != 1:
-        raise BneckError(f"{program.spec.file} has {len(own)} inputs", hint="write their symbols into the spec")
+        raise BneckError(f"{program.spec.file} has {len(own)} inputs", hint="write their symbols in the spec")
     channels, *sides = own[0].sizes
     letters = Shape(1, (1,) * len(sides)).letters
     return "x".join([str(channels), *(letter.upper() for letter in letters)])
@@ -450,5 +448,5 @@ def compare_expectations(program: Program) -> Iterator[Comparison]:
         for figure, published in expect.figures.items():
             found = getattr(analysis.cost, figure)
             if not is_whole(found):
-                raise expect.place.error("published figures need an input without symbols")
+                raise expect.place.error("published figures need a numeric input")
             yield Comparison(figure, published, found, next(iter(analysis.inputs.values())), expect)

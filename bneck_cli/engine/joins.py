@@ -136,7 +136,7 @@ class Joins:
         hint = f"equal only when {said}"
         if all(agreed.residues == {0} for agreed in conditions):
             stated = ",".join(f"{agreed.symbol}%{agreed.modulus}==0" for agreed in conditions)
-            hint += f": state it with --assume {stated}"
+            hint += f": assume it with --assume {stated}"
         self.conflict.hint = hint
         raise self.conflict
 

@@ -63,7 +63,8 @@ def require_own_names(program: Program) -> None:
         for name in scope.blocks.keys() & LAYERS.keys() or scope.formulas.keys() & LAYERS.keys():
             place = (scope.blocks.get(name) or scope.formulas[name]).place
             raise place.error(
-                f"'{name}' is a layer kind; a definition cannot take its name", f"call it otherwise, such as my_{name}"
+                f"'{name}' is a layer kind; a definition cannot have its name",
+                f"choose another name, such as my_{name}",
             )
 
 
@@ -79,7 +80,7 @@ def require_used_parameters(program: Program) -> None:
         for parameter in definition.parameters:
             if parameter.name not in used:
                 name, what = parameter.name, definition.name
-                raise parameter.place.error(f"the parameter '{name}' is never used in {what}", "use it, or take it out")
+                raise parameter.place.error(f"the parameter '{name}' is never used in {what}", "use it or remove it")
 
 
 def _words(body: Any) -> Iterator[str]:
@@ -92,14 +93,14 @@ def _require_written(key: Scalar, value: Scalar, program: Program) -> None:
     block, _, word = key.text.rpartition(".")
     if block not in ("", "net", *program.blocks):
         hint = nearest(block, ("net", *program.blocks))
-        raise Place(key, 0, len(block)).error(f"no block is called '{block}'", hint)
+        raise Place(key, 0, len(block)).error(f"no block '{block}'", hint)
     kind = LAYERS.get(written_op(word))
     if kind is None:
         raise unknown_step(word, Place(key, len(key.text) - len(word), len(word)), LAYERS)
     if value.text not in kind.forms:
         place = Place(value, 0, len(value.text))
         hint = nearest(value.text, kind.forms)
-        raise place.error(f"{written_op(word)} is written as {listed(kind.forms)} (got '{value.text}')", hint)
+        raise place.error(f"{written_op(word)} can be written as {listed(kind.forms)} (got '{value.text}')", hint)
 
 
 def written_op(word: str) -> str:
@@ -156,7 +157,7 @@ def _require_shared(definition: Definition) -> None:
     for word, option in alone.items():
         if words.count(word) == 1 and word not in own:
             others = [other for other in words if other != word]
-            hint = nearest(word, others) or "steps that have one set of weights all say `share=` with the same name"
+            hint = nearest(word, others) or "give the same `share=` name to every step that shares the weights"
             raise option.place.error(f"no other step of {definition.name} shares the weights '{word}'", hint)
 
 

@@ -416,12 +416,12 @@ def _nothing_there(path: str, word: str, walked: str, held: list[Child], name: s
     labels = [label for child in held for label in {child.label, *(copy.label for copy in islice(child.opened(), FEW))}]
     close = closest(word, labels, 0.5)
     if close:
-        return BneckError(f"nothing stands at '{path}'", hint=f"did you mean '{_joined(walked, close)}'?")
+        return BneckError(f"no layer or block at '{path}'", hint=f"did you mean '{_joined(walked, close)}'?")
     known = [child.label for child in held]
     if len(known) > FEW:
         known = [*known[:FEW], "others"]
     there = listed(known, "and") if known else "nothing more"
-    return BneckError(f"nothing stands at '{path}'", hint=f"{walked or name} has {there}")
+    return BneckError(f"no layer or block at '{path}'", hint=f"{walked or name} has {there}")
 
 
 def _joined(walked: str, word: str) -> str:

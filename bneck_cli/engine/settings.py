@@ -72,7 +72,7 @@ def read_settings(
     Raises BneckError for a text that cannot be read; whether it fits a spec is seen when the spec is analysed.
     """
     if not is_whole(batch) or batch < 1:
-        raise BneckError(f"a batch is a whole number from 1 (got {batch})")
+        raise BneckError(f"the batch must be a whole number from 1 (got {batch})")
     return Settings(
         None if input is None else read_input(input),
         None if channels is None else parse_channels("--channels", channels),
@@ -107,12 +107,14 @@ def _assumptions(text: str) -> dict[str, Assumed]:
     for part in text.split(","):
         match = ASSUMPTION.fullmatch(part)
         if match is None:
-            raise BneckError(f"--assume: '{part}' is not an assumption", hint="it reads H%32==0,W%32==0 or C>=16,C<=64")
+            raise BneckError(f"--assume: '{part}' is not an assumption", hint="write H%32==0,W%32==0 or C>=16,C<=64")
         name = match["name"]
         told = Assumed(int(match["unit"] or 1), int(match["least"] or 1), int(match["most"]) if match["most"] else None)
         both = known[name] = known.get(name, Assumed()).also(told)
         if both.unit >= MAX_UNIT:
-            raise BneckError(f"--assume: '{name}' would be a multiple of {both.unit}, which is out of all proportion")
+            raise BneckError(f"--assume: '{name}' would be a multiple of {both.unit}, which is too large")
         if both.most is not None and both.most // both.unit * both.unit < both.least:
-            raise BneckError(f"--assume: no value is left for '{name}' ({' and '.join(both.said(name))})")
+            raise BneckError(
+                f"--assume: no value satisfies all assumptions on '{name}' ({' and '.join(both.said(name))})"
+            )
     return known

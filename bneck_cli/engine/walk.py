@@ -137,8 +137,8 @@ class Walk:
         """Require that a body gave one tensor."""
         if found.flow.others:
             count = 1 + len(found.flow.others)
-            hint = "name them behind it, as in `-> as low high`, or all as one list: `-> as streams`"
-            raise body.place.error(f"{count} tensors leave this, and one goes on from here", hint)
+            hint = "name them, as in `-> as low high`, or name the whole list: `-> as streams`"
+            raise body.place.error(f"this returns {count} tensors, but the next step takes one", hint)
         return found
 
     def several(self, body: Body, flow: Flow, frame: Frame) -> Result:
@@ -164,18 +164,20 @@ class Walk:
         wires = {name: fresh(shape) for name, shape in inputs.items()}
         flow = next(iter(wires.values()))
         if len(inputs) > 1 and not _begins_with_resume(net.body):
-            raise net.place.error(f"the net has {len(inputs)} inputs and begins with `from` ({listed(inputs)})")
+            raise net.place.error(f"the net has {len(inputs)} inputs, so it must begin with `from` ({listed(inputs)})")
         own = frame(net.name, wires, every=self.every(net) | {*together})
         self.frames.append(own)
         bind(self, net, Use((), {}, (), (), net.place), flow, own)
         try:
             node, out = (self.body if net.name == "net" else self.several)(net.body, flow, own)
         except RecursionError:
-            raise net.place.error("the spec nests too deeply to be worked out") from None
+            raise net.place.error("the spec is nested too deeply") from None
         runs = node.runs if isinstance(node, Series) and node.kind == "chain" else (Run(node, 1),)
         self.joins.require_conditions()
         if self.past != 0 and not self.remembers:
-            raise BneckError("--past: no attention here is causal", hint="it is what causal attention has seen before")
+            raise BneckError(
+                "--past: no attention here is causal", hint="it counts the earlier positions of causal attention"
+            )
         whole = Series("net", net.name, net.name, runs, flow.shape, out.shape, node.cost, net.place)
         named = {name: wire.shape for name, wire in own.wires.items()}
         return Propagated(whole, named, tuple(self.dropped), tuple(self.joins.apart), tuple(self.shared.values()))

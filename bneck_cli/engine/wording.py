@@ -81,4 +81,4 @@ def usage(name: str) -> str:
     words = [field.name.upper() for field in fields if field.positional]
     options = [f"{field.name}=" if not field.is_flag else field.name for field in fields if not field.positional]
     usage = " ".join([name, *words])
-    return f"it is `{usage}`" + (f", with options {' '.join(options)}" if options else "")
+    return f"usage: `{usage}`" + (f", with options {' '.join(options)}" if options else "")

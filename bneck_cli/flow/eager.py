@@ -67,7 +67,7 @@ class _Run:
     def number(size: object) -> int:
         """Return a size that is a number."""
         if not isinstance(size, int):
-            raise TypeError("the peak of memory needs numbers")
+            raise TypeError("peak memory needs numbers")
         return size
 
     def called(self, part: Part) -> _Call:

@@ -92,7 +92,7 @@ def peak(analysis: Analysis, dtype: str = "fp32", inplace: bool = False, attenti
     Raises BneckError where sizes are symbolic.
     """
     if not isinstance(analysis.batch, int):
-        raise BneckError("the peak of memory needs numbers", hint="give --batch 1")
+        raise BneckError("peak memory needs numbers", hint="give --batch 1")
     walk = _Walk(overwriting(operations(analysis)) if inplace else set(), attention)
     moment = _largest(analysis, walk)
     batch = analysis.batch
@@ -177,7 +177,7 @@ def _tensor(plan: Plan, shape: Shape, born: int) -> int:
     """Add a tensor to a plan; its size must be a number."""
     size = shape.elements
     if not isinstance(size, int):
-        raise BneckError("the peak of memory needs numbers", hint=NEEDS_NUMBERS)
+        raise BneckError("peak memory needs numbers", hint=NEEDS_NUMBERS)
     plan.sizes.append(size)
     plan.births.append(born)
     return len(plan.sizes) - 1

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 RECOMPUTE = {
     "none": "everything that the backward pass needs is kept",
     "attention": (
-        "written scores of attention are not kept: both of its products are worked out again (a fused kernel keeps "
-        "none, and its own second look at them is not counted)"
+        "written attention scores are not kept: both products are recomputed (a fused kernel keeps none, and its own "
+        "recomputation is not counted)"
     ),
     "full": (
-        "of each copy of what is repeated, and of each block in which nothing is, only what it takes is kept; its "
-        "forward pass runs again before its backward pass, one block at a time, so that the largest is in memory too"
+        "only the input of each repeated copy, and of each block without repeats, is kept; its forward pass runs again "
+        "before its backward pass, one block at a time, so the largest is in memory too"
     ),
 }
 """What is not kept, in words."""

@@ -17,6 +17,6 @@ def write(report: Report, _style: Style) -> Iterator[str]:
     """Write the report's module."""
     if report.source is None:
         raise BneckError(
-            f"--format python is for formulas, and {report.command} has none", hint="use analyze or compare"
+            f"--format python writes formulas, and {report.command} has none", hint="use analyze or compare"
         )
     return report.source()

@@ -73,7 +73,7 @@ def _figure(part: Figure, style: Style) -> str:
     text = part.draw("text", width, style.plain)
     if all(len(line) <= width for line in text.splitlines()):
         return text
-    return "\n".join(flow(f"(its drawing is wider than {width} columns: `bneck draw` makes it an SVG)", width)) + "\n"
+    return "\n".join(flow(f"(the drawing is wider than {width} columns: `bneck draw` writes it as SVG)", width)) + "\n"
 
 
 def _heading(title: str, style: Style) -> str:

@@ -189,11 +189,11 @@ def _node(source: Source, events: Iterator[yaml.Event], event: yaml.Event, depth
     while not isinstance(event := next(events), yaml.MappingEndEvent):
         key = _node(source, events, event, depth + 1)
         if not isinstance(key, Scalar):
-            raise BneckError("a key is a word (got a list or a mapping)", source.location(key.line, key.column))
+            raise BneckError("a key must be a word (got a list or a mapping)", source.location(key.line, key.column))
         value = _node(source, events, next(events), depth + 1)
         if key.text in entries:
             first = entries[key.text][0].line + 1
-            raise Place(key, 0, len(key.text)).error(f"the key '{key.text}' is here twice (first on line {first})")
+            raise Place(key, 0, len(key.text)).error(f"the key '{key.text}' appears twice (first on line {first})")
         entries[key.text] = (key, value)
     return Mapping(source, line, column, tuple(entries.values()))
 
@@ -215,7 +215,7 @@ def _syntax_error(source: Source, error: yaml.YAMLError) -> BneckError:
         return BneckError(f"{source.file}: not YAML: {problem}")
     opened = getattr(error, "context_mark", None)
     if opened is not None and ("end of stream" in problem or "did not find expected" in problem):
-        problem, mark = "what begins here is not closed", opened
+        problem, mark = "the quote or bracket opened here is not closed", opened
     location = source.location(mark.line, mark.column)
     if re.search(r"[\[{].*\w\[", location.text[mark.column :]):
         hint = "inside [...] put quotes around a pipeline that has brackets of its own"

@@ -51,11 +51,11 @@ class Name(NamedTuple):
     def unknown(self, scope: Scope) -> BneckError:
         """Make the error for a name that the scope does not hold."""
         names = sorted({*scope, *(scope.arriving() if hasattr(scope, "arriving") else ())})
-        known = f"here are {', '.join(names)}" if names else ""
+        known = f"known here: {', '.join(names)}" if names else ""
         tensor, dot, _ = self.name.partition(".")
         if dot and tensor in names:
             shape = getattr(scope[tensor], "shape", None)
-            known = f"'{tensor}' is {show(scope[tensor])}, and no tensor"
+            known = f"'{tensor}' is {show(scope[tensor])}, not a tensor"
             if shape is not None:
                 known = f"'{tensor}' is {shape}: its sizes are {listed(['c', 'n', *shape.letters], 'and')}"
             return self.place.error(f"unknown name '{self.name}'", known)
@@ -73,7 +73,7 @@ class All(NamedTuple):
         try:
             return scope[f"all {self.name}"]
         except KeyError:
-            raise self.place.error(f"no copies of a repeat name a tensor '{self.name}' here") from None
+            raise self.place.error(f"no repeat here names a tensor '{self.name}' in its copies") from None
 
 
 class Items(NamedTuple):
@@ -101,7 +101,7 @@ class Index(NamedTuple):
         """Pick one item of a list."""
         items, index = self.sequence.evaluate(scope), settled(self.position.evaluate(scope))
         if not isinstance(items, tuple):
-            hint = f"a size per axis is written {items}x{items}" if type(items) is int else ""
+            hint = f"write a size per axis as {items}x{items}" if type(items) is int else ""
             raise self.place.error(f"only a list has items (got {show(items)})", hint)
         if not (is_whole(index) or isinstance(index, bool)) or not -len(items) <= index < len(items):
             raise self.place.error(f"the list has {len(items)} items, 0 to {len(items) - 1} (got index {show(index)})")
@@ -151,7 +151,7 @@ class Operation(NamedTuple):
             raise self.place.error("division by zero") from None
         except (TypeError, ValueError, ArithmeticError) as error:
             sides = f"{show(left)} {self.operator} {show(right)}"
-            raise self.place.error(f"cannot work out {sides}: {error}") from None
+            raise self.place.error(f"cannot compute {sides}: {error}") from None
         except BneckError as error:  # a formula that grew too large, which knows no place
             error.location = error.location or self.place.location()
             raise
@@ -185,7 +185,7 @@ class Operation(NamedTuple):
                 return any(_compare("==", left, item, self.place) for item in right)
             return _compare(self.operator, left, right, self.place)
         except (TypeError, ValueError, ArithmeticError) as error:
-            raise self.place.error(f"cannot work out {show(left)} {self.operator} {show(right)}: {error}") from None
+            raise self.place.error(f"cannot compute {show(left)} {self.operator} {show(right)}: {error}") from None
 
 
 class Negation(NamedTuple):
@@ -270,7 +270,7 @@ def _power(base: Any, exponent: Any) -> Any:
     """Raise to a small non-negative power."""
     exponent = settled(exponent)
     if not is_whole(exponent) or not 0 <= exponent <= MAX_EXPONENT:
-        raise ValueError(f"an exponent is a whole number from 0 to {MAX_EXPONENT}")
+        raise ValueError(f"an exponent must be a whole number from 0 to {MAX_EXPONENT}")
     if not is_symbolic(base):
         above, below = number.parts(base)
         largest = max(abs(above), below)
@@ -294,7 +294,7 @@ def _round(value: Any, digits: int = 0) -> Any:
     """Round as Python does, halves to even; to so many decimals, which are few."""
     digits = settled(digits)
     if not is_whole(digits) or not -MAX_PLACES <= digits <= MAX_PLACES:
-        raise ValueError("so many places are not rounded to")
+        raise ValueError("too many decimal places")
     return number.nearest(value, digits)
 
 

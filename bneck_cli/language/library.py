@@ -77,7 +77,7 @@ def specs_folder() -> Path:
         if folder.is_dir():
             return folder
     raise BneckError(
-        f"the bundled specs are not beside the package ({package})",
+        f"the bundled specs are missing from the package ({package})",
         hint="install bneck; it does not run from a zip",
     )
 
@@ -152,8 +152,8 @@ def find(name: str) -> tuple[Source, str | None]:
     known = [*network_names(), *block_files()]
     if name != name.lower() and name.lower() in known:  # as papers write it: ResNet50
         return find(name.lower())
-    hint = nearest(name.lower(), known) or "`bneck list` shows what is bundled"
-    raise BneckError(f"no file, network or block is called '{name}'", hint=hint)
+    hint = nearest(name.lower(), known) or "`bneck list` shows the bundled names"
+    raise BneckError(f"no file, network or block '{name}'", hint=hint)
 
 
 def reaching(program: Program, words: Iterable[str]) -> Program:
@@ -218,8 +218,8 @@ def _brought(program: Program, words: list[tuple[str, str, Place]]) -> Words:
     for index, (option, text, place) in enumerate(words):
         name = option or (names[index] if index < len(names) else "")
         if not name or (not option and program.block is None):
-            hint = f"it reads `{program.block} {' '.join(name.upper() for name in names)}`" if program.block else ""
-            raise place.error(f"'{text}' is one word too many", hint or "a network takes options alone: `classes=10`")
+            hint = f"usage: `{program.block} {' '.join(name.upper() for name in names)}`" if program.block else ""
+            raise place.error(f"unexpected word '{text}'", hint or "a network takes only options: `classes=10`")
         if name not in names:
             raise place.error(f"{program.block or program.spec.file} has no parameter '{name}'", nearest(name, names))
         if name in given:
@@ -284,7 +284,7 @@ def _brought_in(word: Scalar, source: Source, through: tuple[str, ...], known: d
         try:
             known[other.file] = _resolve(other, through, known)
         except BneckError as error:
-            error.trail.append(f"{other.file} is brought in at {Place(word).location()}")
+            error.trail.append(f"{other.file} is included at {Place(word).location()}")
             raise
     return known[other.file]
 
@@ -309,10 +309,10 @@ def _other(word: Scalar, source: Source, through: tuple[str, ...]) -> Source:
     own = os.path.isfile(beside) and not source.bundled
     path = beside if os.path.isfile(beside) else specs_folder() / name
     if not os.path.isfile(path):
-        raise place.error(f"'{word.text}' is neither beside {source.file} nor in the library", _near(word.text))
+        raise place.error(f"no spec '{word.text}' next to {source.file} or in the library", _near(word.text))
     shown = str(path) if own else str(path.relative_to(specs_folder()))
     if shown in through:
-        raise place.error(f"'{word.text}' comes back to itself: {' -> '.join((*through, shown))}")
+        raise place.error(f"'{word.text}' includes itself: {' -> '.join((*through, shown))}")
     return read_source(path, shown) if own else _bundled(shown)
 
 
@@ -328,7 +328,7 @@ def _refuse_foreign(name: str) -> None:
     if name.endswith(".py") or (colon and is_name(attribute) and (path.endswith(".py") or dotted)):
         target = name if colon else f"{name}:Net"
         raise BneckError(
-            f"{name} is Python, not a spec", hint=f"`bneck import {target}` makes a spec of a PyTorch model"
+            f"{name} is Python, not a spec", hint=f"`bneck import {target}` turns a PyTorch model into a spec"
         )
     if os.path.splitext(name)[1] in ("", ".yaml", ".yml"):
         return
@@ -337,7 +337,7 @@ def _refuse_foreign(name: str) -> None:
     if what := foreign(name):
         hint = "a spec is a YAML file with `input:` and `net:`"
         if name.lower().endswith(IMPORTED):
-            hint = f"`bneck import {name} -o {os.path.splitext(os.path.basename(name))[0]}.yaml` makes a spec of it"
+            hint = f"`bneck import {name} -o {os.path.splitext(os.path.basename(name))[0]}.yaml` turns it into a spec"
         raise BneckError(f"{name} is {what}, not a spec", hint=hint)
 
 

@@ -163,7 +163,7 @@ class _Parser:
         left, compared = self.binary(level + 1), False
         while self.kind in ("operator", "name") and self.token in LEVELS[level]:
             if compares and compared:
-                raise self.error("comparisons do not chain", "write `a < b and b < c`")
+                raise self.error("comparisons cannot be chained", "write `a < b and b < c`")
             operator, place = self.token, self.place()
             self.advance()
             left = Operation(operator, left, self.binary(level + 1), place)

@@ -99,7 +99,7 @@ def _step(scalar: Scalar, words: list[Word]) -> Body:
     repeated = REPEAT.fullmatch(head.text)
     if repeated or head.text.startswith("("):
         if not head.text.endswith("x") or len(words) == 1:
-            raise place.error("a repeat reads `3x bottleneck 256` or `(depth)x bottleneck 256`")
+            raise place.error("write a repeat as `3x bottleneck 256` or `(depth)x bottleneck 256`")
         count = parse_expression(scalar, head.start, head.start + len(head.text) - 1)
         return _repeat(scalar, words, count, place)
     return _call(scalar, words, place)
@@ -123,7 +123,7 @@ def read_wire(scalar: Scalar, words: list[Word], place: Place) -> Label | Resume
 def _label(names: tuple[str, ...], place: Place, got: str) -> Label:
     """Make a label of one name, or of several, each another."""
     if not names or not all(map(WORD.fullmatch, names)) or len(set(names)) < len(names):
-        raise place.error(f"`as` takes one name{', or one for each tensor of several' if names else ''} {got}")
+        raise place.error(f"`as` takes one name{', or one for each of several tensors' if names else ''} {got}")
     return Label(names, place)
 
 
@@ -227,7 +227,7 @@ def _misspelt_step(words: list[Word]) -> str:
         return f"a repeat has no space before its x: `{head}x {words[2].text} ...`"
     times = re.match(r"([0-9]+)[*×]\s*([A-Za-z_][A-Za-z0-9_]*)?", head)
     if times:
-        return f"a repeat reads `{times[1]}x {times[2] or 'conv'} ...`"
+        return f"write a repeat as `{times[1]}x {times[2] or 'conv'} ...`"
     call = re.fullmatch(r"([A-Za-z_][A-Za-z0-9_]*)\((.*)\)", head)
     if call:
         return f"arguments follow without parentheses: `{' '.join([call[1], *call[2].replace(',', ' ').split()])}`"
@@ -259,7 +259,7 @@ def _options(scalar: Scalar, words: list[Word]) -> tuple[Option, ...]:
     for word in words:
         option = _option(scalar, word)
         if option.name in options:
-            raise option.place.error(f"the option '{option.name}' is here twice")
+            raise option.place.error(f"the option '{option.name}' appears twice")
         options[option.name] = option
     return tuple(options.values())
 
@@ -269,6 +269,6 @@ def _option(scalar: Scalar, word: Word) -> Option:
     name, equals, value = word.text.partition("=")
     place = Place(scalar, word.start, max(1, len(name)))
     if not equals or not WORD.fullmatch(name.strip()) or not value.strip():
-        raise place.error(f"an option reads `name=value` (got '{word.text}')")
+        raise place.error(f"expected an option `name=value` (got '{word.text}')")
     start = word.start + len(name) + 1
     return Option(name.strip(), parse_expression(scalar, start, word.start + len(word.text)), place)

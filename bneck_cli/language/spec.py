@@ -161,7 +161,7 @@ def parse_spec(source: Source) -> Spec:
     blocks = _definitions(found["blocks"]) if "blocks" in found else {}
     formulas = _formulas(found["ops"]) if "ops" in found else {}
     for name in blocks.keys() & formulas.keys():
-        raise formulas[name].place.error(f"'{name}' is a block of this file already")
+        raise formulas[name].place.error(f"'{name}' is already a block of this file")
     return Spec(
         source.file,
         **texts,
@@ -202,7 +202,7 @@ def _require_spec(source: Source, keys: list[str]) -> None:
     if not defining:
         raise _no_spec(source, near)
     if len(own) + len(near) <= len(keys) / 2:
-        raise _no_spec(source, near, "most of its keys are those of something else")
+        raise _no_spec(source, near, "most of its keys belong to another kind of file")
 
 
 def _no_spec(source: Source, near: list[str], message: str = "") -> BneckError:
@@ -216,7 +216,7 @@ def _scalar(node: Node, what: str) -> Scalar:
     """Take a node that must be a word or a line of text."""
     if not isinstance(node, Scalar) or not node.text.strip():
         got = "nothing" if isinstance(node, Scalar) else "a list" if isinstance(node, Sequence) else "a mapping"
-        raise Place(node).error(f"`{what}` is a line of text (got {got})")
+        raise Place(node).error(f"`{what}` must be a line of text (got {got})")
     return node
 
 
@@ -239,7 +239,7 @@ def _written(node: Node) -> dict[str, tuple[Scalar, Scalar]]:
     if isinstance(node, Scalar) and node.text.strip() == "modules":
         return {}
     if not isinstance(node, Mapping):
-        raise Place(node).error("`written` is `modules`, or a mapping such as `relu: function`")
+        raise Place(node).error("`written` must be `modules`, or a mapping such as `relu: function`")
     return {name: (key, _scalar(value, name)) for name, (key, value) in entries(node, "`written`").items()}
 
 
@@ -253,15 +253,15 @@ def parse_input(scalar: Scalar, name: str = "input") -> Input:
     for part in map(str.strip, re.split("[x\u00d7]", scalar.text)):
         if is_number(part):
             if part[0] == "0" or len(part) > 18:
-                raise place.error(f"an input's sizes are numbers from 1 to 18 digits (got '{part}')")
+                raise place.error(f"an input size must be a number of at most 18 digits, from 1 (got '{part}')")
             sizes.append(int(part))
         elif WORD.fullmatch(part):
             sizes.append(part)
         else:
-            raise place.error(f"an input reads `3 x 224 x 224` or `3 x H x W` (got '{scalar.text}')")
+            raise place.error(f"expected an input such as `3 x 224 x 224` or `3 x H x W` (got '{scalar.text}')")
     if len(sizes) > 4:
         forms = "C x T x H x W, C x H x W, C x L or C"
-        raise place.error(f"an input is {forms}; the batch is kept apart (got {len(sizes)} sizes)")
+        raise place.error(f"an input is {forms}, without the batch (got {len(sizes)} sizes)")
     return Input(name, tuple(sizes), place)
 
 
@@ -269,7 +269,7 @@ def _inputs(node: Node) -> Iterator[Input]:
     if isinstance(node, Mapping):
         for key, value in node.entries:
             if not WORD.fullmatch(key.text):
-                raise Place(key, 0, len(key.text)).error(f"an input's name is a word (got '{key.text}')")
+                raise Place(key, 0, len(key.text)).error(f"an input's name must be a word (got '{key.text}')")
             yield parse_input(_scalar(value, key.text), key.text)
     else:
         yield parse_input(_scalar(node, "input"))
@@ -285,7 +285,7 @@ def _expectations(node: Node) -> Iterator[Expect]:
                 text = _scalar(value, name).text
                 place = Place(value, 0, len(text))
                 if not re.fullmatch(r"0|[1-9][0-9]*(_[0-9]+)*", text):
-                    raise place.error(f"a published figure is a whole number (got '{text}')")
+                    raise place.error(f"a published figure must be a whole number (got '{text}')")
                 if len(text) > DIGITS.most:
                     raise exceeded(DIGITS, place)
                 figures[name] = int(text)
@@ -335,14 +335,14 @@ def _signature(key: Scalar) -> tuple[str, tuple[Parameter, ...]]:
     name = head.rstrip()
     place = Place(key, 0, len(key.text))
     if not WORD.fullmatch(name) or (opened and not text.endswith(")")):
-        raise place.error(f"a signature reads `name(channels, stride=1)` (got '{key.text}')")
+        raise place.error(f"expected a signature such as `name(channels, stride=1)` (got '{key.text}')")
     if name in RESERVED:
         raise place.error(f"'{name}' is a word of the language and cannot be a name")
     parameters: dict[str, Parameter] = {}
     for start, end in commas(text, len(head) + 1, len(text) - 1) if opened else ():
         parameter = _parameter(key, start, end, next(reversed(parameters.values()), None))
         if parameter.name in parameters:
-            raise parameter.place.error(f"the parameter '{parameter.name}' is here twice")
+            raise parameter.place.error(f"the parameter '{parameter.name}' appears twice")
         parameters[parameter.name] = parameter
     return name, tuple(parameters.values())
 
@@ -355,13 +355,13 @@ def _parameter(key: Scalar, start: int, end: int, before: Parameter | None) -> P
     place = Place(key, start, max(1, len(name)))
     if not WORD.fullmatch(name) or name in RESERVED:
         why = "is a word of the language" if name in RESERVED else "is not a name"
-        raise place.error(f"a parameter reads `name` or `name=default` ('{text}' {why})")
+        raise place.error(f"expected a parameter `name` or `name=default` ('{text}' {why})")
     if equals:
         begin = start + text.index("=") + 1
         begin += len(default) - len(default.lstrip())
         return Parameter(name, parse_expression(key, begin, end), place)
     if before is not None and before.default is not None:
-        raise place.error(f"the parameter '{name}' needs a default, as the one before it has one")
+        raise place.error(f"the parameter '{name}' needs a default, since the one before it has one")
     return Parameter(name, None, place)
 
 

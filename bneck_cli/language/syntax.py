@@ -84,7 +84,7 @@ def entries(node: Node, what: str) -> dict[str, tuple[Scalar, Node]]:
     """Give a mapping's entries by key; anything else is an error that says what was expected."""
     if not isinstance(node, Mapping):
         got = "a list" if isinstance(node, Sequence) else f"'{node.text[:40]}'" if node.text else "nothing"
-        raise Place(node, 0, _width(node)).error(f"{what} is a mapping (got {got})")
+        raise Place(node, 0, _width(node)).error(f"{what} must be a mapping (got {got})")
     return {key.text: (key, value) for key, value in node.entries}
 
 
@@ -109,7 +109,8 @@ def _mapping(node: Mapping) -> Body:
     if "outputs" in keys:
         place = Place(keys["outputs"][0], 0, len("outputs"))
         raise place.error(
-            "`outputs` ends a block's body, or stands beside `net:`", "it is the last item of the block's list"
+            "`outputs` must be the last item of a block's body, or a key next to `net:`",
+            "move it to the end of the block's list",
         )
     if name is None:
         if len(keys) > 1:
@@ -118,7 +119,7 @@ def _mapping(node: Mapping) -> Body:
             stranger = strangers[0] if strangers else node.entries[0][0]
             raise Place(stranger, 0, len(stranger.text)).error(
                 f"a step is one name with its arguments (got {listed(list(keys), 'and')})",
-                nearest(stranger.text, known, closeness=0.85) or "write each step as an item of a list",
+                nearest(stranger.text, known, closeness=0.85) or "write each step as a list item",
             )
         key, value = node.entries[0]
         if not isinstance(value, Mapping):
@@ -126,7 +127,7 @@ def _mapping(node: Mapping) -> Body:
 
             if structure := structure_of(key.text):
                 raise Place(key, 0, len(key.text)).error(
-                    f"unknown structure '{key.text}'", f"here it is written `{structure}: ...`"
+                    f"unknown structure '{key.text}'", f"write it as `{structure}: ...`"
                 )
         return _long_step(key, value)
     key, value = keys[name]
@@ -194,7 +195,7 @@ def _join(name: str, value: Node, beside: dict[str, Node], place: Place) -> Join
         node = beside["sizes"]
         counted = not any(map(_is_several, branches))
         if isinstance(node, Sequence) and counted and len(node.items) != len(branches):
-            what = f"`sizes` is a list with the channels of each of the {len(branches)} branches"
+            what = f"`sizes` must list the channels of each of the {len(branches)} branches"
             raise Place(node, 0, _width(node)).error(f"{what} (got {len(node.items)} sizes)")
         sizes = value_of(node)
     heads = value_of(beside["heads"]) if "heads" in beside else None
@@ -223,8 +224,8 @@ def _experts(value: Node, beside: dict[str, Node], place: Place) -> Experts:
     """Read an expert, how many there are, and the router where it is written."""
     for word in ("count", "active"):
         if word not in beside:
-            what = "how many experts there are" if word == "count" else "how many of them a position is given to"
-            raise place.error(f"`experts` needs `{word}`", f"write beside it {what}: `{word}: 8`")
+            what = "how many experts there are" if word == "count" else "how many of them each position goes to"
+            raise place.error(f"`experts` needs `{word}`", f"add {what}: `{word}: 8`")
     router = parse_body(beside["router"]) if "router" in beside else None
     return Experts(parse_body(value), value_of(beside["count"]), value_of(beside["active"]), router, place)
 
@@ -258,7 +259,7 @@ def choice(word: str, beside: dict[str, Node]) -> str:
     if not isinstance(node, Scalar) or node.text not in known:
         got = f"'{node.text}'" if isinstance(node, Scalar) else "no word"
         hint = nearest(node.text, known) if isinstance(node, Scalar) else ""
-        raise Place(node, 0, _width(node)).error(f"`{word}` is {listed(known)} (got {got})", hint)
+        raise Place(node, 0, _width(node)).error(f"`{word}` must be {listed(known)} (got {got})", hint)
     return node.text
 
 
@@ -266,15 +267,15 @@ def _loop(value: Node, body: Body, place: Place) -> Loop:
     """Read what stands behind ``for``: ``NAME in LIST`` or ``(NAME, NAME) in LIST``."""
     match = LOOP.fullmatch(value.text) if isinstance(value, Scalar) else None
     if match is None or not isinstance(value, Scalar):
-        hint = "quote it where it stands inside {...}" if isinstance(value, Mapping) else ""
+        hint = "quote it inside {...}" if isinstance(value, Mapping) else ""
         raise Place(value, 0, _width(value)).error(
-            "a loop reads `for: k in [3, 5]` or `for: (n, width) in stages`", hint
+            "expected a loop such as `for: k in [3, 5]` or `for: (n, width) in stages`", hint
         )
     written = [match[1]] if match[1] else match[2].split(",")
     names = tuple(map(str.strip, written))
     for name in names:
         if not WORD.fullmatch(name) or name in RESERVED or names.count(name) > 1:
-            why = "is here twice" if names.count(name) > 1 else "cannot be a name"
+            why = "appears twice" if names.count(name) > 1 else "cannot be a name"
             raise Place(value, 0, len(match[1] or match[2])).error(f"a loop names each item ('{name}' {why})")
     return Loop(names, parse_expression(value, match.start(3), len(value.text)), body, False, place)
 

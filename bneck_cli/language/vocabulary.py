@@ -99,7 +99,7 @@ _OPTIONS = {
 """An option, and what frameworks call it."""
 
 _ABSENT = {
-    "only `matmul` and `attend` multiply tensors here": "einsum",
+    "only `matmul` and `attend` multiply tensors": "einsum",
 }
 """What the language has no layer for, and its names."""
 
@@ -120,20 +120,20 @@ def layer_hint(word: str, known: Iterable[str], included: dict[str, str]) -> str
     """
     known = list(known)
     if word in included:
-        return f"it is a block of the library: write `include: {included[word]}`"
+        return f"it is a bundled block: write `include: {included[word]}`"
     if (lower := word.lower()) in known:
         return f"did you mean '{lower}'?"
     plain = _plain(word)
     if plain in known:
         return f"did you mean '{plain}'?"
     if form := _table(_BY_FORM).get(plain):
-        return f"here it is written `{form}`"
+        return f"write, for example, `{form}`" if " " in form else f"write `{form}`"
     if form := structure_of(word):
-        return f"here it is a structure, `{form}: ...`"
+        return f"it is a structure: write `{form}: ...`"
     if reason := _table(_ABSENT).get(plain):
-        return f"{reason}: count it with an op of your own (`ops:`)"
+        return f"{reason}: describe it with an op of your own (`ops:`)"
     if re.fullmatch(r"(conv|res|layer|stage)[0-9]+(_?x|_[0-9]+)?", word.lower()):
-        return "a stage is written as its blocks, `3x bottleneck 256`, and named with `-> as conv2`"
+        return "write a stage as its blocks, `3x bottleneck 256`, and name it with `-> as conv2`"
     return nearest(word, known) or nearest(word, included, 0.8)
 
 
@@ -146,7 +146,7 @@ def option_hint(word: str, known: Iterable[str]) -> str:
     """Say how an option is called here; empty where nothing is close."""
     known = list(known)
     form = _table(_OPTIONS).get(_plain(word), "")
-    return f"here it is '{form}'" if form in known else nearest(word, known)
+    return f"it is called '{form}'" if form in known else nearest(word, known)
 
 
 FOREIGN = {

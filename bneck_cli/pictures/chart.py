@@ -37,7 +37,7 @@ def chart(
         figures: Any = import_module("matplotlib.figure")
     except ImportError:
         raise BneckError(
-            "a plot needs matplotlib, which is not installed",
+            "plotting needs matplotlib, which is not installed",
             hint="pip install matplotlib, or --format csv for its points",
         ) from None
     with matplotlib.rc_context(STYLE):

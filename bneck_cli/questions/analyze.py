@@ -74,7 +74,7 @@ def _parts(analysis: Analysis, view: View) -> Iterator[Part]:
     if "activations" in shown:
         notes = [*notes, ACTIVATIONS]
     if "repeat" in shown:
-        notes = [*notes, "a row with × stands for so many copies, and its figures are those of all of them together"]
+        notes = [*notes, "a row with × stands for that many copies, and its figures are their sum"]
     yield found
     yield Facts((*_footer(analysis), *(("note", note) for note in (*notes, *_holds(analysis)))))
 
@@ -131,7 +131,7 @@ def _footer(analysis: Analysis) -> Iterator[tuple[str, str]]:
     yield "rule", rule_of(analysis)
     left = ", ".join(f"{label} {people(size)}" for label, size in uncounted(analysis).items() if size != 0)
     if left:
-        yield "not counted, in elements", left
+        yield "not counted (elements)", left
 
 
 def _size(analysis: Analysis) -> Iterator[tuple[str, str]]:
@@ -141,7 +141,7 @@ def _size(analysis: Analysis) -> Iterator[tuple[str, str]]:
         return
     if isinstance(params, int) and isinstance(stored, int) and params:
         size = (params + stored) * FP32
-        kept = f", and {people(stored)} buffers, kept and not trained" if stored else ""
+        kept = f", and {people(stored)} untrained buffers" if stored else ""
         yield (
             "size",
             f"{grouped(size / 10**6, '.1f')} MB in fp32 ({Bytes(size)}): {people(params)} params, all trainable{kept}",

@@ -123,7 +123,7 @@ def _block(name: str) -> Listing:
 def _figures(name: str, cost: Cost) -> tuple[int, int]:
     """Return parameters and multiply-adds, which a list has as numbers."""
     if not isinstance(cost.params, int) or not isinstance(cost.macs, int):
-        raise BneckError(f"{name}: a list has numbers, and the sizes here are symbols")
+        raise BneckError(f"{name}: list needs numbers, and the sizes here are symbols")
     return cost.params, cost.macs
 
 
@@ -170,7 +170,7 @@ def _parts(found: list[Listing], sorted_by: str | None) -> Iterator[Part]:
         rows = [Row([_cell(listing, column.key) for column in COLUMNS]) for listing in held]
         yield telling(Table(COLUMNS, rows, title), {"year": None, "top1": None})
     if not found:
-        yield Prose(["nothing in the library is within these bounds"])
+        yield Prose(["nothing in the library is within these limits"])
 
 
 def _title(listing: Listing, sorted_by: str | None) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bneck_cli.engine.settings import Settings
     from bneck_cli.report import Part
 
-NOUNS = {"params": "params", "macs": "multiply-adds", "memory": "of memory at the peak of inference"}
+NOUNS = {"params": "params", "macs": "multiply-adds", "memory": "of peak memory at inference"}
 """What a budget may limit, and what it is called behind a number."""
 
 
@@ -93,7 +93,7 @@ def _summed(analysis: Analysis, measure: str, _dtype: str, most: int) -> tuple[i
     found = analysis.cost.params if measure == "params" else analysis.macs
     times = 1 if measure == "params" else analysis.batch
     if not isinstance(found, int) or not isinstance(times, int):
-        raise BneckError(f"a budget needs numbers, and the {NOUNS[measure]} are {people(found)}", hint="give --input")
+        raise BneckError(f"a budget needs numbers, but the {NOUNS[measure]} are {people(found)}", hint="give --input")
     largest, part = "", 0
     for entry in entries(analysis.root):
         value = getattr(entry.layer.cost, measure) * entry.copies * times
@@ -108,7 +108,7 @@ def _memory(analysis: Analysis, _measure: str, dtype: str, most: int) -> tuple[i
 
     found = footprint(analysis, dtype)
     if found.peak is None or not isinstance(found.inference, int):
-        raise BneckError("a budget needs numbers, and the memory has symbols", hint="give --input")
+        raise BneckError("a budget needs numbers, but the memory has symbols", hint="give --input")
     return found.inference, most, found.peak.path, found.peak.bytes
 
 

@@ -190,7 +190,9 @@ def _conclusion(candidates: list[Candidate], metrics: tuple[Metric, ...]) -> lis
     for index in range(1, len(candidates)):
         parts = [_said(by_key[key], index, noun) for key, noun in nouns.items() if key in by_key]
         if parts:
-            sentences.append(f"Beside {candidates[0].name}, {candidates[index].name} has {listed(parts, 'and')}.")
+            sentences.append(
+                f"Compared with {candidates[0].name}, {candidates[index].name} has {listed(parts, 'and')}."
+            )
     return sentences
 
 

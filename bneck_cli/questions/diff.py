@@ -122,13 +122,13 @@ def diff(one: Analysis, other: Analysis, names: tuple[str, str] | None = None) -
     if first == second:
         first, second = f"{first} (1)", f"{second} (2)"
     if rule_of(one) != rule_of(other):
-        raise BneckError(f"{first} and {second} are counted under different rules", hint="count both under one rule")
+        raise BneckError(f"{first} and {second} are counted under different rules", hint="count both by the same rule")
     for name, analysis in ((first, one), (second, other)):
         count = sum(entry.copies for entry in entries(analysis.root))
         if count > MAX_LAYERS:
             raise BneckError(
-                f"{name} has {people(count)} layers, and a diff tells them one by one",
-                hint=f"it takes up to {people(MAX_LAYERS)}",
+                f"{name} has {people(count)} layers, and diff lists them one by one",
+                hint=f"the most it takes is {people(MAX_LAYERS)}",
             )
     steps = tuple(Alignment(one.batch, other.batch).steps(one.root, other.root))
     moves = tuple(_moves(steps))
@@ -191,7 +191,7 @@ def move_words(move: Move) -> str:
     """Say what moved, without the block: ``the stride 2 moved from conv2 (3x3) to conv1 (1x1)``."""
     source, target = _called(move.source), _called(move.target)
     if move.swapped:
-        return f"the {move.name} {written(move.one)} of {source} and {written(move.other)} of {target} changed places"
+        return f"the {move.name} {written(move.one)} of {source} and {written(move.other)} of {target} are swapped"
     value = "" if isinstance(move.one, bool) else f" {written(move.one)}"
     return f"the {move.name}{value} moved from {source} to {target}"
 
@@ -338,7 +338,7 @@ def _conclusion(found: Diff, one: Analysis, other: Analysis) -> Iterator[str]:
     reasons = [f"{words}{_in_blocks(together)}" for words, together in _moves_together(found.moves).items()]
     only_moved = bool(reasons) and not left and not parts and same_input
     because = f", because {listed(reasons, 'and')}" if only_moved and differs else ""
-    yield f"Beside {first}, {second} has {listed(facts, 'and')}{because}."
+    yield f"Compared with {first}, {second} has {listed(facts, 'and')}{because}."
     if parts:
         yield _parts_words(found)
     if reasons and not because:
@@ -347,7 +347,7 @@ def _conclusion(found: Diff, one: Analysis, other: Analysis) -> Iterator[str]:
     if left:
         yield _settings_words(left, moved)
     if not left and not reasons and not parts:
-        yield "Every layer has the same settings: only sizes differ."
+        yield "Every layer has the same settings; only sizes differ."
     if not same_input:
         yield f"The input is {describe_input(other)}, not {describe_input(one)}."
     if not parts:
@@ -368,7 +368,7 @@ def _facts(found: Diff, unit: str) -> tuple[list[str], bool]:
     for key, noun in (("depth", "depth"), ("receptive_field", "receptive field")):
         total = totals.get(key)
         if total is not None and total.difference not in (None, 0):
-            facts.append(f"a {noun} of {grouped(total.other)} for {grouped(total.one)}")
+            facts.append(f"a {noun} of {grouped(total.other)} instead of {grouped(total.one)}")
     return facts, any(total.one != total.other for total in found.totals)
 
 
@@ -419,6 +419,6 @@ def _settings_words(left: list[Pair], moved: set[tuple[int, str]]) -> str:
                 by_name.setdefault(change.name, []).append((pair, change))
     if len(left) == 1:
         changes = ", ".join(str(held[0][1]) for held in by_name.values())
-        return f"Of the layers that both have, {left[0].one.path} alone has other settings: {changes}."
+        return f"Of the layers in both, only {left[0].one.path} has other settings: {changes}."
     told = [f"{_count(len(held))} differ{'s' * (len(held) == 1)} in {name}" for name, held in by_name.items()]
-    return f"Of the layers that both have, {listed(told, 'and')}."
+    return f"Of the layers in both, {listed(told, 'and')}."

@@ -103,7 +103,7 @@ def _matched(
     from bneck_cli.questions.match import compare_matched
 
     if len(programs) < 2:
-        raise BneckError("--match draws two blocks, or more, at equal cost", hint="name another beside the first")
+        raise BneckError("--match draws two or more blocks at equal cost", hint="name at least one more")
     found, _ = compare_matched(list(programs), settings, match)
     subjects = tuple(Subject(one.name, one.analysis, one.analysis.root) for one in found.candidates)
     return Drawing(" and ".join(one.name for one in subjects), subjects, numbers, found.conclusion)
@@ -143,7 +143,7 @@ def _block_at(analysis: Analysis, path: str) -> Series:
         node = first.node
     if not isinstance(node, Series):
         what = "a single layer" if isinstance(node, Layer) else "no block"
-        raise BneckError(f"'{path}' is {what}", hint="name the block or the stage that it is in")
+        raise BneckError(f"'{path}' is {what}", hint="name the block or stage that contains it")
     return node
 
 
@@ -198,8 +198,8 @@ def in_cells(drawing: Drawing, width: int | None, plain: bool) -> Picture:
         found = closer if closer.width < found.width else found
     if right and width is not None and found.width > width:
         raise BneckError(
-            f"drawn to the right this takes {int(found.width)} columns of text, and there are {width}",
-            hint="write an SVG, for which `-o FILE.svg` says the name, or draw it down",
+            f"drawn to the right this takes {int(found.width)} columns of text, but there are {width}",
+            hint="write an SVG (`-o FILE.svg`), or draw downward",
         )
     return found
 
@@ -282,7 +282,9 @@ def _graph(drawing: Drawing, format: str) -> Iterator[str]:
     from bneck_cli.pictures.graph import block_graph, render_dot, render_mermaid, stage_graph
 
     if len(drawing.subjects) > 1:
-        raise BneckError(f"--format {format} draws one block or network", hint="draw each by itself, or as svg or text")
+        raise BneckError(
+            f"--format {format} draws one block or network", hint="draw each separately, or as svg or text"
+        )
     _, analysis, node = drawing.subjects[0]
     if node is not None:
         graph = block_graph(node)

@@ -28,42 +28,42 @@ if TYPE_CHECKING:
 
 OPTIMIZERS = {"sgd": 0, "momentum": 1, "adam": 2, "adamw": 2}
 """Values that an optimizer remembers for each parameter."""
-TOO_LONG = "the estimate of time is more seconds than a number holds (1.8e308)"
+TOO_LONG = "the time estimate exceeds 1.8e308 seconds"
 
 SUMMED = ("params", "buffers", "macs", "written", "written_bytes", "weights", "read", "moved", "cache")
 
 RULES = {
     "memory": (
-        "by an ideal allocator a tensor is alive from the layer that writes it to the last layer that reads it, and an "
-        "output of the network to the end; every layer writes a new tensor (with --inplace activations write over what "
-        "they take; none is fused with another), but flatten, take and dropout, which are views, and the slices of a "
-        "split; what a layer needs inside itself is not counted; weights of heads that do not run are in memory too"
+        "with an ideal allocator, a tensor is alive from the layer that writes it to the last layer that reads it, and "
+        "an output of the network to the end; every layer writes a new tensor (with --inplace, activations overwrite "
+        "their inputs; layers are not fused), except flatten, take and dropout, which are views, and the slices of a "
+        "split; a layer's own workspace is not counted; weights of heads that do not run are in memory too"
     ),
     "eager": (
-        "as PyTorch runs it: the caller holds the input, and each block, stage and repeat is a call that holds what it "
-        "is given until it returns; a norm's statistics, the places of maxima and what attention works with are alive "
-        "while their layer runs; a block that concatenates what arrives with layers of its own keeps a list of maps, "
-        "which each concatenates anew; the sequence before positions are added is held (as in torchvision's code)"
+        "as PyTorch runs it: the caller holds the input, and each block, stage and repeat is a call that holds its "
+        "arguments until it returns; a norm's statistics, the indices of maxima and attention's workspace are alive "
+        "while their layer runs; a block that concatenates its input with the results of its own layers keeps a list "
+        "of maps, concatenated anew for each; the sequence before positions are added is held (as in torchvision)"
     ),
     "training": (
         "weights, their gradients, a master copy of them where --dtype names its type, the optimizer's state in fp32 "
-        "(fp64 beside fp64) unless it does, and the tensors that "
-        "PyTorch's autograd saves for the backward pass, each once: what convolutions, linear layers, norms and most "
-        "activations take, what relu, sigmoid and softmax give, both factors of a product, a norm's statistics, the "
-        "place of each maximum (8 bytes) and dropout's mask (1); heads that run in training alone are part of it"
+        "(fp64 with fp64) unless it does, and the tensors that PyTorch's autograd saves for the backward pass, each "
+        "once: inputs of convolutions, linear layers, norms and most activations, outputs of relu, sigmoid and "
+        "softmax, both factors of a product, a norm's statistics, the index of each maximum (8 bytes) and dropout's "
+        "mask (1); heads that run only in training are included"
     ),
     "backward": (
-        "as many multiply-adds as forward for the gradient of each layer's weights, and as many for that of each "
-        "tensor that it takes; none for what no parameter precedes; a product of two tensors counts both factors"
+        "as many multiply-adds as forward for the gradient of each layer's weights, and again for that of each input "
+        "tensor; none for a tensor that no parameter precedes; a product of two tensors counts both factors"
     ),
     "moved": (
-        "each layer reads its inputs and its weights once (an embedding a row for each index) and writes its output "
-        "once; attention also writes and reads its queries, keys and values, what they weigh and, where it is not "
-        "fused, its scores, and reads the cache; 2 operations per multiply-add, and nothing else is an operation"
+        "each layer reads its inputs and its weights once (an embedding one row per index) and writes its output "
+        "once; attention also writes and reads its queries, keys, values and weighted sum and, unless fused, its "
+        "scores, and reads the cache; 2 operations per multiply-add, and nothing else counts as an operation"
     ),
     "estimate": (
-        "for each layer the longer of its operations at the device's peak and its bytes at the bandwidth, "
-        "one layer after the other: an estimate, not a measurement"
+        "for each layer, the longer of its operations at the device's peak and its bytes at the bandwidth, layers one "
+        "after another: an estimate, not a measurement"
     ),
 }
 """How each figure is worked out, in words."""
@@ -223,7 +223,7 @@ def footprint(
             hint = nearest(word, known) or f"it is one of {listed(known)}"
             raise BneckError(f"{option}: unknown '{word}'", hint=hint)
     if analysis.rule is not None:
-        raise BneckError("a footprint has rules of its own, and no counting rule beside them")
+        raise BneckError("footprint has its own rules; it takes no counting rule")
     if isinstance(device, str):
         device = load_device(device)
     precision = read_precision(dtype) if isinstance(dtype, str) else dtype
@@ -233,7 +233,7 @@ def footprint(
     if device is not None:
         device.peak(precision.activations)
         if not numbers:
-            raise BneckError("an estimate of time needs numbers", hint=NEEDS_NUMBERS)
+            raise BneckError("a time estimate needs numbers", hint=NEEDS_NUMBERS)
     asked = _Asked(precision, device, attention, analysis.batch, _as_run(analysis, attention))
     items = tuple(_item(entry, asked) for entry in run)
     total, batch, trains = added(items), analysis.batch, not precision.untrained

@@ -119,7 +119,7 @@ def _summary(footprint: Footprint, flops: bool) -> Iterator[tuple[str, str]]:
     for item in footprint.items:
         held = held + stored(item.buffers, precision.weights) * item.copies
     buffers = f", of which {Bytes(held).exactly()} buffers" if total.buffers != 0 else ""
-    idle = f"; and {Bytes(footprint.idle).exactly()} in heads that do not run" if footprint.idle != 0 else ""
+    idle = f"; {Bytes(footprint.idle).exactly()} more in heads that do not run" if footprint.idle != 0 else ""
     yield "weights", Bytes(total.weights).exactly() + buffers + idle
     yield "tensors written", f"{people(total.written)} elements, {Bytes(total.written_bytes).exactly()}"
     if footprint.inplace:
@@ -128,7 +128,7 @@ def _summary(footprint: Footprint, flops: bool) -> Iterator[tuple[str, str]]:
         yield "with the input, activations in place", said
     if total.cache != 0:
         past = footprint.analysis.settings.past
-        yield "cache", f"{Bytes(total.cache).exactly()} of the {past} positions before, read by each pass"
+        yield "cache", f"{Bytes(total.cache).exactly()} for {past} earlier positions, read by each pass"
     if footprint.peak is None or footprint.inference is None:
         yield "peak memory at inference", "needs numbers: give --input 3x224x224"
     else:
@@ -144,18 +144,18 @@ def _summary(footprint: Footprint, flops: bool) -> Iterator[tuple[str, str]]:
         said = f"{Bytes(held_weights + footprint.eager).exactly()}: tensors {Bytes(footprint.eager).exactly()}"
         yield "as PyTorch runs it", said
     if footprint.training is None:
-        yield "memory of training", f"none: {precision.untrained} does not train"
+        yield "memory of training", f"none: {precision.untrained} cannot be trained"
     else:
         parts = footprint.training
         named = {"weights": parts.weights + parts.buffers, "gradients": parts.gradients}
         named |= {"master weights": parts.master, "state": parts.state, "tensors saved": parts.saved}
-        named |= {"the largest block that runs again": parts.block}
+        named |= {"the largest recomputed block": parts.block}
         said = ", ".join(f"{name} {Bytes(size)}" for name, size in named.items() if size != 0)
         yield "memory of training", f"{Bytes(parts.total).exactly()} with {footprint.optimizer}: {said}"
         yield "for each parameter", _each(footprint)
     if footprint.backward is not None:
         times = 2 if flops else 1
-        again = f", forward again {people(footprint.again * times)}" if footprint.again != 0 else ""
+        again = f", recomputed {people(footprint.again * times)}" if footprint.again != 0 else ""
         said = f"forward {people(total.macs * times)}{again}, backward {people(footprint.backward * times)}"
         yield "FLOPs of training" if flops else "multiply-adds of training", said
     if footprint.device and total.seconds is not None:
@@ -189,7 +189,7 @@ def _generated(found: Generation) -> Iterator[tuple[str, str]]:
     if held is not None:
         exact, six = named["training_flops"], named["rule_of_six_flops"]
         times = f", {six / exact:.2f} times as many" if isinstance(exact, int) and isinstance(six, int) else ""
-        yield "FLOPs of training", f"{people(exact)}; 6·N·D says {people(six)}{times}"
+        yield "FLOPs of training", f"{people(exact)}; 6·N·D gives {people(six)}{times}"
     beside = Bytes(named["step_moved_activation_bytes"]).decimal()
     yield "moved by a step", f"{Bytes(found.moved).decimal()} of weights and cache; tensors between layers {beside}"
     first, after = named["seconds_to_first_token"], named["seconds_per_token"]
@@ -198,7 +198,7 @@ def _generated(found: Generation) -> Iterator[tuple[str, str]]:
         return
     yield "time to first token", str(Seconds(first))
     rate = f"{grouped(found.batch / after, '.0f')} tokens a second" if isinstance(found.batch, int) and after else ""
-    least = f"{Seconds(found.least_seconds)} for weights and cache alone"
+    least = f"{Seconds(found.least_seconds)} for weights and cache only"
     yield "time per token", f"{least}; {Seconds(after)} layer by layer, {rate}"
     if found.fitting is None:
         yield "sequences that fit", "the device's memory is not known: --device 100GFLOPS,20GB/s,16GB"
@@ -226,14 +226,17 @@ def _rules(footprint: Footprint) -> Iterator[tuple[str, str]]:
         if (name != "estimate" or footprint.device) and (name not in ("training", "backward") or footprint.training):
             yield name, words
     if "int4" in footprint.precision.types.values():
-        yield "packing", "int4 is two to a byte; a layer's weights, its buffers and each tensor end on a whole byte"
+        yield (
+            "packing",
+            "int4 packs two values per byte; a layer's weights, its buffers and each tensor are padded to a whole byte",
+        )
     if footprint.recompute != "none" and footprint.training:
         yield "recompute", RECOMPUTE[footprint.recompute]
     layers = [entry.layer for entry in entries(footprint.analysis.root) if not entry.idle]
     if any(each.rule is not None and each.rule.part == "attention" for each in layers):
         yield (
             "attention",
-            f"{ATTENTION[footprint.attention]}; its inner tensors are in both of PyTorch's figures",
+            f"{ATTENTION[footprint.attention]}; its inner tensors are part of both PyTorch figures",
         )
     if footprint.device:
         device = footprint.device

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from bneck_cli.questions.footprint import Footprint
 
 RULE = (
-    "the prompt is all positions of the context at once, a step one token after them, both for the whole batch; "
-    "2 FLOPs for each multiply-add; 6·N·D counts 6 for each of N parameters (of experts the active ones) and D tokens, "
+    "the prompt is all positions of the context at once, a step is one token after them, both for the whole batch; "
+    "2 FLOPs per multiply-add; 6·N·D counts 6 for each of N parameters (for experts, the active ones) and D tokens, "
     "none for the products of attention; a step's least time is that of its weights and cache at the bandwidth, or of "
-    "its FLOPs at the peak; a sequence needs its cache and its share of a step's tensors beside the weights"
+    "its FLOPs at the peak; besides the weights, a sequence needs its cache and its share of a step's tensors"
 )
 
 

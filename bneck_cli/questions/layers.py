@@ -1,7 +1,10 @@
-"""The layer kinds in words, from the classes themselves: what the command prints and what the reference page holds."""
+"""Descriptions of the layer kinds, taken from their classes: for the command and for the reference page."""
 
 from __future__ import annotations
 
+import sys
+import textwrap
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.engine.layers import LAYERS
@@ -64,8 +67,8 @@ def kind_report(name: str) -> Report:
     Raises BneckError for an unknown kind.
     """
     if name not in LAYERS:
-        hint = nearest(name, LAYERS) or "`bneck layers` shows them all"
-        raise BneckError(f"no layer kind is called '{name}'", hint=hint)
+        hint = nearest(name, LAYERS) or "`bneck layers` lists them all"
+        raise BneckError(f"unknown layer kind '{name}'", hint=hint)
     kind = LAYERS[name]
     return Report(
         "layers",
@@ -77,6 +80,7 @@ def kind_report(name: str) -> Report:
     )
 
 
+AS_IT_CAME = "same as the input"
 METHODS = (("out_shape", "shape"), ("params", "params"), ("macs", "MACs"), ("uncounted", "not counted"))
 
 
@@ -103,7 +107,7 @@ def _rule(kind: type[Kind], method: str) -> str:
     """Quote the rule that a kind's method states; a kind that has none of its own has nothing to count."""
     owner = next(base for base in kind.__mro__ if method in vars(base))
     if owner.__name__ == "Kind":
-        return {"out_shape": "as it came", "uncounted": "nothing"}.get(method, "0")
+        return {"out_shape": AS_IT_CAME, "uncounted": "nothing"}.get(method, "0")
     return (getattr(kind, method).__doc__ or "").strip().rstrip(".")
 
 
@@ -113,12 +117,25 @@ def _label(field: Field) -> str:
     return field.name if field.is_flag else f"{field.name}={_default(field)}"
 
 
-def markdown_reference() -> Iterator[str]:
-    """Write the reference's table of layers."""
-    yield "| written | what it does | shape | params | multiply-adds |\n|---|---|---|---|---|\n"
-    for names, _ in families():
+def reference(width: int = 80) -> Iterator[str]:
+    """Write the reference's table of layers, a section for each family, in lines of at most ``width`` characters."""
+    left = width // 3
+    family = ""
+    for names, base in families():
+        module = sys.modules[base.__module__]
+        title = str(module.__doc__).partition(":")[0]
+        if title != family:
+            family = title
+            yield f"{title.upper()}\n\n"
         kind = LAYERS[names[0]]
-        others = f" (likewise `{'` `'.join(names[1:])}`)" if len(names) > 1 else ""
-        rules = [_rule(kind, method) for method in ("out_shape", "params", "macs")]
-        cells = (f"`{usage(kind)}`{others}", kind.summary, *rules)
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+        written = textwrap.wrap(usage(kind), left - 2, subsequent_indent="  ", break_long_words=False)
+        if names[1:]:
+            written += textwrap.wrap(
+                f"also {', '.join(names[1:])}", left - 2, initial_indent="  ", subsequent_indent="  "
+            )
+        rules = ((label, _rule(kind, method)) for method, label in METHODS[:3])
+        said = [kind.summary, *(f"{label}: {rule}" for label, rule in rules if rule.lower() not in ("0", AS_IT_CAME))]
+        told = [line for text in said for line in textwrap.wrap(text.replace("``", ""), width - left)]
+        for one, other in zip_longest(written, told, fillvalue=""):
+            yield f"{one:{left}}{other}".rstrip() + "\n"
+        yield "\n"

@@ -97,7 +97,10 @@ def _notes(lint: Lint) -> Iterator[tuple[str, str]]:
     if lint.allowed:
         yield "allowed in the spec", f"{people(lint.allowed)} finding{'s' * (lint.allowed != 1)}"
     if lint.ignored:
-        yield "silent", f"{people(lint.ignored)} finding{'s' * (lint.ignored != 1)} (--all shows those of quiet rules)"
+        yield (
+            "silent",
+            f"{people(lint.ignored)} finding{'s' * (lint.ignored != 1)} (--all shows rules that are off by default)",
+        )
     if lint.skipped:
         yield "skipped, as sizes are symbolic", ", ".join(lint.skipped)
 

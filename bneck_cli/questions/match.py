@@ -15,7 +15,7 @@ from bneck_cli.sizes.writing import pretty
 from bneck_cli.spaces.axes import parse_axis
 from bneck_cli.spaces.search import WIDEST, along, searched
 from bneck_cli.spaces.space import TOTALS
-from bneck_cli.words.comparing import quotient, times
+from bneck_cli.words.comparing import fraction, quotient, times
 from bneck_cli.words.values import Percent, people
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ MEASURES = {
     "params": "parameters",
     "macs": "multiply-adds",
     "activations": "activations",
-    "memory": "elements alive at the peak of inference",
+    "memory": "elements alive at the inference peak",
 }
 """What may be matched, and its noun. Weights are parameters without those of norms."""
 STEP = 8
@@ -75,7 +75,7 @@ def compare_matched(
     first = analyzed(name, first_program, settings)
     target = TOTALS[way.measure](first.analysis)
     if not isinstance(target, int):
-        raise BneckError("--match needs an input of numbers", hint="give --input 56x56")
+        raise BneckError("--match needs a numeric input", hint="give --input 56x56")
     words = first_program.words
     if words and words.channels:
         settings = settings._replace(channels=words.channels)
@@ -104,10 +104,13 @@ def _require_channels(programs: list[tuple[str, Program]], settings: Settings) -
     """Require blocks whose channels can be changed, and channels of the first."""
     if any(program.block is None for _, program in programs):
         raise BneckError(
-            "--match is for blocks, whose channels can be changed", hint="of networks say what varies: --vary width"
+            "--match without --vary is for blocks, whose channels can change",
+            hint="for networks, name the parameter to vary: --vary width",
         )
     if any(program.words and program.words.channels for _, program in programs[1:]):
-        raise BneckError("--match finds the channels of every block but the first", hint="name the others alone")
+        raise BneckError(
+            "--match determines the channels of every block but the first", hint="name the others without channels"
+        )
     words = programs[0][1].words
     if not isinstance((words and words.channels) or settings.channels, int):
         raise BneckError("--match needs the first block's channels as a number", hint="give --channels 64")
@@ -177,7 +180,7 @@ def _chosen(name: str, line: Line, way: Way, target: int, what: str) -> int:
         )
     if line.grew and len(fitting) == count:
         widest = "any" if int(line.above[-1]) * 2 > WIDEST else f"any {what} of {line.tried}"
-        raise BneckError(f"{name} has at most {people(target)} {noun} at {widest}: there is no {what} to match")
+        raise BneckError(f"{name} has at most {people(target)} {noun} at {widest}, so there is no {what} to match")
     return int(fitting[-1])
 
 
@@ -246,10 +249,10 @@ def _sentences(found: Match, way: Way, first: Candidate, program: Program, setti
             f"{times(quotient(same, found.target) or 0)} as many as {name}."
         )
     if same and found.at > channels:
-        width = times(found.at / channels)
+        width, part = times(found.at / channels), fraction(quotient(found.target, same) or 0)
         sentences.append(
             f"So the two have about the same number of {noun} only because {found.name} is {width} as wide; "
-            f"at the same {channels} channels it has {people(same)}, {times(quotient(found.target, same) or 0)} fewer."
+            f"at the same {channels} channels it has {people(same)}, {part} of that."
         )
     return sentences
 

@@ -98,9 +98,9 @@ def shared_weights(analysis: Analysis) -> Iterator[str]:
     """Say which steps work with the weights of others, which count once."""
     for _, place, holder in analysis.shared:
         if place == holder:
-            yield f"all copies of `{place.text()}` have one set of weights"
+            yield f"all copies of `{place.text()}` share one set of weights"
         else:
-            yield f"`{place.text()}` has the weights of `{holder.text()}` (line {holder.location().line})"
+            yield f"`{place.text()}` shares the weights of `{holder.text()}` (line {holder.location().line})"
 
 
 def unread_results(analysis: Analysis) -> tuple[str, ...]:
@@ -120,7 +120,7 @@ def unread_results(analysis: Analysis) -> tuple[str, ...]:
     said = ", ".join(names[:MOST_NAMED]) + more if more else listed(names, "and")
     unit = "MACs" if analysis.rule is None else analysis.rule.title
     lost = f"{people(params)} params and {people(macs * analysis.batch)} {unit}"
-    return (f"nobody reads the result of {said}: {lost} are counted that lead to no output",)
+    return (f"the result of {said} is never used: {lost} are counted that reach no output",)
 
 
 def least_input(analysis: Analysis) -> tuple[str, ...]:

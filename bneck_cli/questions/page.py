@@ -76,7 +76,7 @@ def _chapters(subject: Subject, settings: Settings, key: str) -> Iterator[Part]:
         yield Chapter("Where the cost is", (shares,))
     yield from _explained(program, settings)
     yield Chapter("Layer by layer", tuple(_layers(analysis, key)), folded=True)
-    yield Chapter("What a reviewer would say", tuple(_linted(analysis)), folded=True)
+    yield Chapter("Lint", tuple(_linted(analysis)), folded=True)
     yield Chapter("Memory", tuple(_measured(analysis)), folded=True)
     yield Chapter("The spec", (Source(_text(program)),), folded=True)
     yield _made(program)

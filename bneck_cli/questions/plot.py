@@ -77,20 +77,18 @@ def plot(
         raise BneckError(f"--device is for --kind roofline (got {kind})")
     if kind == "library":
         if programs:
-            raise BneckError("the plot of the library takes no spec", hint="show your own in it: --with my.yaml")
+            raise BneckError("the plot of the library takes no spec", hint="add your own to it: --with my.yaml")
         if settings != Settings() or widths is not None:
-            raise BneckError("--input, --channels and --set are for a spec, and the plot of the library takes none")
+            raise BneckError("--input, --channels and --set need a spec, and the plot of the library takes none")
         return _library(more)
     if more:
-        raise BneckError("--with goes with the plot of the library")
+        raise BneckError("--with is for the plot of the library")
     if kind == "width":
         if widths is None:
-            raise BneckError("the plot over the width needs a range of widths", hint="give --channels 8..512")
+            raise BneckError("--kind width needs a range of widths", hint="give --channels 8..512")
         return _width(programs, settings, widths)
     if len(programs) != 1 or widths is not None:
-        raise BneckError(
-            f"the plot of {kind} is of one spec" if widths is None else "a range of widths is for --kind width"
-        )
+        raise BneckError(f"--kind {kind} takes one spec" if widths is None else "a range of widths is for --kind width")
     analysis = analyze_program(programs[0][1], settings)
     require_rows(analysis.root)
     if not all(
@@ -184,7 +182,7 @@ def _receptive(analysis: Analysis) -> Plot:
     jump = [max(float(axis.jump) for axis in reach.axes) for _, reach in held]
     rows = [[path, depth, one, two] for (path, _), depth, one, two in zip(held, x, seen, jump, strict=True)]
     return Plot(
-        f"{analysis.name}: what a position sees of the input",
+        f"{analysis.name}: receptive field of each layer",
         "layers with multiply-adds, in order",
         "positions of the input",
         (Series("receptive field", "line", x, seen), Series("neighbours apart (jump)", "line", x, jump)),
@@ -213,7 +211,7 @@ def _roofline(analysis: Analysis, device: str) -> Plot:
     return Plot(
         f"{analysis.name} on {peaks.name} in fp32",
         "operations per byte moved",
-        "operations per second that are possible",
+        "attainable operations per second",
         (roof, Series("layers", "points", x, y, [item.path for item, _ in held])),
         Records(["path", "copies", "operations_per_byte", "operations_per_second", "bound"], rows),
         log=(True, True),
@@ -223,7 +221,7 @@ def _roofline(analysis: Analysis, device: str) -> Plot:
 def _width(programs: Sequence[tuple[str, Program]], settings: Settings, widths: range) -> Plot:
     """Blocks' multiply-adds over their width; where two cross or how far they are apart can be seen."""
     if not programs or any(program.block is None for _, program in programs):
-        raise BneckError("the plot over the width is of blocks", hint="bneck plot basic bottleneck --channels 8..512")
+        raise BneckError("--kind width is for blocks", hint="bneck plot basic bottleneck --channels 8..512")
     step = max(1, len(widths) // MOST_WIDTHS)
     series, rows = [], []
     for name, program in programs:
@@ -238,7 +236,7 @@ def _width(programs: Sequence[tuple[str, Program]], settings: Settings, widths: 
                 y.append(macs)
                 rows.append([name, width, macs])
         if not x:
-            raise BneckError(f"{name} takes no width from {widths[0]} to {widths[-1]}")
+            raise BneckError(f"{name} has no legal width from {widths[0]} to {widths[-1]}")
         series.append(Series(name, "line", x, y))
     for one, other in combinations(series[:], 2):
         for at, cost in crossings(one, other):

@@ -59,7 +59,7 @@ def plot_of_sweep(
     found = sweep(name, program, settings, vary, totals=tuple(dict.fromkeys([*wanted, *USUAL])))
     if found.space.designs.number > MOST_DESIGNS:
         raise BneckError(
-            f"a plot is of at most {people(MOST_DESIGNS)} designs (got {people(found.space.designs.number)})"
+            f"a plot takes at most {people(MOST_DESIGNS)} designs (got {people(found.space.designs.number)})"
         )
     import numpy
 
@@ -85,10 +85,11 @@ def sweep_plot(
     for each in (x, y, *pareto, most):
         if each and each not in columns:
             raise BneckError(
-                f"{name} has no column '{each}'", hint=nearest(each, columns) or f"there are {listed(columns, 'and')}"
+                f"{name} has no column '{each}'",
+                hint=nearest(each, columns) or f"the columns are {listed(columns, 'and')}",
             )
     if pareto and len(pareto) != 2:
-        raise BneckError("the front of a plot is of two totals", hint="--pareto params,macs")
+        raise BneckError("the front of a plot needs two totals", hint="--pareto params,macs")
     if pareto:
         x, y = pareto
     y = y or next((each for each in ("macs", *totals) if each in totals and each != x), totals[0])
@@ -184,9 +185,9 @@ def _read(file: str) -> dict[str, Any]:
     except OSError as error:
         raise BneckError(f"{file}: cannot be read: {(error.strerror or str(error)).lower()}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise BneckError(f"{file}: holds no sweep: each row has a number in each column") from None
+        raise BneckError(f"{file}: not a sweep: every row needs a number in every column") from None
     if not columns or not all(column.dtype.kind in "if" and len(column) for column in columns.values()):
-        raise BneckError(f"{file}: holds no sweep: each row has a number in each column")
+        raise BneckError(f"{file}: not a sweep: every row needs a number in every column")
     return columns
 
 

@@ -113,7 +113,7 @@ def _positions(pairs: Sequence[Pair], before: Sequence[Any], after: Sequence[Any
             else f"{people(number)} layers run"
         )
         yield (
-            f"{_ratio(times)} = {words}: {who} at so many {'more' if times > 1 else 'fewer'} positions; "
+            f"{_ratio(times)} = {words}: {who} at that many times the positions; "
             f"{people(start)} multiply-adds become {people(end)}."
         )
     else:
@@ -127,7 +127,7 @@ def _positions(pairs: Sequence[Pair], before: Sequence[Any], after: Sequence[Any
             if squared:
                 yield (
                     f"The products of {who} grow ({left}/{came})² = {_ratio(grown * grown)} times, since every token "
-                    f"meets every token: {people(start)} become {people(end)}."
+                    f"attends to every token: {people(start)} become {people(end)}."
                 )
             else:
                 change = f"{people(start)} become {people(end)}"

@@ -335,7 +335,7 @@ def _amounts(analysis: Analysis) -> Amounts:
 
 def _number(size: object) -> int:
     if not isinstance(size, int):
-        raise BneckError("a figure is compared with numbers; the input has symbols", hint="give --input 3x224x224")
+        raise BneckError("reconcile needs a numeric input; this one has symbols", hint="give --input 3x224x224")
     return size
 
 

@@ -90,7 +90,7 @@ def _parts(found: Reconciliation) -> Iterator[Part]:
 def _apart(each: Candidate, found: Reconciliation) -> str:
     fit = each.fits(found.figure)
     if fit:
-        return {"exact": "the same", "rounded": "rounds to it", "cut off": "cut off to it"}[fit]
+        return {"exact": "the same", "rounded": "rounds to it", "cut off": "truncates to it"}[fit]
     apart = each.value - found.figure.value
     share = f"{apart / found.figure.value:+.2%}" if found.figure.value else "apart"
     return f"{grouped(apart, sign='+')} ({share})"
@@ -104,32 +104,33 @@ def explanation(found: Reconciliation) -> list[str]:
 def _verdict(found: Reconciliation) -> Iterator[str]:
     """Say how many fit; one alone is the answer only where chance would not have found it."""
     figure, best = found.figure, found.candidates[0]
-    tried = f"{people(found.tried)} figures tried between half and twice of it"
-    by_chance = f"by chance alone about {found.chance:.2g} would"
+    tried = f"{people(found.tried)} figures tried between half and twice its value"
+    by_chance = f"about {found.chance:.2g} expected by chance"
     if not found.fitting:
         share = f" ({best.value / figure.value - 1:+.2%})" if figure.value else ""
-        none = f"none of the {tried} becomes it" if found.tried else "no figure tried is between half and twice of it"
-        yield f"Nothing explains {figure.text}: {none}."
+        none = f"none of the {tried} matches" if found.tried else "no figure tried is between half and twice its value"
+        yield f"No match for {figure.text}: {none}."
         yield f"The nearest is {people(best.value)}{share}, {_what(found, best)}."
     elif len(found.fitting) == 1:
-        verdict = {"exact": "is", "rounded": "rounds to", "cut off": "is cut off to"}[best.fits(figure)]
+        verdict = {"exact": "is", "rounded": "rounds to", "cut off": "truncates to"}[best.fits(figure)]
         sure = (
-            ""
-            if found.chance < MANY
-            else f" But {figure.text} has so few digits that {by_chance}, so this says little."
+            "" if found.chance < MANY else f" But {figure.text} has so few digits that this says little ({by_chance})."
         )
-        yield f"{people(best.value)} {verdict} {figure.text}, alone of the {tried}: {_what(found, best)}.{sure}"
+        what = _what(found, best)
+        yield f"{people(best.value)} {verdict} {figure.text}, the only match among the {tried}: {what}.{sure}"
     else:
         named = [f"{people(each.value)} ({each.by()}, {each.variant})" for each in found.fitting[:NAMED]]
         more = len(found.fitting) - len(named)
         others = [f"{more} more"] if more > 0 else []
         yield (
-            f"{len(found.fitting)} of the {tried} become {figure.text} ({by_chance}), and it may be any of them: "
+            f"{len(found.fitting)} of the {tried} match {figure.text} ({by_chance}); it may be any of them: "
             f"{listed([*named, *others], 'and')}."
         )
         equally = sum(each.steps == best.steps for each in found.fitting)
         lead = (
-            "The one nearest to what was named" if equally == 1 else f"Of {equally} equally near to what was named, one"
+            "The one closest to the network as named"
+            if equally == 1
+            else f"One of {equally} equally close to the network as named"
         )
         yield f"{lead} is {people(best.value)}, {_what(found, best)}."
 
@@ -144,7 +145,7 @@ def _remarks(found: Reconciliation) -> Iterator[str]:
             f"this is {grouped(best.value - plain.value, sign='+')}{share}."
         )
     if found.figure.counts == "operations":
-        yield "FLOPs may be one or two for a multiply-add; both are among the figures tried."
+        yield "FLOPs may mean one or two per multiply-add; both are among the figures tried."
     yield from (f"Note: {note}." for note in found.notes)
 
 

@@ -76,7 +76,7 @@ def shown_rows(analysis: Analysis, view: View) -> tuple[list[LayerRow], list[str
         notes.append(f"the first {len(rows)} rows")
     if REACH.intersection(view.columns):
         rows = list(with_reaches(rows, analysis, folded))
-        notes.append("`sees`, `jump` and `start` are those of windows, in positions of the input; gates see everything")
+        notes.append("`sees`, `jump` and `start` follow the windows, in positions of the input; gates see everything")
     return rows, notes
 
 

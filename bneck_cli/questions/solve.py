@@ -69,7 +69,7 @@ def solve(name: str, program: Program, settings: Settings, vary: str, targets: S
     if not fits.any():
         raise BneckError(f"no {axis.title} of {line.tried} fits {_asked(wanted)}", hint=_least(line, wanted))
     if line.grew and fits.all() and len(fits) > 1:
-        raise BneckError(f"every {axis.title} of {line.tried} fits {_asked(wanted)}: it hardly depends on {axis.title}")
+        raise BneckError(f"every {axis.title} of {line.tried} fits {_asked(wanted)}: it barely depends on {axis.title}")
     return Solution(name, line, wanted, fits, int(numpy.flatnonzero(fits)[-1]))
 
 
@@ -78,10 +78,10 @@ def _target(text: str) -> tuple[str, Figure]:
     measure, equals, amount = text.replace("<=", "=").partition("=")
     measure, figure = measure.strip(), read_figure(amount)
     if not equals:
-        raise BneckError(f"--for: '{text[:60]}' is no target", hint="it reads macs=4.9G")
+        raise BneckError(f"--for: '{text[:60]}' is not a target", hint="write macs=4.9G")
     if measure not in TOTALS:
-        hint = nearest(measure, TOTALS) or f"there are {listed(TOTALS, 'and')}"
-        raise BneckError(f"--for: no total is named '{measure[:60]}'", hint=hint)
+        hint = nearest(measure, TOTALS) or f"the totals are {listed(TOTALS, 'and')}"
+        raise BneckError(f"--for: unknown total '{measure[:60]}'", hint=hint)
     if figure is None:
         raise BneckError(f"--for: '{amount[:60]}' is not an amount", hint="write 300M, 1.5G or a plain number")
     return measure, figure
@@ -98,7 +98,7 @@ def _least(line: Line, targets: dict[str, Figure]) -> str:
         least = int(line.totals[measure].argmin())
         if line.total(measure, least) > figure.value:
             told.append(f"the least {measure} is {people(line.total(measure, least))}, at {people(line.value(least))}")
-    return "; ".join(told) or "each total fits at some value, and no value fits them all"
+    return "; ".join(told) or "each total fits at some value, but no value fits all of them"
 
 
 # The report
@@ -175,13 +175,13 @@ def _said(found: Solution) -> Iterator[str]:
             if line.total(measure, after) > figure.value
         ]
         said += f"; the next, {people(line.value(after))}, is over in {listed(over, 'and')}"
-    yield said + ("." if after < len(line.above) else ": all that were tried above are refused." if line.grew else ".")
+    yield said + ("." if after < len(line.above) else ": all larger values tried are illegal." if line.grew else ".")
     spans = list(_spans(found))
     if len(spans) > 1 or spans[0][0] > 0:
         told = [_span(line, *span) for span in spans[:MOST_SPANS]]
         more = len(spans) - MOST_SPANS
         told += [f"{people(more)} more runs of values"] if more > 0 else []
-        yield f"Not every smaller one fits: those that do are {listed(told, 'and')}."
+        yield f"Not every smaller value fits; those that do are {listed(told, 'and')}."
     for measure, figure in found.targets.items():
         if not 0 < figure.high - figure.low <= figure.value // COARSE:
             continue
@@ -190,7 +190,7 @@ def _said(found: Solution) -> Iterator[str]:
         if near:
             whole = near[-1] - near[0] + 1 == len(near)
             at = _span(line, near[0], near[-1]) if whole else f"of {len(near)} values"
-            yield f"As a rounded figure {figure.text} {measure} is that of {title} {at}."
+            yield f"Rounded, {figure.text} {measure} is {title} {at}."
 
 
 def _span(line: Line, first: int, last: int) -> str:

@@ -108,7 +108,7 @@ def sweep(
     for column in wanted:
         if column not in TOTALS:
             raise BneckError(
-                f"no total is named '{column}'", hint=nearest(column, TOTALS) or f"there are {listed(TOTALS, 'and')}"
+                f"unknown total '{column}'", hint=nearest(column, TOTALS) or f"the totals are {listed(TOTALS, 'and')}"
             )
     kept = condition(keep, columns) if keep else None
     if kept is not None:
@@ -124,7 +124,7 @@ def _shard(text: str | None) -> tuple[int, int]:
         return 0, 1
     part, slash, whole = text.partition("/")
     if not (slash and part.isdecimal() and whole.isdecimal() and 1 <= int(part) <= int(whole) <= 10**6):
-        raise BneckError(f"--shard: '{text}' is no part", hint="it reads 3/100: the third of a hundred")
+        raise BneckError(f"--shard: '{text}' is not a part", hint="write 3/100 for the third of a hundred")
     return int(part) - 1, int(whole)
 
 
@@ -197,7 +197,7 @@ def saved(found: Sweep, file: str) -> Iterator[str]:
     """
     space, program = found.space, found.space.program
     if found.tally.first is None:
-        raise BneckError("no design is kept, so there is none to save")
+        raise BneckError("no design is kept, so there is nothing to save")
     asked = space.varied.settings(space.designs.design(found.tally.first, BLOCK))
     source = program.spec.file
     if os.path.exists(source):
@@ -274,7 +274,7 @@ def _parts(found: Sweep, names: list[str], watch: Callable[[int], bool]) -> Iter
         lines = [f"{people(count)}: {reason}" for reason, count in reasons[:REASONS_SHOWN]]
         rest = sum(count for _, count in reasons[REASONS_SHOWN:])
         lines += [f"{people(rest)} for other reasons"] if rest else []
-        yield Prose(lines, "Refused, and why (the numbers are those of the first of them)", listed=True)
+        yield Prose(lines, "Illegal designs, by reason (numbers are from the first of each)", listed=True)
 
 
 def _told(found: Sweep) -> Iterator[tuple[str, Any]]:

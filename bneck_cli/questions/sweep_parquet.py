@@ -71,9 +71,7 @@ def parquet(found: Sweep, watch: Callable[[int], bool]) -> Iterator[str]:
             try:
                 arrays = [pyarrow.array(columns[field.name], type=field.type) for field in schema]
             except (OverflowError, pyarrow.ArrowException):
-                raise BneckError(
-                    "a total is beyond 64 bits, which Parquet has not", hint="--format csv has it"
-                ) from None
+                raise BneckError("a total exceeds 64 bits, the limit of Parquet", hint="--format csv has it") from None
             if len(arrays[0]):
                 writer.write_batch(pyarrow.record_batch(arrays, schema=schema))
             yield sink.taken()

@@ -35,7 +35,7 @@ def undecided(operator: str, left: Any, right: Any, place: Place) -> BneckError:
     names = sorted({name_of(text)[0] for text in symbols(left) | symbols(right)})
     message = f"whether {pretty(left)} {operator} {pretty(right)} depends on {listed(names, 'and')}"
     proposal = _proposal(operator, left, right) if len(names) == 1 else ""
-    number = f"give {listed(names, 'and')} a number" if len(names) == 1 else f"give one of {listed(names)} a number"
+    number = f"give {listed(names, 'and')} a value" if len(names) == 1 else f"give one of {listed(names)} a value"
     return BneckError(message, place.location(), f"{number}, or --assume '{proposal}'" if proposal else number)
 
 

@@ -158,7 +158,7 @@ class Dim:
     def __pow__(self, exponent: Any) -> Any:
         power = index(exponent)
         if not 0 <= power <= MAX_POWER:
-            raise ArithmeticError(f"an exponent is a whole number from 0 to {MAX_POWER}")
+            raise ArithmeticError(f"an exponent must be a whole number from 0 to {MAX_POWER}")
         result: Any = 1
         for _ in range(power):
             result = self * result
@@ -166,16 +166,16 @@ class Dim:
 
     def __floordiv__(self, divisor: Any) -> Any:
         if isinstance(divisor, Dim):
-            raise ArithmeticError("a size is divided by numbers alone")
+            raise ArithmeticError("a size can only be divided by a number")
         if isinstance(divisor, Ratio):
             return self * divisor.below // divisor.above
         q = index(divisor)
         if q <= 0:
-            raise ArithmeticError(f"a size is divided by a positive number (got {q})")
+            raise ArithmeticError(f"a size can only be divided by a positive number (got {q})")
         return _floor(self.terms, q * self.over)
 
     def __rfloordiv__(self, other: Any) -> Any:
-        raise ArithmeticError("a size is divided by numbers alone")
+        raise ArithmeticError("a size can only be divided by a number")
 
     def __mod__(self, divisor: Any) -> Any:
         return self - (self // divisor) * divisor

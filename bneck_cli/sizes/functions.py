@@ -69,7 +69,7 @@ def _round(value: Any) -> Any:
 
 def _round8(value: Any, divisor: Any = 8) -> Any:
     if is_symbolic(divisor):
-        raise TypeError("a divisor is a number")
+        raise TypeError("a divisor must be a number")
     if not isinstance(value, Dim):
         return number.round8(value, divisor)
     low = at_least(value)

@@ -51,7 +51,7 @@ def parse_axis(text: str) -> Axis:
     """
     match = AXIS.fullmatch(text)
     if match is None:
-        raise BneckError(f"--vary: '{text[:60]}' is not an axis", hint="it reads width=0.25:2:0.25 or channels=64,128")
+        raise BneckError(f"--vary: '{text[:60]}' is not an axis", hint="write width=0.25:2:0.25 or channels=64,128")
     name, item, values = match[1], match[2], match[3].strip()
     ends = values.replace("..", ":").split(":")
     if len(ends) > 1:
@@ -60,13 +60,13 @@ def parse_axis(text: str) -> Axis:
     below = lcm(*(parts(value)[1] for value in listed))
     above = tuple(value * below for value in listed)
     if len(set(above)) < len(above):
-        raise BneckError(f"--vary: '{text[:60]}' has a value twice")
+        raise BneckError(f"--vary: '{text[:60]}' repeats a value")
     return Axis(name, int(item) if item else None, above, below)
 
 
 def _range(name: str, item: str | None, ends: list[str], text: str) -> Axis:
     if len(ends) > 3:
-        raise BneckError(f"--vary: '{text[:60]}' is no range", hint="a range reads first:last or first:last:step")
+        raise BneckError(f"--vary: '{text[:60]}' is not a range", hint="write first:last or first:last:step")
     first, last, step = (_number(end, text) for end in (*ends, "1")[:3])
     if step == 0:
         raise BneckError(f"--vary: the step of '{text[:60]}' is 0")
@@ -151,5 +151,5 @@ def _designs(axes: Sequence[Axis], count: int, way: str, seed: int = 0) -> Desig
             raise BneckError(f"--vary: '{title}' is given twice")
     if count > MOST_DESIGNS:
         most = people(MOST_DESIGNS)
-        raise BneckError(f"that is too much work: {people(count)} designs, and at most {most} are worked out")
+        raise BneckError(f"that is too much work: {people(count)} designs, and the most is {most}")
     return Designs(tuple(axes), count, way, seed)

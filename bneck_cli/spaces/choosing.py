@@ -32,7 +32,7 @@ def condition(text: str, names: Iterable[str]) -> Expression:
     expression = parse_expression(scalar)
     _require(expression, tuple(names))
     if not (isinstance(expression, Negation) or (isinstance(expression, Operation) and expression.operator in TRUTHS)):
-        raise expression.place.error("a condition compares: `macs < 600M`")
+        raise expression.place.error("a condition is a comparison: `macs < 600M`")
     return expression
 
 
@@ -49,7 +49,7 @@ def _require(expression: Expression, names: tuple[str, ...]) -> None:
         case Name(name, place):
             if name not in names:
                 raise place.error(
-                    f"no column is named '{name}'", nearest(name, names) or f"there are {listed(names, 'and')}"
+                    f"unknown column '{name}'", nearest(name, names) or f"the columns are {listed(names, 'and')}"
                 )
         case Number(value):
             if isinstance(value, tuple):
@@ -60,7 +60,7 @@ def _require(expression: Expression, names: tuple[str, ...]) -> None:
         case Negation(operand):
             _require(operand, names)
         case _:
-            raise expression.place.error("a condition has columns, numbers, + - * / // % ** and comparisons")
+            raise expression.place.error("a condition may contain columns, numbers, + - * / // % ** and comparisons")
 
 
 def holds(expression: Expression, columns: Mapping[str, Any]) -> Any:
@@ -94,7 +94,7 @@ def _applied(operator: str, left: Any, right: Any, place: Place) -> Any:
 
     one, other = numpy.asarray(left), numpy.asarray(right)
     if operator == "**" and (other.dtype.kind == "f" or other.min() < 0 or other.max() > MAX_EXPONENT):
-        raise place.error(f"an exponent is a whole number from 0 to {MAX_EXPONENT}")
+        raise place.error(f"an exponent must be a whole number from 0 to {MAX_EXPONENT}")
     whole = "f" not in (one.dtype.kind, other.dtype.kind)
     if operator in ("+", "-", "*", "**") and whole and _largest(operator, one, other) >= 2**63:
         one, other = one.astype(object), other.astype(object)

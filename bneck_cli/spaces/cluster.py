@@ -38,7 +38,7 @@ def spread(space: Space, address: str, first: int = 0, each: int = 1) -> Iterato
     try:
         distributed: Any = import_module("distributed")
     except ImportError:
-        raise BneckError("a cluster needs Dask", hint="pip install 'bneck[dask]'") from None
+        raise BneckError("--dask needs Dask", hint="pip install 'bneck[dask]'") from None
     try:
         client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:

@@ -150,7 +150,9 @@ class Space:
             found = self.measured(analysis)
             for name, total in zip(self.totals, found, strict=True):
                 if left := symbols(total):
-                    raise BneckError(f"{name} stays a formula: give {listed(sorted(left), 'and')} a number, or vary it")
+                    raise BneckError(
+                        f"{name} is still a formula: give {listed(sorted(left), 'and')} a value, or vary it"
+                    )
             return found
 
         with budget_of_its_own():
@@ -236,7 +238,7 @@ class Varied:
         default = given.expression if given else parameter.default if parameter else None
         value = default.evaluate({}) if default is not None else None
         if not isinstance(value, tuple) or axis.item is None or axis.item >= len(value):
-            size = f"a list of {len(value)}" if isinstance(value, tuple) else "no list"
+            size = f"a list of {len(value)}" if isinstance(value, tuple) else "not a list"
             has = f"'{axis.name}' is {size}"
             raise BneckError(f"--vary: there is no {axis.title}", hint=has)
         return value
@@ -251,8 +253,8 @@ class Varied:
             letters = [size for size in (symbolic.sizes if symbolic else ()) if isinstance(size, str)]
             known = [*names, *(["side"] if letters and self.base.input is None else []), *letters, *ALWAYS]
             raise BneckError(
-                f"--vary: '{axis.name}' is nothing that varies here",
-                hint=nearest(axis.name, known) or f"there are {listed(known, 'and')}",
+                f"--vary: '{axis.name}' cannot vary here",
+                hint=nearest(axis.name, known) or f"possible are {listed(known, 'and')}",
             )
         elif axis.name not in names and (axis.below != 1 or min(axis.above) < (axis.name != "past")):
             what = "a size of the input" if axis.name in sizes else "a number of inputs or positions"

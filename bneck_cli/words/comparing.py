@@ -27,6 +27,13 @@ def times(ratio: float) -> str:
     return f"{ratio:.3g} times" if ratio < 100 else f"{people(round(ratio))} times"
 
 
+def fraction(ratio: float) -> str:
+    """Write one part in a ratio above 1: ``1/16.9``; below 3 as a percentage, ``75.0%``."""
+    if ratio < 3:
+        return f"{1 / ratio:.1%}"
+    return f"1/{ratio:.3g}" if ratio < 100 else f"1/{people(round(ratio))}"
+
+
 def against(value: Size, first: Size, noun: str, ratio: float | None = None) -> str:
     """Say how a value compares with the first of its kind, with both numbers: ``5.6% fewer weights (17 against 18)``.
 
@@ -34,7 +41,7 @@ def against(value: Size, first: Size, noun: str, ratio: float | None = None) -> 
     """
     both = f"({people(value)} against {people(first)})"
     if value == first:
-        return f"just as many {noun} ({people(value)})"
+        return f"the same number of {noun} ({people(value)})"
     if not isinstance(value, int) or not isinstance(first, int):
         return _proportion(ratio, noun, both) or f"{people(value)} {noun} against {people(first)}"
     if value == 0:
@@ -42,12 +49,12 @@ def against(value: Size, first: Size, noun: str, ratio: float | None = None) -> 
     if first == 0:
         return f"{people(value)} {noun} against {people(first)}"
     more = "fewer" if value < first else "more"
-    if 2 * first < 3 * value and 2 * value < 3 * first:
+    if first < 3 * value and 2 * value < 3 * first:
         apart = abs(value - first)
         change = f"{people(apart)}" if 2000 * apart < first else f"{apart / first:.1%}"
         return f"{change} {more} {noun} {both}"
     if value < first:
-        return f"{times(quotient(first, value) or 0)} fewer {noun} {both}"
+        return f"{fraction(quotient(first, value) or 0)} of the {noun} {both}"
     return f"{times(quotient(value, first) or 0)} as many {noun} {both}"
 
 
@@ -55,8 +62,8 @@ def _proportion(ratio: float | None, noun: str, both: str) -> str:
     """Say how two formulas compare of which one is a multiple of the other; nothing where none is."""
     if not ratio:
         return ""
-    if 2 / 3 < ratio < 3 / 2:
+    if 1 / 3 < ratio < 3 / 2:
         apart = abs(ratio - 1)
         change = f"{apart:.1%}" if apart >= 0.0005 else f"{100 * apart:.1g}%"
         return f"{change} {'fewer' if ratio < 1 else 'more'} {noun} {both}"
-    return f"{times(1 / ratio)} fewer {noun} {both}" if ratio < 1 else f"{times(ratio)} as many {noun} {both}"
+    return f"{fraction(1 / ratio)} of the {noun} {both}" if ratio < 1 else f"{times(ratio)} as many {noun} {both}"

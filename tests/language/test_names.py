@@ -80,8 +80,8 @@ def test_words_are_read_as_a_step_is(name: str, words: tuple[object, ...] | None
         ),
         ("basic 64 stride =2", "an option has no spaces around its `=`"),
         ("basic 64 (2", "a parenthesis is not closed"),
-        ("resnet18 64", "'64' is one word too many\n  resnet18 64\n           ^^\n  a network takes options alone"),
-        ("bassic 64", "no file, network or block is called 'bassic'\n  did you mean 'basic'?"),
+        ("resnet18 64", "unexpected word '64'\n  resnet18 64\n           ^^\n  a network takes only options"),
+        ("bassic 64", "no file, network or block 'bassic'\n  did you mean 'basic'?"),
     ],
 )
 def test_wrong_words_are_told_at_their_place(name: str, message: str) -> None:

@@ -67,7 +67,7 @@ def test_an_included_file_sees_its_own_definitions(tmp_path: Path, text: str, pa
         (
             "blocks: {b: relu}\nops: {b: {out: [c], params: 0, macs: 0}}\nnet: b",
             "3:7",
-            "'b' is a block of this file already",
+            "'b' is already a block of this file",
         ),
         (
             "blocks:\n  b(channels, stride=1): conv 3x3 channels\nnet: 2x b 8 first(stride=2)",

@@ -136,10 +136,10 @@ def test_functions_are_simplified_and_written_as_mathematics(text: str, shown: s
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("1 if C < 16 else 2", "whether C < 16 depends on C", "give C a number, or --assume 'C>=16'"),
-        ("1 if C % 4 == 0 else 2", "whether C - 4·⌊C/4⌋ == 0 depends on C", "give C a number, or --assume 'C%4==0'"),
-        ("1 if C == G else 2", "whether C == G depends on C and G", "give one of C or G a number"),
-        ("1 if C > 2**30 else 2", "whether C > 1073741824 depends on C", "give C a number"),
+        ("1 if C < 16 else 2", "whether C < 16 depends on C", "give C a value, or --assume 'C>=16'"),
+        ("1 if C % 4 == 0 else 2", "whether C - 4·⌊C/4⌋ == 0 depends on C", "give C a value, or --assume 'C%4==0'"),
+        ("1 if C == G else 2", "whether C == G depends on C and G", "give one of C or G a value"),
+        ("1 if C > 2**30 else 2", "whether C > 1073741824 depends on C", "give C a value"),
     ],
 )
 def test_what_depends_on_a_symbol_says_what_would_settle_it(text: str, message: str, hint: str) -> None:

@@ -45,13 +45,13 @@ def test_the_batch_is_no_symbol_of_the_users(settings: dict[str, object], expect
 @pytest.mark.parametrize(
     ("text", "settings", "message"),
     [
-        (BLOCK, {"input": "HxW", "channels": "H"}, "--channels H: 'H' is a symbol of the input already (HxHxW)"),
-        (BLOCK, {"symbolic": True, "channels": "W"}, "--channels W: 'W' is a symbol of the input already (WxHxW)"),
-        (BLOCK, {"input": "HxW", "channels": "C", "in_channels": "H"}, "--in-channels H: 'H' is a symbol of the input"),
-        (BLOCK, {"symbolic": True, "input": "64xCxW"}, "--channels C: 'C' is a symbol of the input already (64xCxW)"),
-        (CONV, {"input": "3xNxW", "symbols": ("N",)}, "--symbol N: 'N' is a symbol of the input already (3xNxW)"),
-        (CONV, {"input": "NxHxW", "symbols": ("N",)}, "--symbol N: 'N' is a symbol of the input already (NxHxW)"),
-        (CONV.replace("3 x 8", "H x 8"), {"symbolic": True}, "--symbolic: the input's channels are called 'H', as a"),
+        (BLOCK, {"input": "HxW", "channels": "H"}, "--channels H: 'H' is already a symbol of the input (HxHxW)"),
+        (BLOCK, {"symbolic": True, "channels": "W"}, "--channels W: 'W' is already a symbol of the input (WxHxW)"),
+        (BLOCK, {"input": "HxW", "channels": "C", "in_channels": "H"}, "--in-channels H: 'H' is already a symbol"),
+        (BLOCK, {"symbolic": True, "input": "64xCxW"}, "--channels C: 'C' is already a symbol of the input (64xCxW)"),
+        (CONV, {"input": "3xNxW", "symbols": ("N",)}, "--symbol N: 'N' is already a symbol of the input (3xNxW)"),
+        (CONV, {"input": "NxHxW", "symbols": ("N",)}, "--symbol N: 'N' is already a symbol of the input (NxHxW)"),
+        (CONV.replace("3 x 8", "H x 8"), {"symbolic": True}, "--symbolic: 'H' names both the input's channels and a"),
     ],
 )
 def test_a_parameters_symbol_is_none_of_the_inputs(text: str, settings: dict[str, object], message: str) -> None:

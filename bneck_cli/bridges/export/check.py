@@ -49,7 +49,7 @@ def check_source(analysis: Analysis, source: Source) -> None:
             found = module(*inputs)
     except (RuntimeError, TypeError, ValueError, NameError, AttributeError, LookupError) as error:
         said = str(error).partition("\n")[0]
-        raise BneckError(f"the exported module does not run, so it is not written: {said}") from None
+        raise BneckError(f"the exported module does not run and was not written: {said}") from None
     found = found if isinstance(found, tuple) else (found,)
     params = sum(parameter.numel() for parameter in module.parameters())
     compare("parameters", params, analysis.cost.params)
@@ -70,7 +70,9 @@ def placed(shape: Shape, layout: str) -> tuple[int, ...]:
 def compare(what: str, found: Any, wanted: Any) -> None:
     """Require that two figures are one."""
     if found != wanted:
-        raise BneckError(f"the exported module is not the network, so it is not written: {what} {found}, not {wanted}")
+        raise BneckError(
+            f"the exported module differs from the network and was not written: {what} {found}, not {wanted}"
+        )
 
 
 def check_onnx(content: bytes) -> None:
@@ -83,4 +85,4 @@ def check_onnx(content: bytes) -> None:
         onnx.checker.check_model(onnx.load_from_string(content), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         said = str(error).partition("\n")[0]
-        raise BneckError(f"ONNX's checker refuses the model, so it is not written: {said}") from None
+        raise BneckError(f"ONNX's checker rejects the model, which was not written: {said}") from None

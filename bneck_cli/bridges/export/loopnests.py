@@ -69,7 +69,9 @@ def nests(analysis: Analysis, unique: bool = False) -> list[Nest]:
             continue
         mine = [nest._replace(copies=nest.copies * entry.copies) for nest in _of(entry)]
         if sum(nest.macs * nest.copies for nest in mine) != number(entry.layer.cost.macs) * entry.copies:
-            raise entry.layer.place.error(f"{entry.path}: this layer is no convolution and no product of two matrices")
+            raise entry.layer.place.error(
+                f"{entry.path}: this layer is neither a convolution nor a product of two matrices"
+            )
         found += mine
     if not found:
         raise BneckError(f"{analysis.name} has no layer that multiplies")

@@ -75,7 +75,7 @@ class Writer(Sequences):
                 counted += number(step.layer.cost.params)
         if self.params != counted:
             raise BneckError(
-                f"the ONNX model would have {people(self.params)} parameters, where the spec has {people(counted)}"
+                f"the ONNX model would have {people(self.params)} parameters, but the spec has {people(counted)}"
             )
         outputs, layouts = [], []
         for name, tensor in zip(self.analysis.outputs, self.steps.outputs, strict=True):

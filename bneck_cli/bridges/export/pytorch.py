@@ -179,7 +179,7 @@ class Writer:
         block = uses[0].definition.name
         name = self.name(block)
         if variant:
-            self.notes[name] = f"`{block}` where its arguments give it other parts."
+            self.notes[name] = f"`{block}` for arguments that give it other parts."
         rank = len(uses[0].root.shape.spatial)
         layouts = [VECTOR] if rank == 0 else [LAST, FIRST] if rank == 1 else [FIRST, LAST]
         found: list[Made] = []
@@ -226,7 +226,7 @@ def require_numbers(analysis: Analysis) -> None:
         sizes = [size for shape in (*entry.layer.inputs, entry.layer.out) for size in (shape.channels, *shape.spatial)]
         if not all(map(is_whole, sizes)):
             raise BneckError(
-                f"{entry.path}: sizes are symbols, and what is exported has numbers",
+                f"{entry.path}: sizes are symbols, but an export needs numbers",
                 hint="give the input as numbers: --input 3x224x224",
             )
 

@@ -25,7 +25,7 @@ def read_file(path: str, sizes: tuple[int, ...] | None) -> Graph:
         known = ", ".join(READERS)
         raise BneckError(
             f"{path}: no reader for '{suffix}'" if suffix else f"{path}: neither a model nor a file with a suffix",
-            hint=f"a model is named module:callable or file.py:Class; files of these kinds are read: {known}",
+            hint=f"name a model as module:callable or file.py:Class, or give a file of these kinds: {known}",
         )
     graph: Graph = import_module(f"bneck_cli.bridges.readers.{READERS[suffix]}").read(path, sizes)
     return graph

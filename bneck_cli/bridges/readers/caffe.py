@@ -89,7 +89,7 @@ def read(path: str, sizes: tuple[int, ...] | None) -> Graph:
         if not _trains(layer):
             _walk(reader, layer, sizes)
     if not reader.tensors:
-        raise BneckError(f"{path}: no input", hint="an `Input` layer, or `input:` with `input_dim:`, gives its sizes")
+        raise BneckError(f"{path}: no input", hint="add an `Input` layer, or `input:` with `input_dim:`")
     left = [index for name, index in reader.tensors.items() if name not in reader.taken]
     graph.outputs = list(dict.fromkeys(left)) or [len(graph.nodes) - 1]
     find_blocks(graph)
@@ -106,12 +106,12 @@ def _walk(reader: Reader, layer: Message, sizes: tuple[int, ...] | None) -> None
     if kind in TRAINING:
         return
     if kind not in LAYERS:
-        raise reader.error(f"type '{kind[:40]}' is not read", nearest(kind, LAYERS))
+        raise reader.error(f"type '{kind[:40]}' is not supported", nearest(kind, LAYERS))
     bottoms = layer.values("bottom")
     for one in bottoms:
         if one.text not in reader.tensors:
             hint = nearest(one.text, reader.tensors)
-            raise BneckError(f"no layer before this one gives '{one.text[:60]}'", one.place, hint)
+            raise BneckError(f"no earlier layer produces '{one.text[:60]}'", one.place, hint)
     reader.bottoms = [reader.tensors[one.text] for one in bottoms]
     reader.taken |= {one.text for one in bottoms if one.text not in tops}
     start = len(reader.graph.nodes)
@@ -177,7 +177,7 @@ def _pooling(reader: Reader, layer: Message) -> int:
     given = layer.message("pooling_param")
     kind = {"MAX": "maxpool", "AVE": "avgpool", "0": "maxpool", "1": "avgpool"}.get(given.word("pool", "MAX"))
     if kind is None:
-        raise reader.error(f"pooling '{given.word('pool')[:40]}' is not read")
+        raise reader.error(f"pooling '{given.word('pool')[:40]}' is not supported")
     if given.word("global_pooling") == "true":
         return reader.add("global_maxpool" if kind == "maxpool" else "global_avgpool")
     kernel = reader.sides(given, "kernel_size", 0, "kernel")
@@ -209,7 +209,7 @@ def _scale(reader: Reader, layer: Message) -> Any:
         reader.graph.nodes.pop()
         return reader.bottoms[0]
     if layer.message("scale_param").word("bias_term") == "true":
-        raise reader.error("a scale with a bias is read behind a norm alone")
+        raise reader.error("a scale with a bias is only supported after a norm")
     return reader.add("layer_scale")
 
 
@@ -231,21 +231,21 @@ def _joined(reader: Reader, kind: str, sources: list[int]) -> int:
 def _concat(reader: Reader, layer: Message) -> int:
     given = layer.message("concat_param")
     if given.word("axis", "1") != "1" or given.word("concat_dim", "1") != "1":
-        raise reader.error("only channels are concatenated (axis 1)")
+        raise reader.error("only channels can be concatenated (axis 1)")
     return _joined(reader, "concat", reader.bottoms)
 
 
 def _eltwise(reader: Reader, layer: Message) -> int:
     operation = layer.message("eltwise_param").word("operation", "SUM")
     if operation not in ("SUM", "1"):
-        raise reader.error(f"operation '{operation[:40]}' is not read", "SUM is")
+        raise reader.error(f"operation '{operation[:40]}' is not supported", "SUM is")
     return _joined(reader, "add", reader.bottoms)
 
 
 def _slice(reader: Reader, layer: Message) -> list[int]:
     given = layer.message("slice_param")
     if given.word("axis", "1") != "1":
-        raise reader.error("only channels are sliced (axis 1)")
+        raise reader.error("only channels can be sliced (axis 1)")
     count, whole = len(layer.values("top")), number(reader.shape().channels)
     points = [_whole(one, 1) for one in given.values("slice_point")]
     ends = [*(points or [whole * part // count for part in range(1, count)]), whole]

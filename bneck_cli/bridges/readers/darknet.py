@@ -66,7 +66,7 @@ class Reader:
         text, line = self.here.options[name]
         word = text.strip().removeprefix("-")
         if not (word.isascii() and word.isdigit() and len(word) < 10) or int(text) < least:
-            raise self.error(f"`{name}` is a whole number from {least} (got '{text[:40]}')", line)
+            raise self.error(f"`{name}` must be a whole number from {least} (got '{text[:40]}')", line)
         return int(text)
 
     def wholes(self, name: str) -> list[tuple[int, int]]:
@@ -78,7 +78,7 @@ class Reader:
         for word in text.split(","):
             digits = word.strip().removeprefix("-")
             if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
-                raise self.error(f"`{name}` lists whole numbers (got '{word.strip()[:40]}')", line)
+                raise self.error(f"`{name}` must list whole numbers (got '{word.strip()[:40]}')", line)
             found.append((int(word), line))
         return found
 
@@ -88,7 +88,9 @@ class Reader:
         for value, line in self.wholes(name):
             index = value if value >= 0 else len(self.gives) + value
             if not 0 <= index < len(self.gives):
-                raise self.error(f"`{name}` names section {value}, and {len(self.gives)} stand before this one", line)
+                raise self.error(
+                    f"`{name}` names section {value}, but only {len(self.gives)} come before this one", line
+                )
             found.append(self.gives[index])
         return found
 
@@ -113,7 +115,7 @@ class Reader:
         """Add the activation that a section names."""
         text, line = self.here.options.get("activation", (default, self.here.line))
         if text not in ACTIVATIONS:
-            raise self.error(f"no activation '{text[:40]}'", line, nearest(text, ACTIVATIONS))
+            raise self.error(f"unknown activation '{text[:40]}'", line, nearest(text, ACTIVATIONS))
         if ACTIVATIONS[text]:
             self.add(ACTIVATIONS[text])
 
@@ -125,14 +127,14 @@ def read(path: str, sizes: tuple[int, ...] | None) -> Graph:
     graph = Graph(os.path.basename(path).removesuffix(".cfg"))
     reader = Reader(source, graph)
     if not sections or sections[0].name not in ("net", "network"):
-        raise BneckError(f"{path}: a Darknet network begins with [net]")
+        raise BneckError(f"{path}: a Darknet network must begin with [net]")
     reader.here = sections[0]
     given = sizes or (reader.whole("channels", 3), reader.whole("height"), reader.whole("width"))
     reader.current = graph.input(Shape(given[0], given[1:]))
     for section in sections[1:]:
         reader.here = section
         if section.name not in SECTIONS:
-            raise reader.error(f"no section [{section.name[:40]}] is read", hint=nearest(section.name, SECTIONS))
+            raise reader.error(f"section [{section.name[:40]}] is not supported", hint=nearest(section.name, SECTIONS))
         start = len(graph.nodes)
         SECTIONS[section.name](reader)
         reader.gives.append(reader.current)
@@ -156,7 +158,7 @@ def read_sections(source: Source) -> list[Section]:
             if not equals or not found:
                 start = len(text) - len(text.lstrip())
                 raise BneckError(
-                    "a line is [section] or name=value", source.location(line, start, max(1, len(text.strip())))
+                    "expected [section] or name=value", source.location(line, start, max(1, len(text.strip())))
                 )
             found[-1].options[name.strip()] = (value.strip(), line)
     return found
@@ -239,7 +241,9 @@ def _shortcut(reader: Reader) -> None:
     sources = reader.others("from")
     for source in sources:
         if reader.graph.shape(source) != reader.shape():
-            raise reader.error(f"[shortcut] adds {reader.graph.shape(source)} to {reader.shape()}, which is not read")
+            raise reader.error(
+                f"[shortcut] adds {reader.graph.shape(source)} to {reader.shape()}, which is not supported"
+            )
     try:
         reader.current = reader.graph.join("add", [reader.current, *sources])
     except BneckError as error:

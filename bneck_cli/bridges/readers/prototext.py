@@ -59,7 +59,7 @@ def _tokens(source: Source) -> Iterator[Value]:
             found = TOKEN.match(line, column)
             place = source.location(row, column, len(found[0]) if found else 1)
             if found is None:
-                raise BneckError("a quote that is not closed", place)
+                raise BneckError("unclosed quote", place)
             if found[0].strip() and not found[0].startswith("#"):
                 yield Value(found[0], place)
             column = found.end()
@@ -67,12 +67,12 @@ def _tokens(source: Source) -> Iterator[Value]:
 
 def _message(tokens: Iterator[Value], place: Location, depth: int) -> Message:
     if depth > DEEPEST:
-        raise BneckError(f"messages are at most {DEEPEST} deep", place)
+        raise BneckError(f"messages nest at most {DEEPEST} deep", place)
     made = Message({}, place)
     for name in tokens:
         if name.text in ("}", ">"):
             if not depth:
-                raise BneckError(f"'{name.text}' closes nothing", name.place)
+                raise BneckError(f"unmatched '{name.text}'", name.place)
             return made
         if name.text in (";", ","):
             continue
@@ -85,8 +85,8 @@ def _message(tokens: Iterator[Value], place: Location, depth: int) -> Message:
                 made.fields.setdefault(name.text, []).append(sign._replace(text=sign.text.strip("\"'")))
                 continue
         if sign is None or sign.text not in ("{", "<"):
-            raise BneckError(f"`{name.text}` has neither a value nor braces behind it", name.place)
+            raise BneckError(f"`{name.text}` needs a value or braces", name.place)
         made.fields.setdefault(name.text, []).append(_message(tokens, name.place, depth + 1))
     if depth:
-        raise BneckError("braces that are not closed", place)
+        raise BneckError("unclosed braces", place)
     return made

@@ -31,14 +31,16 @@ def command(
     batch: opt.Batch = 1,
     past: opt.Past = None,
     depth: Annotated[int | None, typer.Option(min=1, help="Levels to show: 1 for stages, 2 for blocks.")] = None,
-    expand: Annotated[bool, typer.Option("--expand", help="Open identical blocks, which are folded.")] = False,
+    expand: Annotated[
+        bool, typer.Option("--expand", help="List every copy of a repeated block, not just one.")
+    ] = False,
     fold: Annotated[
-        bool, typer.Option("--fold", help="CSV and TSV: one row for identical layers, with `repeat`.")
+        bool, typer.Option("--fold", help="CSV and TSV: one row for identical layers, with a `repeat` column.")
     ] = False,
     only: Annotated[
         str | None,
         typer.Option(
-            metavar="KIND,...", help="Only layers of these kinds (`bneck layers`).", autocompletion=completion.KINDS
+            metavar="KIND,...", help="Show only these layer kinds (`bneck layers`).", autocompletion=completion.KINDS
         ),
     ] = None,
     sort: Annotated[
@@ -47,12 +49,12 @@ def command(
             metavar="KEY", help="Sort layers by params, macs or activations.", autocompletion=completion.SORTS
         ),
     ] = None,
-    top: Annotated[int | None, typer.Option(min=1, help="Only the first N layers.")] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="Show only the first N layers.")] = None,
     columns: Annotated[
         str | None,
         typer.Option(
             metavar="NAME,...",
-            help="Choose the columns, receptive_field, jump and start among them.",
+            help="Columns to show; also receptive_field, jump and start.",
             autocompletion=completion.COLUMNS,
         ),
     ] = None,
@@ -60,7 +62,7 @@ def command(
         str | None,
         typer.Option(
             metavar="RULE",
-            help="Count as another tool does (`bneck rules`), or as a rule's file says.",
+            help="Count as another tool does (`bneck rules`), or by a rule file of your own.",
             autocompletion=completion.COUNTING_RULES,
         ),
     ] = None,
@@ -75,7 +77,9 @@ def command(
     varied, single = axes(set or (), input, channels)
     if varied:
         if symbolic or symbol or assume or depth or expand or fold or only or sort or top or count_like or unit:
-            raise typer.BadParameter(f"'{varied[0]}' has several values: they give a table of totals, with --columns")
+            raise typer.BadParameter(
+                f"'{varied[0]}' has several values, so the result is a table of totals: choose them with --columns"
+            )
         several.put_table(spec, varied, input, channels, in_channels, single, batch, past, columns, format, output)
         return
     chosen = check_format(format, output, FORMATS)

@@ -21,17 +21,15 @@ def command(
         list[str] | None,
         typer.Argument(
             metavar="[SPEC]...",
-            help="What to check; everything bundled by default.",
+            help="Specs to check (default: all bundled ones).",
             autocompletion=completion.NETWORKS,
         ),
     ] = None,
-    max_params: Annotated[str | None, typer.Option(metavar="AMOUNT", help="The most parameters: 5M.")] = None,
-    max_macs: Annotated[str | None, typer.Option(metavar="AMOUNT", help="The most multiply-adds: 600M.")] = None,
+    max_params: Annotated[str | None, typer.Option(metavar="AMOUNT", help="Parameter budget: 5M.")] = None,
+    max_macs: Annotated[str | None, typer.Option(metavar="AMOUNT", help="Multiply-add budget: 600M.")] = None,
     max_memory: Annotated[
         str | None,
-        typer.Option(
-            metavar="BYTES", help="The most memory at inference, as footprint has it: 64MiB (weights and tensors)."
-        ),
+        typer.Option(metavar="BYTES", help="Memory budget at inference, weights and tensors, as in footprint: 64MiB."),
     ] = None,
     dtype: Annotated[
         str | None, typer.Option(help="With --max-memory: fp32, fp16, int8 ...", autocompletion=completion.DTYPES)
@@ -43,17 +41,17 @@ def command(
     format: opt.Format = None,
     output: opt.Output = None,
 ) -> None:
-    """Compare published figures (`expect`) with the analysis, and the analysis with budgets; exit 1 on a difference."""
+    """Check published figures (`expect`) against the analysis, and the analysis against budgets; exit 1 on failure."""
     from bneck_cli.questions.check import check_budgets, check_report, check_specs, read_limits
 
     chosen = check_format(format, output)
     limits = read_limits(max_params, max_macs, max_memory)
     if limits and not specs:
-        raise typer.BadParameter("name the specs that the budgets are for")
+        raise typer.BadParameter("name the specs to check against the budget")
     if not limits and (input or channels or set or batch != 1):
-        raise typer.BadParameter("published figures are checked as they were published: options go with a budget")
+        raise typer.BadParameter("published figures are checked as published: these options need a budget")
     if dtype and "memory" not in limits:
-        raise typer.BadParameter("--dtype goes with --max-memory", param_hint="--dtype")
+        raise typer.BadParameter("--dtype needs --max-memory", param_hint="--dtype")
     checks = check_specs(specs or [])
     budgets = check_budgets(specs or [], limits, settings(input, channels, values=set, batch=batch), dtype or "fp32")
     put(check_report(checks, bool(specs), budgets), chosen, output)

@@ -38,15 +38,15 @@ def command(
         str | None,
         typer.Option(
             metavar="NAME[=VALUES]",
-            help="With --match: what varies instead of the channels: group_width, width=0.1:2:0.05.",
+            help="With --match: the parameter to vary, instead of the channels: group_width, width=0.1:2:0.05.",
             autocompletion=completion.names,
         ),
     ] = None,
     nearest: Annotated[
-        bool, typer.Option("--nearest", help="With --match: the nearest, not the widest that costs no more.")
+        bool, typer.Option("--nearest", help="With --match: the nearest cost, not the largest that is no higher.")
     ] = False,
     multiple_of: Annotated[
-        int | None, typer.Option(min=1, help="With --match: values in steps of this (8 for channels).")
+        int | None, typer.Option(min=1, help="With --match: step between values (8 for channels).")
     ] = None,
     assume: opt.Assume = None,
     symbolic: opt.Symbolic = False,
@@ -56,15 +56,15 @@ def command(
     format: opt.AnyFormat = None,
     output: opt.Output = None,
 ) -> None:
-    """Set blocks or networks side by side, and say what the difference is."""
+    """Show blocks or networks side by side, and state the difference in words."""
     from bneck_cli.language.library import load
     from bneck_cli.questions.compare import compare_programs, in_flops, report
 
     if len(specs) < 2:
-        raise typer.BadParameter("name two blocks or networks, or more")
+        raise typer.BadParameter("name at least two blocks or networks")
     for option, given in (("--multiple-of", multiple_of), ("--vary", vary), ("--nearest", nearest)):
         if given and match is None:
-            raise typer.BadParameter(f"{option} goes with --match", param_hint=option)
+            raise typer.BadParameter(f"{option} needs --match", param_hint=option)
     chosen = check_format(format, output, FORMATS)
     values = [*(set or []), *([f"stride={stride}"] if stride else [])]
     asked = settings(input, channels, in_channels, values, assume, batch, symbolic, symbol)

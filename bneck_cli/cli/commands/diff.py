@@ -18,29 +18,30 @@ EXAMPLES = (
 
 def command(
     one: Annotated[
-        str, typer.Argument(metavar="A", help="A spec, as for analyze.", autocompletion=completion.NETWORKS)
+        str, typer.Argument(metavar="A", help="The first spec, as for analyze.", autocompletion=completion.NETWORKS)
     ],
     other: Annotated[
-        str, typer.Argument(metavar="B", help="Another, or the same.", autocompletion=completion.NETWORKS)
+        str,
+        typer.Argument(metavar="B", help="The second spec; may be the same one.", autocompletion=completion.NETWORKS),
     ],
     input: opt.Input = None,
-    input_b: Annotated[str | None, typer.Option(metavar="CxHxW", help="The input of B, where it is another.")] = None,
+    input_b: Annotated[str | None, typer.Option(metavar="CxHxW", help="Input of B (default: as for A).")] = None,
     channels: opt.Channels = None,
     set: opt.Set = None,
     set_b: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE",
-            help="A parameter of B alone; --set is for both.",
+            help="Change a parameter of B only; --set changes both.",
             autocompletion=completion.parameters,
         ),
     ] = None,
-    depth: Annotated[int | None, typer.Option(min=1, help="Sum changes up: 1 by stage, 2 by block.")] = None,
+    depth: Annotated[int | None, typer.Option(min=1, help="Group changes: 1 by stage, 2 by block.")] = None,
     unit: opt.Unit = None,
     format: opt.Format = None,
     output: opt.Output = None,
 ) -> None:
-    """Say what changed from one network to another, layer by layer, and what it costs."""
+    """Show what changed between two networks, layer by layer, and what it costs."""
     from bneck_cli.questions.diff import diff
     from bneck_cli.questions.diff_report import report
 

@@ -31,7 +31,7 @@ def command(
         str,
         typer.Option(
             metavar="NAME,...",
-            help="What stands beside boxes: params, macs, shapes or none.",
+            help="Numbers beside the boxes: params, macs, shapes or none.",
             autocompletion=completion.NUMBERS,
         ),
     ] = "params,macs",
@@ -39,19 +39,19 @@ def command(
         str | None,
         typer.Option(
             metavar="MEASURE",
-            help="Draw the others at the width where they cost as much as the first: "
+            help="Draw the others at the width that costs as much as the first: "
             "weights, params, macs, activations or memory.",
             autocompletion=completion.MEASURES,
         ),
     ] = None,
     depth: Annotated[
-        int | None, typer.Option(min=1, help="Open so many levels: 1 stages, 2 blocks, 3 what they hold.")
+        int | None, typer.Option(min=1, help="Levels to open: 1 for stages, 2 for blocks, 3 for their contents.")
     ] = None,
     direction: Annotated[
-        str, typer.Option(help="Where the tensor runs: down or right.", autocompletion=completion.DIRECTIONS)
+        str, typer.Option(help="Direction of the flow: down or right.", autocompletion=completion.DIRECTIONS)
     ] = "down",
     theme: Annotated[
-        str, typer.Option(help="Colours of an SVG: light, dark or print.", autocompletion=completion.THEMES)
+        str, typer.Option(help="SVG colours: light, dark or print.", autocompletion=completion.THEMES)
     ] = "light",
     format: Annotated[
         str | None,
@@ -65,7 +65,7 @@ def command(
     ] = None,
     output: opt.Output = None,
 ) -> None:
-    """Draw a block as the papers' figures do, or a network as its stages."""
+    """Draw a block as in papers, or a network as its stages."""
     from bneck_cli.language.library import load
     from bneck_cli.questions.draw import DIRECTIONS, FORMATS, THEMES, draw, render
 

@@ -17,7 +17,7 @@ def command(
     format: opt.Format = None,
     output: opt.Output = None,
 ) -> None:
-    """Say in words what a block or a network does, and why, with every number worked out."""
+    """Explain in words what a block or network does and why, with the arithmetic for every number."""
     from bneck_cli.language.library import load
     from bneck_cli.questions.explain import explain, report
 

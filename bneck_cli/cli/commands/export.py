@@ -23,7 +23,7 @@ def command(
     to: Annotated[
         str | None,
         typer.Option(
-            metavar="TARGET", help="What to export to (default: by --output).", autocompletion=completion.TARGETS
+            metavar="TARGET", help="Target (default: by the suffix of --output).", autocompletion=completion.TARGETS
         ),
     ] = None,
     input: opt.Input = None,
@@ -34,25 +34,25 @@ def command(
         bool | None,
         typer.Option(
             "--check/--no-check",
-            help="Build what is written in its framework, and compare, first (default: where that is installed).",
+            help="First build the result in its framework and compare it (default: if installed).",
             show_default=False,
         ),
     ] = None,
     unique: Annotated[
-        bool, typer.Option("--unique", help="For simulators: equal layers once, how often is behind their name.")
+        bool, typer.Option("--unique", help="For simulators: list equal layers once, with their count after the name.")
     ] = False,
     output: Annotated[
         str | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="Write to a file, atomically; its suffix chooses the target."
+            "--output", "-o", metavar="FILE", help="Output file, replaced atomically; its suffix chooses the target."
         ),
     ] = None,
 ) -> None:
-    """Write a network as PyTorch source, a class for each block, as ONNX, or as the layers that a simulator takes."""
+    """Write a network as PyTorch source (one class per block), as ONNX, or as layers for a simulator."""
     from bneck_cli.bridges.export.targets import Asked, export, target_of
 
     target = target_of(to, output)
     found = export(analysed(spec, settings(input, channels, in_channels, set)), target, Asked(check, unique))
     if found.encoding and output is None and on_terminal():
-        raise typer.BadParameter(f"{target} is binary: give it a file", param_hint="--output")
+        raise typer.BadParameter(f"{target} is binary: give an output file", param_hint="--output")
     write([found.text], output, found.encoding)

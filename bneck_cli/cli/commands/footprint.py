@@ -30,43 +30,47 @@ def command(
         str,
         typer.Option(
             metavar="TYPE[,PART=TYPE...]",
-            help="fp64, fp32, fp16, bf16, fp8, int8 or int4; of parts (weights, activations, cache, gradients, master, "
-            "state) others: bf16,master=fp32.",
+            help="fp64, fp32, fp16, bf16, fp8, int8 or int4; then types of parts (weights, activations, cache, "
+            "gradients, master, state): bf16,master=fp32.",
             autocompletion=completion.precision,
         ),
     ] = "fp32",
     device: opt.Device = None,
     optimizer: Annotated[
-        str, typer.Option(help="For training: sgd, momentum, adam or adamw.", autocompletion=completion.OPTIMIZERS)
+        str,
+        typer.Option(
+            help="Optimizer for training: sgd, momentum, adam or adamw.", autocompletion=completion.OPTIMIZERS
+        ),
     ] = "adam",
     attention: Annotated[
         str,
         typer.Option(
-            help="Scores of attention: fused (never written), plain, or usual (plain within windows).",
+            help="Attention scores: fused (never written), plain, or usual (plain within windows).",
             autocompletion=completion.ATTENTIONS,
         ),
     ] = "usual",
     recompute: Annotated[
         str,
         typer.Option(
-            help="What training works out again instead of keeping it: none, attention (its scores) or full (blocks).",
+            help="What training recomputes instead of keeping: none, attention (its scores) or full (blocks).",
             autocompletion=completion.RECOMPUTE,
         ),
     ] = "none",
     inplace: Annotated[
-        bool, typer.Option("--inplace", help="Activations write over what they take, where PyTorch can.")
+        bool, typer.Option("--inplace", help="Activations overwrite their inputs, where PyTorch can.")
     ] = False,
     layers: Annotated[
         bool,
         typer.Option(
-            "--layers", help="Every layer, not stages alone; with --inplace as courses write memory and weights."
+            "--layers",
+            help="List every layer, not only stages; with --inplace, memory and weights as courses tabulate them.",
         ),
     ] = False,
     unit: opt.Unit = None,
     format: opt.Format = None,
     output: opt.Output = None,
 ) -> None:
-    """Say what a design costs beside weights and multiply-adds: tensors, memory, bytes moved, time."""
+    """Estimate memory, bytes moved and time, for inference and training."""
     from bneck_cli.questions.footprint import footprint
     from bneck_cli.questions.footprint_report import report
 

@@ -28,14 +28,14 @@ def command(
     call: opt.Call = None,
     input: Annotated[
         str | None,
-        typer.Option("--input", metavar="CxHxW", help="Input sizes (default: those that it has, or 3x224x224)."),
+        typer.Option("--input", metavar="CxHxW", help="Input sizes (default: the model's own, or 3x224x224)."),
     ] = None,
     opaque: Annotated[
-        bool, typer.Option("--opaque", help="Write what the language cannot say as ops with numbers.")
+        bool, typer.Option("--opaque", help="Write layers that the language lacks as ops with fixed numbers.")
     ] = False,
     output: opt.Output = None,
 ) -> None:
-    """Make a spec of a model: blocks found and named, repeats folded, every layer verified before it is written."""
+    """Turn a model into a spec: finds and names blocks, folds repeats, and verifies every layer before writing."""
     from bneck_cli.bridges.importing import import_model
 
     write([import_model(model, call or [], input, opaque).text], output)

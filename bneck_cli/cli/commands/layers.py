@@ -17,7 +17,7 @@ def command(
     format: opt.Format = None,
     output: opt.Output = None,
 ) -> None:
-    """Show the layer kinds of the language, or one of them with its arguments and options."""
+    """List the layer kinds of the language, or describe one with its arguments and options."""
     from bneck_cli.questions.layers import kind_report, kinds_report
 
     put(kind_report(kind) if kind else kinds_report(), check_format(format, output), output)

@@ -21,18 +21,18 @@ def command(
     ignore: Annotated[
         str | None,
         typer.Option(
-            metavar="RULE,...", help="Rules to keep silent (--rules lists them).", autocompletion=completion.LINT_RULES
+            metavar="RULE,...", help="Rules to ignore (--rules lists them).", autocompletion=completion.LINT_RULES
         ),
     ] = None,
-    all: Annotated[bool, typer.Option("--all", help="Also the rules that most networks break on purpose.")] = False,
-    rules: Annotated[bool, typer.Option("--rules", help="List the rules and stop.")] = False,
-    exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit with 0, findings or none.")] = False,
+    all: Annotated[bool, typer.Option("--all", help="Include rules that most networks break on purpose.")] = False,
+    rules: Annotated[bool, typer.Option("--rules", help="List the rules and exit.")] = False,
+    exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit 0 even if there are findings.")] = False,
     format: opt.Format = None,
     output: opt.Output = None,
 ) -> None:
-    """Say what a careful reviewer would: what a design pays for and does not use.
+    """Find what a design pays for and does not use.
 
-    Exit 1 where there are findings, 2 for a wrong spec or option.
+    Exit 1 if there are findings, 2 for a wrong spec or option.
     """
     from bneck_cli.questions.lint import USUAL, lint
     from bneck_cli.questions.lint_report import report, rules_report

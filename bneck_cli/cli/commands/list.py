@@ -15,9 +15,9 @@ EXAMPLES = ("bneck list", "bneck list --max-macs 1G --sort params")
 def command(
     format: opt.Format = None,
     max_macs: Annotated[
-        str | None, typer.Option(metavar="N", help="At most so many multiply-adds: 300M, 1.5G.")
+        str | None, typer.Option(metavar="N", help="At most this many multiply-adds: 300M, 1.5G.")
     ] = None,
-    max_params: Annotated[str | None, typer.Option(metavar="N", help="At most so many parameters: 5M.")] = None,
+    max_params: Annotated[str | None, typer.Option(metavar="N", help="At most this many parameters: 5M.")] = None,
     family: Annotated[str | None, typer.Option(help="Only this family.", autocompletion=completion.FAMILIES)] = None,
     task: Annotated[
         str | None, typer.Option(help="Only this task: language, detection ...", autocompletion=completion.TASKS)
@@ -32,7 +32,7 @@ def command(
     ] = None,
     output: opt.Output = None,
 ) -> None:
-    """Show the bundled networks and blocks with their published figures."""
+    """List the bundled networks and blocks with their published figures."""
     from bneck_cli.questions.catalog import catalog, list_report
 
     chosen = check_format(format, output)

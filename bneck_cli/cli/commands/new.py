@@ -32,13 +32,13 @@ net(classes=10):                                        # bneck analyze {file} -
 """
 
 
-def command(name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the spec, or of its file.")]) -> None:
-    """Write a small spec with comments, to start from; a file that is there is never replaced."""
+def command(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the spec, or of its file.")]) -> None:
+    """Write a small, commented spec to start from; an existing file is never replaced."""
     file = name if name.endswith((".yaml", ".yml")) else f"{name}.yaml"
     if os.path.lexists(file):
-        raise BneckError(f"{file} is there already", hint="give another name")
+        raise BneckError(f"{file} already exists", hint="choose another name")
     stem = os.path.basename(file).rsplit(".", 1)[0]
     if not stem or not file.isprintable():
-        raise BneckError(f"'{quoted(name)}' is no name for a spec", hint="for example: bneck new mynet")
+        raise BneckError(f"'{quoted(name)}' cannot name a spec", hint="for example: bneck new mynet")
     write([TEXT.format(name=stem, file=file)], file)
     write([f"wrote {file}; next: bneck analyze {file}\n"], None)

@@ -34,7 +34,7 @@ def command(
     specs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[A] ...", help="A network, or blocks; none for the library.", autocompletion=completion.BLOCKS
+            metavar="[A] ...", help="A network, or blocks; without one, the library.", autocompletion=completion.BLOCKS
         ),
     ] = None,
     kind: Annotated[
@@ -45,7 +45,7 @@ def command(
     ] = None,
     input: opt.Input = None,
     channels: Annotated[
-        str | None, typer.Option(metavar="N", help="A block's channels; for widths a range, 8..512.")
+        str | None, typer.Option(metavar="N", help="A block's channels; a range for --kind width: 8..512.")
     ] = None,
     set: opt.Set = None,
     device: opt.Device = None,
@@ -53,36 +53,42 @@ def command(
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUES",
-            help="Plot a sweep over what varies, as `sweep` has it.",
+            help="Plot a sweep; values as for `bneck sweep`.",
             autocompletion=completion.names,
         ),
     ] = None,
-    x: Annotated[str | None, typer.Option("--x", metavar="NAME", help="Of a sweep, what stands across.")] = None,
-    y: Annotated[str | None, typer.Option("--y", metavar="NAME", help="Of a sweep, what stands upwards.")] = None,
+    x: Annotated[str | None, typer.Option("--x", metavar="NAME", help="Horizontal axis of a sweep.")] = None,
+    y: Annotated[str | None, typer.Option("--y", metavar="NAME", help="Vertical axis of a sweep.")] = None,
     pareto: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME,NAME", help="Of a sweep, two totals and their front.", autocompletion=completion.TOTALS
+            metavar="NAME,NAME",
+            help="Draw the Pareto front of two totals of a sweep.",
+            autocompletion=completion.TOTALS,
         ),
     ] = None,
     maximize: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Of a front, the total of which more is better.", autocompletion=completion.TOTALS
+            metavar="NAME", help="The total of the front for which more is better.", autocompletion=completion.TOTALS
         ),
     ] = None,
     own: Annotated[
-        list[str] | None, typer.Option("--with", metavar="SPEC", help="Your own network among the library's.")
+        list[str] | None,
+        typer.Option("--with", metavar="SPEC", help="Add your own network to the plot of the library."),
     ] = None,
     format: Annotated[
         str | None,
         typer.Option(
-            "--format", "-f", metavar="FORMAT", help="svg, pdf, png, or csv for the points (default: by --output)."
+            "--format",
+            "-f",
+            metavar="FORMAT",
+            help="svg, pdf, png, or csv for the points (default: by the suffix of --output).",
         ),
     ] = None,
     output: opt.Output = None,
 ) -> None:
-    """Plot cost, memory, receptive fields or a roofline by layer, blocks over their width, or the library."""
+    """Plot cost, memory, receptive field or a roofline by layer, blocks over their width, or the library."""
     from bneck_cli.language.library import load
     from bneck_cli.questions.plot import plot
     from bneck_cli.questions.plot_sweep import is_table
@@ -100,7 +106,7 @@ def command(
         _put(found, chosen, output)
         return
     if x or y or pareto or maximize:
-        raise typer.BadParameter("--x, --y, --pareto and --maximize go with a sweep: --vary, or the file of one")
+        raise typer.BadParameter("--x, --y, --pareto and --maximize need a sweep: --vary, or a sweep's file")
     widths = _range(channels)
     asked = settings(input, None if widths else channels, None, set)
     found = plot([(name, load(name)) for name in specs or []], asked, kind, widths, device, own or ())
@@ -120,7 +126,7 @@ def _swept(
     from bneck_cli.questions.plot_sweep import plot_of_file, plot_of_sweep
 
     if len(specs) != 1:
-        raise typer.BadParameter("the plot of a sweep is of one spec")
+        raise typer.BadParameter("a sweep is plotted for one spec at a time")
     if not vary:
         return plot_of_file(specs[0], *across, pareto, most)
     return plot_of_sweep(specs[0], load(specs[0]), asked, vary, *across, pareto, most)

@@ -17,14 +17,14 @@ EXAMPLES = (
 
 def command(
     spec: opt.Specification,
-    figure: Annotated[str, typer.Argument(metavar="FIGURE", help="As it is stated: 4.11G, 25.6M, 4089184256.")],
+    figure: Annotated[str, typer.Argument(metavar="FIGURE", help="The published figure: 4.11G, 25.6M, 4089184256.")],
     input: opt.Input = None,
     channels: opt.Channels = None,
     set: opt.Set = None,
     format: opt.Format = None,
     output: opt.Output = None,
 ) -> None:
-    """Find the counting rule and the variant of a network that give a stated figure."""
+    """Find the counting rule and the variant of a network behind a published figure."""
     from bneck_cli.questions.reconcile import reconcile
     from bneck_cli.questions.reconcile_report import report
 

@@ -27,7 +27,7 @@ def command(
     ] = None,
     output: opt.Output = None,
 ) -> None:
-    """Write one page on a spec: drawing, cost, reasons, findings, memory, text; on several, their comparison too."""
+    """Write a self-contained page: drawing, cost, explanation, lint, memory and source; several specs are compared."""
     from bneck_cli.language.library import load
     from bneck_cli.questions.page import page
 

@@ -17,7 +17,7 @@ def command(
     format: opt.Format = None,
     output: opt.Output = None,
 ) -> None:
-    """Show the counting rules, or one of them with how it was established."""
+    """List the counting rules, or show one and how it was established."""
     from bneck_cli.questions.counting_rules import report
 
     put(report([rule] if rule else []), check_format(format, output), output)

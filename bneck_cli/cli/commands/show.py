@@ -18,7 +18,7 @@ def command(
     ],
     output: opt.Output = None,
 ) -> None:
-    """Print a spec of the library as it is written, to learn from or to start from."""
+    """Print a bundled spec, to learn from or to start from."""
     from bneck_cli.language.library import find
     from bneck_cli.shown import shown
 

@@ -22,7 +22,7 @@ def command(
         str,
         typer.Option(
             metavar="NAME[=VALUES]",
-            help="What varies, as in sweep: side, H, channels, depths[2], width=0.25:2:0.05; without values, whole "
+            help="What to vary, as in sweep: side, H, channels, depths[2], width=0.25:2:0.05; without values, whole "
             "numbers from 1.",
             autocompletion=completion.names,
         ),
@@ -32,7 +32,7 @@ def command(
         typer.Option(
             "--for",
             metavar="TOTAL=AMOUNT",
-            help="What it may have at most: macs=4.9G; several must all be met (memory in elements).",
+            help="Budget: macs=4.9G; several must all be met (memory in elements).",
             autocompletion=completion.TOTALS,
         ),
     ],
@@ -44,7 +44,7 @@ def command(
     format: opt.Format = None,
     output: opt.Output = None,
 ) -> None:
-    """Find the largest input, width or depth that fits a budget, and what its neighbours cost."""
+    """Find the largest input, width or depth that fits a budget, and the cost of its neighbours."""
     from bneck_cli.language.library import load
     from bneck_cli.questions.solve import report, solve
 

@@ -26,7 +26,7 @@ def command(
         list[str],
         typer.Option(
             metavar="NAME=VALUES",
-            help="What varies: a parameter (width=0.25:2:0.25), an item of a list (depths[2]=4:12), a size of the "
+            help="What to vary: a parameter (width=0.25:2:0.25), an item of a list (depths[2]=4:12), a size of the "
             "input (side, H, W, L), batch or past; values with commas, or first:last:step.",
             autocompletion=completion.names,
         ),
@@ -36,43 +36,44 @@ def command(
     in_channels: opt.InChannels = None,
     set: opt.Set = None,
     batch: opt.Batch = 1,
-    zip: Annotated[bool, typer.Option("--zip", help="Values side by side, not every combination.")] = False,
-    random: Annotated[int | None, typer.Option(min=1, metavar="N", help="N designs by chance.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="What chance begins with.", show_default="0")] = None,
+    zip: Annotated[bool, typer.Option("--zip", help="Pair the values up instead of combining all.")] = False,
+    random: Annotated[int | None, typer.Option(min=1, metavar="N", help="N random designs.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed for --random.", show_default="0")] = None,
     columns: Annotated[
         str | None,
-        typer.Option(metavar="NAME,...", help="Totals to work out.", autocompletion=completion.TOTALS),
+        typer.Option(metavar="NAME,...", help="Totals to compute.", autocompletion=completion.TOTALS),
     ] = None,
     keep: Annotated[
-        str | None, typer.Option(metavar="CONDITION", help="Only designs that meet it: 'macs < 600M and params < 5M'.")
+        str | None,
+        typer.Option(
+            metavar="CONDITION", help="Keep only designs that meet a condition: 'macs < 600M and params < 5M'."
+        ),
     ] = None,
     pareto: Annotated[
         str | None,
         typer.Option(
             metavar="NAME,...",
-            help="Only designs that no other beats in all of these (less is better).",
+            help="Keep only the Pareto front of these totals (less is better).",
             autocompletion=completion.TOTALS,
         ),
     ] = None,
-    best: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the best N.")] = None,
+    best: Annotated[int | None, typer.Option(min=1, metavar="N", help="Keep only the best N.")] = None,
     minimize: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="What the best have least of.", autocompletion=completion.TOTALS),
+        typer.Option(metavar="NAME", help="Total that ranks the best, least first.", autocompletion=completion.TOTALS),
     ] = None,
     maximize: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="What the best have most of.", autocompletion=completion.TOTALS),
+        typer.Option(metavar="NAME", help="Total that ranks the best, most first.", autocompletion=completion.TOTALS),
     ] = None,
-    refused: Annotated[bool, typer.Option("--refused", help="List the designs that are refused, with why.")] = False,
-    save: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write the first design that is kept as a spec.")
-    ] = None,
+    refused: Annotated[bool, typer.Option("--refused", help="List the illegal designs, with reasons.")] = False,
+    save: Annotated[str | None, typer.Option(metavar="FILE", help="Write the first design kept as a spec.")] = None,
     shard: Annotated[
-        str | None, typer.Option(metavar="I/N", help="Only this part of all designs: 3/100, for jobs side by side.")
+        str | None, typer.Option(metavar="I/N", help="Compute only this part of the designs: 3/100, for parallel jobs.")
     ] = None,
     dask: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Let a Dask cluster work it out: tcp://host:8786 (extra `dask`)."),
+        typer.Option(metavar="ADDRESS", help="Compute on a Dask cluster: tcp://host:8786 (extra `dask`)."),
     ] = None,
     format: Annotated[
         str | None,
@@ -86,19 +87,19 @@ def command(
     ] = None,
     output: opt.Output = None,
 ) -> None:
-    """Work out every combination of widths, depths and sizes at once, and choose among them."""
+    """Compute every combination of widths, depths and sizes at once, and choose among them."""
     from bneck_cli.language.library import load
     from bneck_cli.questions.sweep import report, saved, sweep
 
     chosen = check_format(format, output, KNOWN)
     if chosen == "parquet" and output is None and on_terminal():
-        raise typer.BadParameter("Parquet is no text: give --output FILE", param_hint="--format")
+        raise typer.BadParameter("Parquet is binary: give --output FILE", param_hint="--format")
     for wrong, message in (
         (zip and random, "--zip and --random exclude each other"),
         (minimize and maximize, "--minimize and --maximize exclude each other"),
-        (seed is not None and not random, "--seed is for --random"),
-        ((minimize or maximize) and not (best or pareto), "--minimize and --maximize are for --best and --pareto"),
-        (refused and (keep or best or pareto or save), "--refused lists what is no design: none of those is kept"),
+        (seed is not None and not random, "--seed needs --random"),
+        ((minimize or maximize) and not (best or pareto), "--minimize and --maximize need --best or --pareto"),
+        (refused and (keep or best or pareto or save), "--refused lists illegal designs, which cannot be kept"),
     ):
         if wrong:
             raise typer.BadParameter(message)

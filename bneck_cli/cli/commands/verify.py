@@ -20,7 +20,7 @@ def command(
     format: opt.Format = None,
     output: opt.Output = None,
 ) -> None:
-    """Compare a spec with a model, layer by layer: parameters, multiply-adds and shapes; exit 1 on a difference."""
+    """Compare a spec with a model, layer by layer: parameters, multiply-adds, shapes; exit 1 if they differ."""
     from bneck_cli.bridges.verify_report import report, verified
     from bneck_cli.language.library import load
 

@@ -1,4 +1,4 @@
-"""Elementwise functions: the shape stays, nothing multiplies with a weight."""
+"""Activations: elementwise functions and softmax; the shape stays, and nothing is multiplied by a weight matrix."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ declare(
     "tanh", "hard_tanh", "mish", "softplus", "softsign",
 )  # fmt: skip
 class Activation(Kind):
-    """A function of each element by itself; nothing is learned."""
+    """An elementwise function; nothing is learned."""
 
     part = "activation"
     sees = OWN
@@ -63,16 +63,16 @@ class Activation(Kind):
 
 @kind("prelu")
 class PReLU(Kind):
-    """A rectifier whose negative slope is learned: one for all channels, or one for each."""
+    """ReLU with a learned negative slope: one for all channels, or one per channel."""
 
-    per_channel: bool = flag("learn a slope for each channel")
+    per_channel: bool = flag("one slope per channel")
     part = "activation"
     sees = OWN
     noun = drawn = "PReLU"
     elementwise = True
 
     def params(self, x: Shape) -> Size:
-        """One slope, or one per channel."""
+        """1, or C with one slope per channel."""
         return x.channels if self.per_channel else 1
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
@@ -90,7 +90,7 @@ class PReLU(Kind):
 
 @kind("softmax")
 class Softmax(Kind):
-    """Exponentials over the channels of each position, scaled to a sum of 1."""
+    """Softmax over the channels of each position."""
 
     part = "activation"
     sees = OWN
@@ -110,13 +110,13 @@ class Softmax(Kind):
 
 @kind("layer_scale")
 class LayerScale(Kind):
-    """A learned factor for each channel (CaiT, ConvNeXt)."""
+    """A learned factor per channel (CaiT, ConvNeXt)."""
 
     part = "scaling"
     sees = OWN
 
     def params(self, x: Shape) -> Size:
-        """A factor per channel."""
+        """C, a factor per channel."""
         return x.channels
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
@@ -134,7 +134,7 @@ class LayerScale(Kind):
 
 @kind("dropout", "droppath", "identity")
 class Identity(Kind):
-    """The tensor as it is, at inference."""
+    """Passes the tensor on unchanged, at inference."""
 
     part = "other"
     sees = OWN

@@ -1,4 +1,4 @@
-"""Attention, on sequences and in windows of maps."""
+"""Attention: over sequences, and within windows of maps."""
 
 from __future__ import annotations
 
@@ -65,18 +65,18 @@ def window_extent(value: Any) -> Any:
 
 @kind("attention")
 class Attention(Kind):
-    """Multi-head self-attention over all positions, or within windows (or across a grid of them) of a map.
+    """Multi-head self-attention over all positions, or within windows of a map (or across a grid).
 
     Queries, keys, values and the projection are linear layers; the two products of attention count apart. A map is
     padded to whole windows, as torchvision's Swin does, and the linear layers run on the padded map.
     """
 
-    heads: Any = option(size, None, "heads, which divide the channels where head_dim is not given")
-    head_dim: Any = option(size, None, "channels of each head")
-    kv: Any = option(size, None, "heads of keys and values, which groups of heads share")
-    causal: bool = flag("each position attends to those before it; with a window, to the last so many")
-    window: Any = option(window_extent, None, "side of the windows; all positions attend to each other without it")
-    shift: Any = option(natural, 0, "how far the windows are shifted; costs nothing")
+    heads: Any = option(size, None, "number of heads; they divide the channels unless head_dim is given")
+    head_dim: Any = option(size, None, "channels per head")
+    kv: Any = option(size, None, "heads of keys and values, shared by groups of heads")
+    causal: bool = flag("each position attends to itself and those before it; with a window, to that many at most")
+    window: Any = option(window_extent, None, "side of the windows; without it, all positions attend to each other")
+    shift: Any = option(natural, 0, "shift of the windows; costs nothing")
     grid: bool = flag("attend across the map: the window's positions along each axis, spread evenly (MaxViT)")
     position: str = option(
         one_of("none", "relative", "continuous", "decomposed", "rotary"),
@@ -86,7 +86,7 @@ class Attention(Kind):
     )
     qk_norm: str = option(one_of("none", "ln", "rmsnorm"), "none", "a norm of each head's queries and keys")
     bias: Any = option(parts, PARTS, "which linear layers have a bias: qkv, qvo, none; o is the projection")
-    nobias: bool = flag("leave all biases out")
+    nobias: bool = flag("no biases")
     part = "attention"
     sees = OTHER
     forms = ("module", "function", "multihead", "einsum")
@@ -109,7 +109,7 @@ class Attention(Kind):
         return Label(("causal self-attention" if self.causal else "self-attention", more), "attention")
 
     def out_shape(self, x: Shape) -> Shape:
-        """The shape as it came."""
+        """Same as the input."""
         if not x.spatial:
             raise LayerError(f"needs a sequence or a map (got a vector of {x})")
         heads = self._heads(x)
@@ -125,9 +125,9 @@ class Attention(Kind):
         if self.causal and len(x.spatial) != 1:
             raise LayerError(f"causal needs a sequence (got {x})", "causal")
         if self.causal and self.position in ("relative", "continuous", "decomposed"):
-            raise LayerError("causal and a position bias do not go together", "position")
+            raise LayerError("causal and a position bias exclude each other", "position")
         if self.nobias and self.bias != PARTS:
-            raise LayerError("bias and nobias do not go together", "bias")
+            raise LayerError("bias and nobias exclude each other", "bias")
         self._side(x)
         return x
 
@@ -202,7 +202,7 @@ class Attention(Kind):
         return 2 * x.channels * (self._inner(x) + self._held(x))
 
     def params(self, x: Shape) -> Size:
-        """C·(2·heads + 2·kv)·head_dim of queries, keys, values and projection, their biases, norms, positions."""
+        """C·(2·heads + 2·kv)·head_dim for queries, keys, values and projection, plus biases, norms, positions."""
         total = self._weights(x) + self._biases(x)
         total = total + {"none": 0, "ln": 4, "rmsnorm": 2}[self.qk_norm] * (
             self.dim(x) if self.qk_norm != "none" else 0

@@ -44,8 +44,8 @@ def window_over(x: Shape, layer: Any, groups: Size = 1) -> Window:
     if rank == 0:
         raise LayerError(f"needs a map or a sequence (got a vector of {x})")
     if rank == 3 and x.channels == 1 and isinstance(layer.kernel, tuple) and len(layer.kernel) == 2:
-        hint = "the batch is kept apart: an image is `input: 3 x 224 x 224`"
-        raise LayerError(f"kernel has 2 sizes, and the input {x} 3 spatial axes", "kernel", hint=hint)
+        hint = "leave out the batch: an image is `input: 3 x 224 x 224`"
+        raise LayerError(f"kernel has 2 sizes, but the input {x} has 3 spatial axes", "kernel", hint=hint)
     kernel = per_axis(layer.kernel, rank, "kernel")
     stride = per_axis(layer.stride, rank, "stride")
     dilation = per_axis(getattr(layer, "dilation", 1), rank, "dilation")
@@ -140,10 +140,10 @@ class Convolution(Kind):
         came: Any = x.channels
         left: Any = y.channels
         if window.transposed:
-            return f"It spreads each position over {sides(window.kernel)} positions of what leaves."
+            return f"It spreads each position over {sides(window.kernel)} positions of the output."
         pointwise = set(window.kernel) == {1}
         if window.groups == came != 1:
-            said = "It filters each channel by itself and mixes none"
+            said = "It filters each channel separately and mixes none"
         elif window.groups != 1:
             said = f"It mixes channels within {window.groups} groups of {came // window.groups}"
         elif pointwise:
@@ -156,7 +156,7 @@ class Convolution(Kind):
         return f"{said}." if pointwise else f"{said}; it looks at {sides(window.kernel)} positions."
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
-        """Bias is added to every element that leaves."""
+        """A bias is added to every output element."""
         return (("bias additions", y.elements),) if self.bias else ()
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
@@ -166,16 +166,16 @@ class Convolution(Kind):
 
 @kind("conv")
 class Conv(Convolution):
-    """Cross-correlation over the spatial axes; a multiply-add counts once and bias is not counted."""
+    """Convolution over the spatial axes (cross-correlation, as in every framework)."""
 
-    kernel: Any = argument(extent, "the window: 3x3, or 3 for square, 1x7")
-    channels: Any = argument(size, "filters, and so the channels that leave")
+    kernel: Any = argument(extent, "the window: 3x3, 3 for a square, 1x7")
+    channels: Any = argument(size, "number of filters, which is the number of output channels")
     stride: Any = option(extent, 1, "step of the window")
     pad: Any = option(padding, None, "padding; dilation*(k-1)/2 for an odd kernel, 0 for an even one")
     dilation: Any = option(extent, 1, "distance between the taps of the window")
-    groups: Any = option(size, 1, "groups of channels that do not see each other")
+    groups: Any = option(size, 1, "groups of channels, convolved separately")
     bias: bool = flag("add a bias to each filter")
-    frozen: bool = flag("keep the filters as they are: nothing is learned (a blur)")
+    frozen: bool = flag("fixed filters: nothing is learned (a blur)")
     chooses = True
 
     def window_over(self, x: Shape) -> Window:
@@ -193,7 +193,7 @@ class Conv(Convolution):
         return Shape(self.channels, windows_over(x, self.geometry(x)))
 
     def params(self, x: Shape) -> Size:
-        """Filters · C/groups · k·k, and the bias; frozen, none."""
+        """Channels · C/groups · k·k, plus the bias; frozen, 0."""
         return 0 if self.frozen else self._values(x)
 
     def buffers(self, x: Shape) -> Size:
@@ -225,15 +225,15 @@ class Conv(Convolution):
 
 @kind("dwconv")
 class DepthwiseConv(Convolution):
-    """Depthwise convolution: a filter (or ``multiplier`` of them) for each channel by itself."""
+    """Depthwise convolution: one filter (or ``multiplier`` filters) per channel, without mixing channels."""
 
-    kernel: Any = argument(extent, "the window: 3x3, or 3 for square")
-    multiplier: Any = option(positive, 1, "filters for each channel")
+    kernel: Any = argument(extent, "the window: 3x3, or 3 for a square")
+    multiplier: Any = option(positive, 1, "filters per channel")
     stride: Any = option(extent, 1, "step of the window")
     pad: Any = option(padding, None, "padding; dilation*(k-1)/2 for an odd kernel, 0 for an even one")
     dilation: Any = option(extent, 1, "distance between the taps of the window")
     bias: bool = flag("add a bias to each filter")
-    frozen: bool = flag("keep the filters as they are: nothing is learned (a blur)")
+    frozen: bool = flag("fixed filters: nothing is learned (a blur)")
 
     def window_over(self, x: Shape) -> Window:
         """Give the window per axis; there are as many groups as channels."""
@@ -244,7 +244,7 @@ class DepthwiseConv(Convolution):
         return Shape(x.channels * self.multiplier, windows_over(x, self.geometry(x)))
 
     def params(self, x: Shape) -> Size:
-        """multiplier·C · k·k, and the bias; frozen, none."""
+        """multiplier·C · k·k, plus the bias; frozen, 0."""
         return 0 if self.frozen else self._values(x)
 
     def buffers(self, x: Shape) -> Size:
@@ -275,15 +275,15 @@ class DepthwiseConv(Convolution):
 
 @kind("upconv")
 class TransposedConv(Convolution):
-    """Transposed convolution: every input element spreads a window over the output."""
+    """Transposed convolution: every input element is spread over a window of the output."""
 
-    kernel: Any = argument(extent, "the window: 2x2, or 2 for square")
-    channels: Any = argument(size, "filters, and so the channels that leave")
+    kernel: Any = argument(extent, "the window: 2x2, or 2 for a square")
+    channels: Any = argument(size, "number of filters, which is the number of output channels")
     stride: Any = option(extent, 1, "step of the window over the output")
     pad: Any = option(padding, 0, "rows and columns cut from the output's edge")
     output_pad: Any = option(natural_extent, 0, "rows and columns added at the output's end")
     dilation: Any = option(extent, 1, "distance between the taps of the window")
-    groups: Any = option(size, 1, "groups of channels that do not see each other")
+    groups: Any = option(size, 1, "groups of channels, convolved separately")
     bias: bool = flag("add a bias to each filter")
     chooses = True
 
@@ -292,7 +292,7 @@ class TransposedConv(Convolution):
         window = window_over(x, self, self.groups)
         extra = per_axis(self.output_pad, len(x.spatial), "output_pad")
         if self.pad == "tf_same":
-            raise LayerError("pad=tf_same is not for a transposed convolution", "pad")
+            raise LayerError("pad=tf_same does not apply to a transposed convolution", "pad")
         for more, s, d in zip(extra, window.stride, window.dilation, strict=True):
             if more and more >= max(s, d):
                 raise LayerError(f"output_pad (={more}) must be smaller than stride or dilation", "output_pad")
@@ -312,7 +312,7 @@ class TransposedConv(Convolution):
         return Shape(self.channels, sizes)
 
     def params(self, x: Shape) -> Size:
-        """C · channels/groups · k·k, and the bias."""
+        """C · channels/groups · k·k, plus the bias."""
         weight: Size = x.channels * share(self.channels, self.groups, "out_channels", "groups") * taps(self.geometry(x))
         return weight + self.channels if self.bias else weight
 
@@ -322,7 +322,7 @@ class TransposedConv(Convolution):
         return _filters(x.channels, each, self.geometry(x), self.channels if self.bias else 0)
 
     def macs(self, x: Shape, y: Shape) -> Size:
-        """H·W · C · channels/groups · k·k, over the *input's* positions."""
+        """H·W · C · channels/groups · k·k, over the input's positions."""
         filter_size = share(self.channels, self.groups, "out_channels", "groups") * taps(self.geometry(x))
         return x.elements * filter_size
 

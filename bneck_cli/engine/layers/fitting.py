@@ -1,4 +1,4 @@
-"""Layers that fit a tensor to a size: interpolated to it, cut, padded, tiled, or with some positions left out."""
+"""Resizing and padding: a tensor is interpolated to a size, cropped, padded, subsampled or tiled."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Interpolated(Kind):
         return {self.mode: y.elements, "interpolation_inputs": x.elements}
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
-        """Every element that leaves is interpolated."""
+        """Every output element is interpolated."""
         return (("interpolation", y.elements),)
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
@@ -91,10 +91,10 @@ MODES = one_of("nearest", "bilinear", "bicubic")
 
 @kind("upsample")
 class Upsample(Interpolated):
-    """A finer map, by repetition or interpolation."""
+    """Enlarges a map by a factor, by repetition or interpolation."""
 
-    factor: Any = argument(extent, "how many times as high and as wide")
-    mode: str = option(MODES, "nearest", "how new values are found")
+    factor: Any = argument(extent, "the factor for height and width")
+    mode: str = option(MODES, "nearest", "interpolation: nearest, bilinear or bicubic")
 
     def label(self, x: Shape, y: Shape) -> Label:
         """How much finer it makes the map."""
@@ -112,10 +112,10 @@ class Upsample(Interpolated):
 
 @kind("resize")
 class Resize(Interpolated):
-    """A map of a given size, by repetition or interpolation, whatever arrives."""
+    """Resizes a map to a given size, by repetition or interpolation."""
 
-    size: Any = argument(target, "the size that leaves: 65x65, 65 for square, or a named tensor's")
-    mode: str = option(MODES, "nearest", "how values are found")
+    size: Any = argument(target, "the output size: 65x65, 65 for a square, or the name of a tensor")
+    mode: str = option(MODES, "nearest", "interpolation: nearest, bilinear or bicubic")
 
     def label(self, x: Shape, y: Shape) -> Label:
         """The size that leaves."""
@@ -132,9 +132,9 @@ class Resize(Interpolated):
 
 @kind("crop")
 class Crop(Kind):
-    """The middle of a map, in a given size; what is left over is cut off, the smaller half before."""
+    """The middle of a map, cut to a given size; of an odd remainder, the smaller half is cut off first."""
 
-    size: Any = argument(target, "the size that leaves: 64x64, 64 for square, or a named tensor's")
+    size: Any = argument(target, "the output size: 64x64, 64 for a square, or the name of a tensor")
     part = "fitting"
     sees = WINDOW
     view = True
@@ -149,7 +149,9 @@ class Crop(Kind):
         for n, m in zip(x.spatial, sizes, strict=True):
             if is_whole(n) and is_whole(m) and m > n:
                 shown = "×".join(map(str, sizes))
-                raise LayerError(f"size (={shown}) must be at most what arrives ({x})", 0, hint="`pad` makes it larger")
+                raise LayerError(
+                    f"size (={shown}) must be at most that of the input ({x})", 0, hint="`pad` enlarges it"
+                )
         return one_tap(*((-((n - m) // 2), m - n + (n - m) // 2) for n, m in zip(x.spatial, sizes, strict=True)))
 
     def out_shape(self, x: Shape) -> Shape:
@@ -164,11 +166,11 @@ class Crop(Kind):
 
 @kind("pad")
 class Pad(Kind):
-    """A map with rows and columns added at its sides, or cut off where the number is negative; or channels."""
+    """Adds rows and columns at the sides of a map, or cuts them off where the number is negative; or adds channels."""
 
-    sides: Any = argument(sides, "how many: 1, 1x2 by axis, (top,bottom,left,right); -1 cuts one off")
+    sides: Any = argument(sides, "how many: 1, 1x2 by axis, (top,bottom,left,right); -1 removes one")
     mode: str = option(one_of("zeros", "reflect", "replicate", "circular"), "zeros", "what is added")
-    along: str = option(one_of("positions", "channels"), "positions", "of what more is added")
+    along: str = option(one_of("positions", "channels"), "positions", "what to add: positions or channels")
     part = "fitting"
     sees = WINDOW
 
@@ -189,17 +191,17 @@ class Pad(Kind):
             raise LayerError("channels are added as zeros", "mode")
         for n, pair in zip(x.spatial, pairs, strict=True):
             if min(pair) < 0:
-                raise LayerError(f"mode={self.mode} cuts nothing off (got {min(pair)})", 0)
+                raise LayerError(f"mode={self.mode} cannot crop (got {min(pair)})", 0)
             most = n - 1 if self.mode == "reflect" else n
             if self.mode != "replicate" and is_whole(most) and max(pair) > most:
-                raise LayerError(f"mode={self.mode} finds at most {most} positions (got {max(pair)})", 0)
+                raise LayerError(f"mode={self.mode} can add at most {most} positions (got {max(pair)})", 0)
 
     def window_over(self, x: Shape) -> Window | None:
         """Look at each position that was there, and at what was added."""
         return one_tap(*self.pairs(x)) if self.along == "positions" else None
 
     def out_shape(self, x: Shape) -> Shape:
-        """C×H×W to C×(top + H + bottom)×(left + W + right), or with ``along=channels`` to so many channels more."""
+        """C×H×W to C×(top + H + bottom)×(left + W + right); with ``along=channels``, to more channels."""
         if self.along == "positions":
             return Shape(x.channels, windows_over(x, self.geometry(x)))
         ((before, after),) = self.pairs(x)
@@ -212,7 +214,7 @@ class Pad(Kind):
 
 @kind("subsample")
 class Subsample(Kind):
-    """Every second position of each axis, or every so many: the first, and those at steps of ``stride``."""
+    """Keeps the first position of each axis and every ``stride``-th after it."""
 
     stride: Any = argument(extent, "the step: 2, or 1x2 by axis")
     part = "fitting"
@@ -239,7 +241,7 @@ class Subsample(Kind):
 
 @kind("tile")
 class Tile(Kind):
-    """The channels so many times behind each other: keys that all heads share."""
+    """Repeats the channels ``times`` times, one copy after another: keys that all heads share."""
 
     times: Any = argument(size, "how many times")
     part = "fitting"

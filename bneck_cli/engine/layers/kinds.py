@@ -484,7 +484,7 @@ def per_axis(value: Any, rank: int, what: str) -> tuple[int, ...]:
         return (value,) * rank
     if len(value) != rank:
         axes = f"{rank} spatial ax{'i' if rank == 1 else 'e'}s"
-        raise LayerError(f"{what} has {len(value)} sizes, and the input {axes}", what)
+        raise LayerError(f"{what} has {len(value)} sizes, but the input has {axes}", what)
     return value
 
 

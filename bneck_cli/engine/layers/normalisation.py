@@ -1,4 +1,4 @@
-"""Normalisation: a scale and a shift for each channel, around statistics that are computed or remembered."""
+"""Normalisation: by computed or stored statistics, with a learned scale and shift per channel."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ declare(
 
 @kind("bn")
 class BatchNorm(Kind):
-    """Batch normalisation: at inference a scale and a shift per channel, which fold into the layer before."""
+    """Batch normalisation: at inference a scale and a shift per channel."""
 
-    noaffine: bool = flag("leave the learned scale and shift out")
-    frozen: bool = flag("keep all four values per channel as they are, as detection does: nothing is learned")
+    noaffine: bool = flag("no learned scale and shift")
+    frozen: bool = flag("all four values per channel are fixed, as in detection: nothing is learned")
     part = "norm"
     sees = OWN
     noun, drawn = "batch norm", "BN"
     centres = True
 
     def params(self, x: Shape) -> Size:
-        """A scale and a shift per channel; frozen, none."""
+        """2·C, a scale and a shift per channel; frozen, 0."""
         return 0 if self.noaffine or self.frozen else 2 * x.channels
 
     def buffers(self, x: Shape) -> Size:
@@ -72,14 +72,14 @@ class BatchNorm(Kind):
 class LayerNorm(Kind):
     """Layer normalisation over the channels of each position."""
 
-    noaffine: bool = flag("leave the learned scale and shift out")
-    nobias: bool = flag("leave the shift out")
+    noaffine: bool = flag("no learned scale and shift")
+    nobias: bool = flag("no shift")
     part = "norm"
     sees = OWN
     noun, drawn = "layer norm", "LN"
 
     def params(self, x: Shape) -> Size:
-        """A scale and a shift per channel."""
+        """2·C, a scale and a shift per channel."""
         return 0 if self.noaffine else x.channels if self.nobias else 2 * x.channels
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
@@ -104,8 +104,8 @@ class GroupNorm(Kind):
     """Group normalisation: statistics over groups of channels."""
 
     groups: Any = argument(size, "groups of channels, which must divide them")
-    noaffine: bool = flag("leave the learned scale and shift out")
-    nobias: bool = flag("leave the shift out")
+    noaffine: bool = flag("no learned scale and shift")
+    nobias: bool = flag("no shift")
     part = "norm"
     sees = OWN
     noun, drawn = "group norm", "GN"
@@ -116,12 +116,12 @@ class GroupNorm(Kind):
         return (share(x.channels, self.groups, "channels", "groups"),)
 
     def out_shape(self, x: Shape) -> Shape:
-        """The shape as it came."""
+        """Same as the input."""
         self.shares(x)
         return x
 
     def params(self, x: Shape) -> Size:
-        """A scale and a shift per channel."""
+        """2·C, a scale and a shift per channel."""
         return 0 if self.noaffine else x.channels if self.nobias else 2 * x.channels
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
@@ -146,14 +146,14 @@ class GroupNorm(Kind):
 class InstanceNorm(Kind):
     """Instance normalisation: statistics over each channel's map."""
 
-    noaffine: bool = flag("leave the learned scale and shift out")
+    noaffine: bool = flag("no learned scale and shift")
     part = "norm"
     sees = OWN
     noun, drawn = "instance norm", "IN"
     centres = over_the_map = True
 
     def params(self, x: Shape) -> Size:
-        """A scale and a shift per channel."""
+        """2·C, a scale and a shift per channel."""
         return 0 if self.noaffine else 2 * x.channels
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
@@ -173,13 +173,13 @@ class InstanceNorm(Kind):
 class RMSNorm(Kind):
     """Root-mean-square normalisation over the channels of each position."""
 
-    noaffine: bool = flag("leave the learned scale out")
+    noaffine: bool = flag("no learned scale")
     part = "norm"
     sees = OWN
     noun, drawn = "RMS norm", "RMSNorm"
 
     def params(self, x: Shape) -> Size:
-        """A scale per channel."""
+        """C, a scale per channel."""
         return 0 if self.noaffine else x.channels
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
@@ -197,18 +197,18 @@ class RMSNorm(Kind):
 
 @kind("grn")
 class GlobalResponseNorm(Kind):
-    """Global response normalisation: a channel counts as much as its map is large beside the others' (ConvNeXt V2)."""
+    """Global response normalisation: channels weighed by their maps' relative norms (ConvNeXt V2)."""
 
     part = "norm"
     sees = MAP
     noun, drawn = "global response norm", "GRN"
 
     def params(self, x: Shape) -> Size:
-        """A scale and a shift per channel."""
+        """2·C, a scale and a shift per channel."""
         return 2 * x.channels
 
     def out_shape(self, x: Shape) -> Shape:
-        """The shape as it came."""
+        """Same as the input."""
         if not x.spatial:
             raise LayerError(f"needs a map (got a vector of {x})")
         return x
@@ -230,7 +230,7 @@ class GlobalResponseNorm(Kind):
 class LocalResponseNorm(Kind):
     """Local response normalisation over neighbouring channels (AlexNet); nothing is learned."""
 
-    size: Any = option(positive, 5, "neighbouring channels that are summed")
+    size: Any = option(positive, 5, "number of neighbouring channels to sum over")
     part = "norm"
     sees = OWN
     noun, drawn = "local response norm", "LRN"

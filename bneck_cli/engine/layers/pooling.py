@@ -1,4 +1,4 @@
-"""Pooling: maxima and means over windows, or over the whole map. Nothing multiplies and nothing is learned."""
+"""Pooling: maxima and means over windows or the whole map; nothing is multiplied or learned."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def pooled(x: Shape, window: Window) -> tuple[Size, ...]:
 def pool_window(x: Shape, layer: Any) -> Window:
     """Give a pooling layer's window; padding is at most half of the kernel, as PyTorch has it, dilated or not."""
     if layer.stride is None:
-        raise LayerError("the stride must be written: `maxpool 3x3 stride=2`")
+        raise LayerError("the stride is required: `maxpool 3x3 stride=2`")
     if layer.pad == "tf_same" and getattr(layer, "ceil", False):
-        raise LayerError("pad=tf_same and ceil do not go together", "pad")
+        raise LayerError("pad=tf_same and ceil exclude each other", "pad")
     window = window_over(x, layer)
     for k, pad in zip(window.kernel, window.padding, strict=True):
         if layer.pad != "tf_same" and max(pad) > k // 2:
@@ -81,13 +81,13 @@ for key, what in (
 
 @kind("maxpool")
 class MaxPool(Kind):
-    """The largest value in each window."""
+    """The maximum of each window."""
 
-    kernel: Any = argument(extent, "the window: 3x3, or 3 for square")
-    stride: Any = option(stride_written, None, "step of the window; must be written")
+    kernel: Any = argument(extent, "the window: 3x3, or 3 for a square")
+    stride: Any = option(stride_written, None, "step of the window; required")
     pad: Any = option(padding, 0, "padding, at most half of the kernel")
     dilation: Any = option(extent, 1, "distance between the taps of the window")
-    ceil: bool = flag("let a last window reach beyond the edge (PyTorch's ceil_mode)")
+    ceil: bool = flag("let the last window reach beyond the edge (PyTorch's ceil_mode)")
     part = "pooling"
     sees = WINDOW
     drawn = "max pool"
@@ -130,10 +130,10 @@ class MaxPool(Kind):
 class AvgPool(Kind):
     """The mean of each window."""
 
-    kernel: Any = argument(extent, "the window: 2x2, or 2 for square")
-    stride: Any = option(stride_written, None, "step of the window; must be written")
+    kernel: Any = argument(extent, "the window: 2x2, or 2 for a square")
+    stride: Any = option(stride_written, None, "step of the window; required")
     pad: Any = option(padding, 0, "padding, at most half of the kernel")
-    ceil: bool = flag("let a last window reach beyond the edge (PyTorch's ceil_mode)")
+    ceil: bool = flag("let the last window reach beyond the edge (PyTorch's ceil_mode)")
     part = "pooling"
     sees = WINDOW
     drawn = "average pool"
@@ -170,7 +170,7 @@ class AvgPool(Kind):
 
 @kind("global_avgpool", "global_maxpool")
 class GlobalPool(Kind):
-    """One value per channel: the mean (or the maximum) of the whole map."""
+    """One value per channel: the mean or maximum of its whole map."""
 
     part = "pooling"
     sees = MAP
@@ -201,9 +201,9 @@ class GlobalPool(Kind):
 
 @kind("adaptive_avgpool", "adaptive_maxpool")
 class AdaptivePool(Kind):
-    """A map of a given size, whatever arrives: windows are chosen to cover the input evenly."""
+    """Pools to a given output size, with windows that cover the input evenly."""
 
-    output: Any = argument(extent, "the size that leaves: 7x7, or 7 for square")
+    output: Any = argument(extent, "the output size: 7x7, or 7 for a square")
     part = "pooling"
     sees = OTHER
 

@@ -1,4 +1,4 @@
-"""Recurrent layers: a state that is carried from each position of a sequence to the next."""
+"""Recurrent layers: a state is passed from each position of a sequence to the next."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Recurrent(Kind):
     carried makes sequences that do not see each other, as a batch does.
     """
 
-    hidden: Any = argument(size, "channels of the state, and so of what leaves in each direction")
-    layers: Any = option(positive, 1, "layers one over another")
-    both: bool = flag("run in both directions: what leaves has twice the channels")
-    nobias: bool = flag("leave the biases out")
-    along: Any = option(one_of("time", "height", "width"), None, "the axis of a map or a video that the state follows")
+    hidden: Any = argument(size, "channels of the state, and of the output per direction")
+    layers: Any = option(positive, 1, "number of stacked layers")
+    both: bool = flag("run in both directions, which doubles the output channels")
+    nobias: bool = flag("no biases")
+    along: Any = option(one_of("time", "height", "width"), None, "the axis of a map or video to follow")
     part = "recurrent"
     sees = OTHER
     chooses = True
@@ -62,7 +62,7 @@ class Recurrent(Kind):
             return 1
         if self.along not in x.axes:
             axes = " or ".join(f"along={axis}" for axis in x.axes)
-            raise LayerError(f"needs the axis that it follows (got {x})", "along", hint=f"write {axes}")
+            raise LayerError(f"needs the axis to follow (got {x})", "along", hint=f"write {axes}")
         return prod(size for axis, size in zip(x.axes, x.spatial, strict=True) if axis != self.along)
 
     def _weights(self, x: Shape) -> Size:
@@ -76,7 +76,7 @@ class Recurrent(Kind):
         return biases
 
     def params(self, x: Shape) -> Size:
-        """Each gate's weights for what arrives and for the state, hidden · (C + hidden), and two biases."""
+        """Per gate, hidden · (C + hidden) weights for input and state, and two biases."""
         return self._weights(x) + self._biases()
 
     def role(self, x: Shape, y: Shape) -> str:
@@ -112,7 +112,7 @@ class Recurrent(Kind):
         return tuple(lines)
 
     def macs(self, x: Shape, y: Shape) -> Size:
-        """All weights at every position."""
+        """All weights, at every position."""
         return x.positions * self._weights(x)
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
@@ -167,7 +167,7 @@ declare_cell("rnn", "a plain recurrent layer")
 
 @kind("lstm")
 class LSTM(Recurrent):
-    """Long short-term memory: a state and a memory carried along a sequence by four gates."""
+    """Long short-term memory: a hidden state and a cell state, updated along a sequence by four gates."""
 
     noun = drawn = "LSTM"
     gates, states, per_step = 4, 3, 7
@@ -175,7 +175,7 @@ class LSTM(Recurrent):
 
 @kind("gru")
 class GRU(Recurrent):
-    """Gated recurrent unit: a state carried along a sequence by three gates."""
+    """Gated recurrent unit: a hidden state, updated along a sequence by three gates."""
 
     noun = drawn = "GRU"
     gates, per_step = 3, 7
@@ -183,7 +183,7 @@ class GRU(Recurrent):
 
 @kind("rnn")
 class RNN(Recurrent):
-    """The plain recurrent layer: a state carried along a sequence through one matrix and tanh."""
+    """Plain recurrent layer: a hidden state, updated along a sequence by one matrix and tanh."""
 
     noun, drawn = "plain recurrent layer", "RNN"
     gates = 1

@@ -1,4 +1,4 @@
-"""Layers that move elements about, or copy them; and the linear layer, which mixes channels at every position."""
+"""Linear layers and reshaping: channels are mixed at every position, or elements are moved."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ declare(
 class Linear(Kind):
     """A matrix over the channels, applied at every position; bias is added unless ``nobias``."""
 
-    channels: Any = argument(size, "the channels that leave")
-    nobias: bool = flag("leave the bias out")
+    channels: Any = argument(size, "output channels")
+    nobias: bool = flag("no bias")
     part = "linear"
     sees = OWN
     chooses = True
@@ -61,7 +61,7 @@ class Linear(Kind):
         return Shape(self.channels, x.spatial)
 
     def params(self, x: Shape) -> Size:
-        """C · channels, and the bias."""
+        """C · channels, plus the bias."""
         weight: Size = x.channels * self.channels
         return weight if self.nobias else weight + self.channels
 
@@ -90,7 +90,7 @@ class Linear(Kind):
 
 @kind("flatten")
 class Flatten(Kind):
-    """All values as one vector."""
+    """Flattens everything to one vector."""
 
     part = "other"
     sees = MAP
@@ -109,7 +109,7 @@ class Flatten(Kind):
 class Reshape(Kind):
     """The same elements in another shape: windows as an axis of their own, heads among the positions."""
 
-    shape: Any = argument(dimensions, "the shape that leaves: 4*c x n/4, c x h/7 x 7")
+    shape: Any = argument(dimensions, "the output shape: 4*c x n/4, c x h/7 x 7")
     part = "other"
     sees = OTHER
     view = True
@@ -119,10 +119,10 @@ class Reshape(Kind):
         return UNKNOWN
 
     def out_shape(self, x: Shape) -> Shape:
-        """C×… to the shape that is written, of as many elements."""
+        """C×… to the given shape, with as many elements."""
         out = Shape(self.shape[0], self.shape[1:])
         if out.elements != x.elements:
-            raise LayerError(f"{out} has {out.elements} elements, and what arrives, {x}, has {x.elements}", 0)
+            raise LayerError(f"{out} has {out.elements} elements, but the input {x} has {x.elements}", 0)
         return out
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
@@ -132,7 +132,7 @@ class Reshape(Kind):
 
 @kind("pixel_shuffle")
 class PixelShuffle(Kind):
-    """Channels to a finer map: every factor² channels become one."""
+    """Moves channels into positions: every factor² channels become one channel of a finer map."""
 
     factor: Any = argument(positive, "how many times as high and as wide")
     part = "other"
@@ -157,9 +157,9 @@ class PixelShuffle(Kind):
 
 @kind("pixel_unshuffle")
 class PixelUnshuffle(Kind):
-    """A map to more channels: every factor×factor square becomes one position (Swin's patch merging)."""
+    """Moves positions into channels: every factor×factor square becomes one position (Swin's patch merging)."""
 
-    factor: Any = argument(extent, "the side of the squares, or one for each axis")
+    factor: Any = argument(extent, "the side of the squares, or one per axis")
     ceil: bool = flag("pad the map to whole squares")
     part = "other"
     sees = OTHER
@@ -193,7 +193,7 @@ class PixelUnshuffle(Kind):
 
 @kind("shuffle")
 class ChannelShuffle(Kind):
-    """Channels reordered across groups (ShuffleNet)."""
+    """Reorders channels across groups (ShuffleNet)."""
 
     groups: Any = argument(size, "groups of channels, which must divide them")
     part = "other"
@@ -208,7 +208,7 @@ class ChannelShuffle(Kind):
         return (share(x.channels, self.groups, "channels", "groups"),)
 
     def out_shape(self, x: Shape) -> Shape:
-        """The shape as it came."""
+        """Same as the input."""
         self.shares(x)
         return x
 

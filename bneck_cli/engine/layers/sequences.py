@@ -1,4 +1,4 @@
-"""Layers of sequences: tokens of a map, tables of vectors, tensors of weights, channels and positions exchanged."""
+"""Sequences: tokens of a map, embeddings, learned tensors, slices."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ declare(
 
 @kind("embed")
 class Embedding(Kind):
-    """A row of a learned table for each index that arrives: words to vectors."""
+    """Looks up a row of a learned table for each index: words to vectors."""
 
-    vocabulary: Any = argument(size, "rows of the table: how many indices there are")
-    channels: Any = argument(size, "the channels that leave: the length of a row")
+    vocabulary: Any = argument(size, "rows of the table: the number of distinct indices")
+    channels: Any = argument(size, "output channels: the length of a row")
     part = "lookup"
     sees = OWN
     chooses = True
@@ -91,10 +91,10 @@ class Embedding(Kind):
 
 @kind("learned")
 class Learned(Kind):
-    """A tensor that is all weights, whatever arrives: class tokens, queries, a table of positions to add."""
+    """A learned tensor, independent of the input: class tokens, queries, position embeddings to add."""
 
-    shape: Any = argument(dimensions, "the shape that leaves: 768, 768 x 1, c x n")
-    frozen: bool = flag("keep it as it is: nothing is learned (coordinates, a mask)")
+    shape: Any = argument(dimensions, "the output shape: 768, 768 x 1, c x n")
+    frozen: bool = flag("fixed: nothing is learned (coordinates, a mask)")
     part = "other"
     sees = OTHER
     source = True
@@ -106,11 +106,11 @@ class Learned(Kind):
         return Label((f"learned, {sides(self.shape)}",), "other")
 
     def out_shape(self, x: Shape) -> Shape:
-        """The shape that is written."""
+        """The given shape."""
         return Shape(self.shape[0], self.shape[1:])
 
     def params(self, x: Shape) -> Size:
-        """One for each element; frozen, none."""
+        """One per element; frozen, 0."""
         return 0 if self.frozen else self.out_shape(x).elements
 
     def buffers(self, x: Shape) -> Size:
@@ -128,7 +128,7 @@ class Learned(Kind):
 
 @kind("transpose")
 class Transpose(Kind):
-    """Channels and positions of a sequence exchanged, so that what follows mixes positions (MLP-Mixer)."""
+    """Swaps the channels and positions of a sequence, so that linear layers mix positions (MLP-Mixer)."""
 
     part = "other"
     sees = OTHER
@@ -141,7 +141,7 @@ class Transpose(Kind):
     def out_shape(self, x: Shape) -> Shape:
         """C×L to L×C."""
         if len(x.spatial) != 1:
-            raise LayerError(f"needs a sequence (got {x})", hint="`tokens pos=none` makes a sequence of a map")
+            raise LayerError(f"needs a sequence (got {x})", hint="`tokens pos=none` turns a map into a sequence")
         return Shape(x.spatial[0], (x.channels,))
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
@@ -151,9 +151,9 @@ class Transpose(Kind):
 
 @kind("tokens")
 class Tokens(Kind):
-    """A map as a sequence of its positions, with class tokens before it and a position embedding added."""
+    """Turns a map into a sequence, with optional class tokens in front and a position embedding added."""
 
-    cls: Any = option(natural, 0, "class tokens put before the sequence")
+    cls: Any = option(natural, 0, "number of class tokens in front of the sequence")
     pos: str = option(one_of("learned", "none"), "learned", "position embedding: learned, or none")
     part = "tokens"
     sees = OWN
@@ -184,7 +184,7 @@ class Tokens(Kind):
         return Shape(x.channels, (x.positions + self.cls,))
 
     def params(self, x: Shape) -> Size:
-        """The class tokens, and a learned vector for each position."""
+        """The class tokens, and a learned vector per position."""
         length: Size = self.out_shape(x).positions
         count: Size = self.cls + (length if self.pos == "learned" else 0)
         return x.channels * count
@@ -208,13 +208,13 @@ class Tokens(Kind):
 
 @kind("take")
 class Take(Kind):
-    """One token of a sequence, as a vector."""
+    """Takes one token of a sequence, as a vector."""
 
     part = "other"
     sees = OTHER
     view = True
 
-    index: Any = argument(token, "which token, from 0; from the end where negative: -1 is the last")
+    index: Any = argument(token, "which token, from 0; -1 is the last")
 
     def label(self, x: Shape, y: Shape) -> Label:
         """Which token."""
@@ -236,15 +236,15 @@ class Take(Kind):
 
 @kind("slice")
 class Slice(Kind):
-    """A range of the channels, or of a sequence's positions."""
+    """Takes a range of the channels, or of a sequence's positions."""
 
     part = "other"
     sees = OWN
     view = True
 
-    start: Any = argument(bound, "where it begins, from 0")
-    stop: Any = argument(end, "where it ends, not included; `end` is the last")
-    along: str = option(one_of("channels", "positions"), "channels", "of what it is a range")
+    start: Any = argument(bound, "first index, from 0")
+    stop: Any = argument(end, "end index, exclusive; `end` for all the rest")
+    along: str = option(one_of("channels", "positions"), "channels", "what to slice: channels or positions")
 
     def label(self, x: Shape, y: Shape) -> Label:
         """What it is a range of, and from where to where it reaches."""
@@ -258,7 +258,7 @@ class Slice(Kind):
         whole = x.channels if self.along == "channels" else x.positions
         stop = whole if self.stop == "end" else self.stop
         if is_whole(stop) and is_whole(whole) and stop > whole:
-            raise LayerError(f"stop (={stop}) must be at most {whole}, all {self.along}", 1)
+            raise LayerError(f"stop (={stop}) must be at most {whole}, the number of {self.along}", 1)
         size = stop - self.start
         if is_whole(size) and size < 1:
             raise LayerError(f"start (={self.start}) must be below stop (={stop})", 0)

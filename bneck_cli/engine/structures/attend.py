@@ -108,22 +108,22 @@ def _options(walk: Walk, attend: Attend, flow: Flow, frame: Frame) -> dict[str, 
             try:
                 found[option.name] = CONVERTERS[option.name](value)
             except LayerError as error:
-                raise option.value.place.error(f"`{option.name}` is {error}", error.hint) from None
+                raise option.value.place.error(f"`{option.name}` must be {error}", error.hint) from None
         elif value == "relative" and option.name == "position":
             found["position"] = value
         elif not is_size(value) or (is_whole(value) and value < 0):
-            what = "so many learned values, or relative" if option.name == "position" else "so many elements"
-            raise option.value.place.error(f"`{option.name}` is {what} (got {show(value)})")
+            what = "a number of learned values, or relative" if option.name == "position" else "a number of elements"
+            raise option.value.place.error(f"`{option.name}` must be {what} (got {show(value)})")
         else:
             found["cached" if option.name == "cache" else option.name] = value
     if "heads" not in found:
-        raise attend.place.error("`attend` needs `heads`", "write `heads: 1` where there is one")
+        raise attend.place.error("`attend` needs `heads`", "write `heads: 1` for a single head")
     if found["grid"] and found["window"] is None:
         raise attend.place.error("`grid` needs a window", "give the window's side: `window: 7`")
     found["kv"] = found["kv"] or found["heads"]
     if found["heads"] % found["kv"]:
         place = next(one.value.place for one in attend.options if one.name == "kv")
-        raise place.error(f"`kv` (={found['kv']}) divides the heads (={found['heads']})")
+        raise place.error(f"`kv` (={found['kv']}) must divide the heads (={found['heads']})")
     return found
 
 
@@ -141,7 +141,7 @@ def _changed(walk: Walk, body: Body, frame: Frame, scored: Result) -> Result:
     node, out = walk.body(body, scored.flow, frame)
     shape = scored.flow.shape
     if out.shape != shape:
-        raise body.place.error(f"what is done to the scores keeps their shape {shape} (got {out.shape})")
+        raise body.place.error(f"`scores` must keep their shape {shape} (got {out.shape})")
     return Result(series("chain", "", [scored.node, node], shape, out.shape, body.place), out)
 
 

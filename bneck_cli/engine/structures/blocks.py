@@ -104,7 +104,7 @@ def _fresh_block(walk: Walk, block: Definition, use: Use, flow: Flow, key: str) 
         raise use.place.error(f"a block cannot contain itself with the same arguments ({circle})")
     if len(walk.calls) >= MAX_CALLS:
         again = block.name in walk.calls.values()
-        hint = f"'{block.name}' uses itself: an `if` on its arguments must end that" if again else ""
+        hint = f"'{block.name}' uses itself: an `if` on its arguments must end the recursion" if again else ""
         raise use.place.error(f"blocks nest at most {MAX_CALLS} deep", hint)
     inside = fresh(flow.shape)._replace(origin=flow.origin)
     taps = {tap.name: Flow(*tap[1:]) for value in use.values for tap in taps_in(value)}
@@ -140,7 +140,7 @@ def _outputs(walk: Walk, block: Definition, own: Frame, out: Flow) -> tuple[tupl
         )
         known = listed(own.wires) if own.wires else "none"
         raise block.outputs.place.error(
-            f"`outputs` are tensors (got {show(strange)})", f"named in {block.name}: {known}"
+            f"`outputs` must be tensors (got {show(strange)})", f"named in {block.name}: {known}"
         )
     flows = [own.wires[tap.name] for tap in given]
     place = block.outputs.place
@@ -166,7 +166,7 @@ def bind(walk: Walk, definition: Definition | Formula, use: Use, flow: Flow, fra
     scope["cin"] = flow.shape.channels
     if len(use.arguments) > len(parameters):
         raise place.error(
-            f"{name} takes {len(parameters)} arguments (got {len(use.arguments)})", f"it is {signature(definition)}"
+            f"{name} takes {len(parameters)} arguments (got {len(use.arguments)})", f"usage: {signature(definition)}"
         )
     names = {parameter.name: parameter for parameter in parameters}
     given = dict(zip(names, use.arguments, strict=False))
@@ -176,8 +176,8 @@ def bind(walk: Walk, definition: Definition | Formula, use: Use, flow: Flow, fra
             continue
         at = next((other.place for other in use.options if other.name == option), place)
         if option in given:
-            raise at.error(f"{name}: '{option}' is given twice", f"it is {signature(definition)}")
-        hint = nearest(option, names) or f"it is {signature(definition)}"
+            raise at.error(f"{name}: '{option}' is given twice", f"usage: {signature(definition)}")
+        hint = nearest(option, names) or f"usage: {signature(definition)}"
         raise at.error(f"{name} has no parameter '{option}'", hint)
     for parameter in parameters:
         if parameter.name in given:
@@ -186,7 +186,7 @@ def bind(walk: Walk, definition: Definition | Formula, use: Use, flow: Flow, fra
                 value = (value,) * len(default.value)  # 5 where 5x5 is meant
             scope[parameter.name] = value
         elif parameter.default is None:
-            raise place.error(f"{name} needs '{parameter.name}'", f"it is {signature(definition)}")
+            raise place.error(f"{name} needs '{parameter.name}'", f"usage: {signature(definition)}")
         else:
             scope[parameter.name] = walk.open_value(parameter.default, frame)
 

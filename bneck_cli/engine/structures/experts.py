@@ -29,14 +29,14 @@ def walk_experts(walk: Walk, experts: Experts, flow: Flow, frame: Frame) -> Resu
     """
     place, x = experts.place, flow.shape
     if len(x.spatial) > 1:
-        hint = "`tokens pos=none` makes a sequence of a map"
+        hint = "`tokens pos=none` turns a map into a sequence"
         raise place.error(f"experts work on the positions of a sequence, or on a vector (got {x})", hint)
     arrive(frame.scope, x)
     count, active = (
         _number(walk, one, what, frame) for one, what in zip(experts[1:3], ("count", "active"), strict=True)
     )
     if active > count:
-        raise experts.active.place.error(f"`active` (={active}) is at most `count` (={count})")
+        raise experts.active.place.error(f"`active` (={active}) must be at most `count` (={count})")
     scoring, scores = _routed(walk, experts, count, flow, frame)
     dispatch = Dispatch(active=active, count=count)
     given = dispatch.out_shape(x)
@@ -44,7 +44,7 @@ def walk_experts(walk: Walk, experts: Experts, flow: Flow, frame: Frame) -> Resu
     sent = Layer("dispatch", f"dispatch to {active} of {count}", dispatch, (x,), given, NOTHING, place)
     node, out = walk.body(experts.body, Flow(given, None, place), frame)
     if out.shape.spatial != given.spatial:
-        raise experts.body.place.error(f"an expert keeps the positions that it is given, {given} (got {out.shape})")
+        raise experts.body.place.error(f"an expert must keep its positions, {given} (got {out.shape})")
     _require_apart(node)
     sets = Sets(count, active)
     held = rebuilt(node, lambda layer: _times(layer, sets))
@@ -59,7 +59,7 @@ def walk_experts(walk: Walk, experts: Experts, flow: Flow, frame: Frame) -> Resu
 def _number(walk: Walk, expression: Expression, what: str, frame: Frame) -> int:
     value = walk.value(expression, frame)
     if not is_whole(value) or value < 1:
-        raise expression.place.error(f"`{what}` is a positive whole number (got {show(value)})")
+        raise expression.place.error(f"`{what}` must be a positive whole number (got {show(value)})")
     return value
 
 
@@ -76,7 +76,7 @@ def _routed(walk: Walk, experts: Experts, count: int, flow: Flow, frame: Frame) 
     if found.flow.shape != wanted:
         got = f"{found.flow.shape}{came_from(found.flow)}"
         raise experts.router.place.error(
-            f"the router gives a score for each expert at every position: {wanted} (got {got})"
+            f"the router must give one score per expert at every position: {wanted} (got {got})"
         )
     return found
 
@@ -91,8 +91,8 @@ def _require_apart(node: Node) -> None:
         mixes = layer.rule.sees not in (OWN, WINDOW) or layer.rule.over_the_map or layer.rule.source
         if mixes or (window is not None and (max(window.kernel) > 1 or layer.out.spatial != layer.shape.spatial)):
             raise layer.place.error(
-                f"an expert works on each position by itself, and {layer.op} does not",
-                "positions beside each other may be given to other experts",
+                f"an expert works on each position separately, but {layer.op} does not",
+                "neighbouring positions may go to different experts",
             )
 
 

@@ -84,9 +84,9 @@ def walk_residual(walk: Walk, residual: Residual, flow: Flow, frame: Frame) -> R
         side, across = identity(flow, residual.place)
     way_out = ""
     if residual.shortcut == "identity":
-        way_out = "; `shortcut: auto` projects what enters to the shape of what leaves"
+        way_out = "; `shortcut: auto` projects the input to the shape of the result"
     elif shortcut == "projection":
-        way_out = "; `shortcut: auto` follows channels and strides, not padding: write the shortcut out"
+        way_out = "; `shortcut: auto` follows channels and strides, not padding: write out the shortcut"
     return joined(walk, "residual", "add", (body, side), (out, across), flow, residual.place, way_out)
 
 
@@ -102,7 +102,7 @@ def _require_shortcut(walk: Walk, shortcut: Body, frame: Frame) -> None:
 def _strides(flow: Flow, out: Flow, word: str, place: Place) -> tuple[int, ...]:
     """Return the stride of a residual's body by axis."""
     if flow.stride is None or out.stride is None or len(flow.stride) != len(out.stride):
-        raise place.error(f"`shortcut: {word}` cannot tell the body's stride; write the shortcut out")
+        raise place.error(f"`shortcut: {word}` cannot tell the body's stride; write out the shortcut")
     return tuple(after // before for before, after in zip(flow.stride, out.stride, strict=True))
 
 
@@ -124,8 +124,8 @@ def _padded(walk: Walk, flow: Flow, out: Flow, place: Place) -> Result:
     stride = _strides(flow, out, "pad", place)
     more = out.shape.channels - flow.shape.channels
     if is_whole(more) and more < 0:
-        few = f"{flow.shape.channels} channels arrive and {out.shape.channels} leave"
-        raise place.error(f"`shortcut: pad` adds channels, and takes none away: {few}")
+        few = f"{flow.shape.channels} channels in, {out.shape.channels} out"
+        raise place.error(f"`shortcut: pad` can only add channels: {few}")
     steps = []
     if any(step != 1 for step in stride):
         step = stride[0] if len(set(stride)) == 1 else stride
@@ -203,8 +203,8 @@ def taken_body(walk: Walk, body: Body, flow: Flow, frame: Frame) -> Body:
 
 def walk_nothing(_walk: Walk, nothing: Nothing, _flow: Flow, _frame: Frame) -> Result:
     """Refuse ``nothing`` where no join leaves it out."""
-    hint = "it is a branch of `add`, `mul`, `concat` or `split`; `identity` lets the tensor pass"
-    raise nothing.place.error("`nothing` is left out of a join, and here is none", hint)
+    hint = "it may only be a branch of `add`, `mul`, `concat` or `split`; `identity` passes the tensor on"
+    raise nothing.place.error("`nothing` outside a join", hint)
 
 
 def _slices(walk: Walk, join: Join, count: int, flow: Flow, frame: Frame) -> list[Size]:
@@ -216,18 +216,18 @@ def _slices(walk: Walk, join: Join, count: int, flow: Flow, frame: Frame) -> lis
     written = walk.value(join.sizes, frame)
     places = [item.place for item in join.sizes.items] if isinstance(join.sizes, Items) else [join.sizes.place] * count
     if type(written) is not tuple or len(written) != count:
-        got = f"{len(written)} sizes" if type(written) is tuple else "no list"
-        raise join.sizes.place.error(f"`sizes` is a list with the channels of each of the {count} branches (got {got})")
+        got = f"{len(written)} sizes" if type(written) is tuple else "not a list"
+        raise join.sizes.place.error(f"`sizes` must list the channels of each of the {count} branches (got {got})")
     sizes: list[Size] = []
     total: Size = 0
     rest = -1
     for index, value in enumerate(written):
         if value == "rest":
             if rest >= 0:
-                raise places[index].error("only one slice is the `rest`")
+                raise places[index].error("only one slice can be `rest`")
             rest, value = index, 0  # noqa: PLW2901
         elif not is_size(value) or (is_whole(value) and value < 1):
-            raise places[index].error(f"a slice has a positive number of channels, or the `rest` (got {show(value)})")
+            raise places[index].error(f"a slice needs a positive number of channels, or `rest` (got {show(value)})")
         sizes.append(value)
         total = total + value
     left = whole - total
@@ -244,7 +244,7 @@ def _slices(walk: Walk, join: Join, count: int, flow: Flow, frame: Frame) -> lis
 def _matmul(walk: Walk, join: Join, results: list[Result], flow: Flow, frame: Frame) -> Result:
     """Multiply C×L and C×M over their channels, at every pair of positions: M×L; in heads, heads·M×L."""
     if len(results) < 2:
-        raise join.place.error("`matmul` takes two branches, and one is `nothing`")
+        raise join.place.error("`matmul` takes two branches, but one is `nothing`")
     (_, left), (_, right) = results
     walk.joins.require("matmul", left, right, join.place, axes=False)
     walk.meter.layer(join.place)
@@ -274,7 +274,7 @@ def _heads(walk: Walk, join: Join, left: Flow, frame: Frame) -> Size:
         heads = positive(walk.value(join.heads, frame))
         share(left.shape.channels, heads, "channels", "heads")
     except LayerError as error:
-        said = str(error) if "divisible" in str(error) else f"`heads` is {error}"
+        said = str(error) if "divisible" in str(error) else f"`heads` must be {error}"
         raise join.heads.place.error(said) from None
     return heads
 
@@ -319,7 +319,7 @@ def _concatenated(walk: Walk, flows: tuple[Flow, ...], place: Place, along: str)
         return Shape(total, first.shape.spatial)
     for one in flows:
         if len(one.shape.spatial) > 1:
-            hint = "`tokens pos=none` makes a sequence of a map"
+            hint = "`tokens pos=none` turns a map into a sequence"
             raise place.error(f"sequences are joined along positions (got {one.shape}{came_from(one)})", hint)
         walk.joins.require("concat", first, one, place, axes=False)
         total = total + one.shape.positions
@@ -334,7 +334,7 @@ def walk_scale(walk: Walk, scale: Scale, flow: Flow, frame: Frame) -> Result:
     if not is_gate(part, whole):
         raise scale.place.error(
             f"the gate {part}{came_from(gate)} does not fit the tensor {whole}{came_from(flow)}",
-            f"a gate has {whole.channels} channels (or 1), and the same map or a 1x1 one",
+            f"a gate needs {whole.channels} channels (or 1), and the same map or a 1x1 one",
         )
     layer = Layer("scale", "scale", None, (whole, part), whole, NOTHING, scale.place)
     return fork("scale", (node,), layer, flow, Flow(whole, flow.stride, scale.place))
@@ -370,5 +370,5 @@ def _holds(walk: Walk, branch: Branch, flow: Flow, frame: Frame) -> bool:
         name = branch.condition.name if isinstance(branch.condition, Name) else ""
         place = frame.given.get(name, branch.condition.place)
         hint = nearest(value, [name]) or f"write `{name}`" if name in frame.given else ""
-        raise place.error(f"a condition is true or false, or a number (got '{value}')", hint)
+        raise place.error(f"a condition must be true, false or a number (got '{value}')", hint)
     return truth(value, branch.condition.place)

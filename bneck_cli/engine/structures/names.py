@@ -37,7 +37,7 @@ def walk_label(walk: Walk, label: Label, flow: Flow, frame: Frame) -> Result:
     if len(names) != len(tensors):
         raise label.place.error(
             f"`as` names {_tensors(len(tensors))} here (got {len(names)} names)",
-            "a block whose body ends in `outputs: [low, high]` gives several",
+            "a block whose body ends in `outputs: [low, high]` returns several",
         )
     nodes: list[Node] = [
         named(walk, name, of, one, index, label, frame)
@@ -52,8 +52,12 @@ def named(walk: Walk, name: str, written: str, flow: Flow, result: int | None, l
     loop = frame.loops[-1] if frame.loops else None
     copy = ""
     if name in frame.wires and not (loop and name not in loop.given and walk.reads(loop.body, written)):
-        hint = "a name that copies hand on is read in each: `from NAME`" if loop and name not in loop.given else ""
-        raise label.place.error(f"the name '{written}' is taken already", hint)
+        hint = (
+            "to pass a name from copy to copy, read it in the body: `from NAME`"
+            if loop and name not in loop.given
+            else ""
+        )
+        raise label.place.error(f"the name '{written}' is already taken", hint)
     if loop is not None:
         loop.given[name] = frame.wires.get(name)
         if name in frame.every:
@@ -69,7 +73,7 @@ def named(walk: Walk, name: str, written: str, flow: Flow, result: int | None, l
 def _require_free(name: str, label: Label, frame: Frame) -> None:
     """Require a name that is no parameter, no size and, outside loops, no list."""
     if name in frame.scope or (name in frame.scope.lists and not frame.loops):
-        raise label.place.error(f"the name '{name}' is taken already")
+        raise label.place.error(f"the name '{name}' is already taken")
 
 
 def walk_resume(walk: Walk, resume: Resume, flow: Flow, frame: Frame) -> Result:
@@ -77,7 +81,7 @@ def walk_resume(walk: Walk, resume: Resume, flow: Flow, frame: Frame) -> Result:
     value = tensor(walk, resume, frame)
     if not isinstance(value, Tap):
         few = _tensors(len(value))
-        raise resume.place.error(f"`from` goes on from one tensor (got {few})", "in a join they are so many branches")
+        raise resume.place.error(f"`from` takes one tensor (got {few})", "in a join, each becomes a branch")
     wire = frame.wires[value.name]
     return Result(Wire("from", value.name, flow.shape, wire.shape, resume.place), wire)
 
@@ -110,7 +114,7 @@ def _no_tensor(walk: Walk, name: str, resume: Resume, frame: Frame) -> BneckErro
     else:
         place, wires = resume.place, frame.wires
         if any(name in outer.wires for outer in walk.frames[:-1]):
-            hint = f"a block sees only its own names: make it a parameter of {frame.name}, and pass `{name}`"
+            hint = f"a block sees only its own names: make it a parameter of {frame.name} and pass `{name}`"
             return place.error(f"no tensor is named '{name}' in {frame.name}", hint)
     known = listed(wires) if wires else "none"
     return place.error(f"no tensor is named '{name}' here", nearest(name, wires) or f"named so far: {known}")

@@ -93,10 +93,12 @@ def walk_repeat(walk: Walk, repeat: Repeat, flow: Flow, frame: Frame) -> Result:
     arrive(frame.scope, flow.shape)
     count = walk.value(repeat.times, frame)
     if not is_whole(count) or not 0 <= count <= MAX_COPIES:
-        raise repeat.times.place.error(f"a repeat is a whole number from 0 to {people(MAX_COPIES)} (got {show(count)})")
+        raise repeat.times.place.error(
+            f"a repeat count must be a whole number from 0 to {people(MAX_COPIES)} (got {show(count)})"
+        )
     body, shape = repeat.body, flow.shape
     if repeat.first and not isinstance(body, Step):
-        raise repeat.place.error("`first` changes the options of one step; here several are repeated")
+        raise repeat.place.error("`first` changes the options of a single step, but several are repeated here")
     indexed = walk.reads(body, INDEX)
     scope = frame.scope
     entered, outer = scope["cin"], scope.get(INDEX)
@@ -165,15 +167,15 @@ def iterated(walk: Walk, loop: Loop, flow: Flow, frame: Frame) -> Iterator[None]
     """Bind the names of a loop to each of its items in turn, and ``i`` to which it is, while the body is walked."""
     for name in loop.names:
         if name in frame.scope or name in frame.wires:
-            raise loop.place.error(f"the name '{name}' is taken already")
+            raise loop.place.error(f"the name '{name}' is already taken")
         if not walk.reads(loop.body, name):
-            raise loop.place.error(f"'{name}' is never read in this loop", "a repeat reads `3x: ...`")
+            raise loop.place.error(f"'{name}' is never used in this loop", "write a repeat as `3x: ...`")
     arrive(frame.scope, flow.shape)
     items = walk.value(loop.items, frame)
     if is_whole(items) and 0 <= items <= MAX_COPIES:
         items = range(items)
     elif type(items) is not tuple:
-        raise loop.items.place.error(f"a loop goes over a list, or the numbers below a number (got {show(items)})")
+        raise loop.items.place.error(f"a loop takes a list, or a number to count up to (got {show(items)})")
     indexed = walk.reads(loop.body, INDEX)
     outer = frame.scope.get(INDEX)
     with looping(loop.body, frame) as copies:
@@ -182,7 +184,7 @@ def iterated(walk: Walk, loop: Loop, flow: Flow, frame: Frame) -> Iterator[None]
             values = (item,) if len(loop.names) == 1 else item
             if type(values) is not tuple or len(values) != len(loop.names):
                 wanted = f"[{', '.join(loop.names)}]"
-                raise loop.items.place.error(f"each item of this list is {wanted} (got {show(item)})")
+                raise loop.items.place.error(f"each item of this list must be {wanted} (got {show(item)})")
             frame.scope.update(zip(loop.names, values, strict=True))
             if indexed:
                 frame.scope[INDEX] = number

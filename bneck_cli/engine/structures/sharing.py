@@ -48,7 +48,9 @@ def share_of(walk: Walk, options: tuple[Option, ...], frame: Frame) -> tuple[str
     value = option.value
     name = frame.scope.get(value.name, value.name) if isinstance(value, Name) else walk.value(value, frame)
     if not isinstance(name, str) and not is_whole(name):
-        raise value.place.error(f"`share` is a name, the same at each step that has the weights (got {show(name)})")
+        raise value.place.error(
+            f"`share` must be a name, the same for every step that shares the weights (got {show(name)})"
+        )
     return str(name), tuple(other for other in options if other is not option)
 
 
@@ -71,8 +73,8 @@ def share(walk: Walk, name: str, found: Result, step: Step, frame: Frame) -> Res
     _require_equal(name, held, weights, step.place)
     if held.idle and not walk.idle:
         raise step.place.error(
-            f"the weights of `{name}` are held by a head that does not run (line {held.place.location().line})",
-            "let the first step that has them be one that runs",
+            f"the weights of `{name}` belong to a head that does not run (line {held.place.location().line})",
+            "move a step that runs to the front",
         )
     walk.shared.setdefault((step.place, held.place), Shared(name, step.place, held.place))
     holder = held.node if isinstance(held.node, Layer) else None
@@ -141,7 +143,7 @@ def _require_equal(name: str, held: Held, weights: Weights, place: Place) -> Non
     raise place.error(
         f"share={name}: weights of {here} cannot be those of `{held.place.text()}`, of {there} "
         f"(line {held.place.location().line})",
-        "steps that share have weights of the same shapes: other channels arrive, or it is another layer",
+        "steps that share weights need the same shapes: here the input channels or the layer differ",
     )
 
 

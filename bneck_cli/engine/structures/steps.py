@@ -97,7 +97,7 @@ def apply_layer(walk: Walk, text: str, rule: Kind, flow: Flow, place: Place) -> 
     shape = flow.shape
     out = rule.out_shape(shape)
     if any(is_whole(size) and size > LARGEST_SIZE for size in (out.channels, *out.spatial)):
-        raise place.error(f"{rule.name}: the result {out} is out of all proportion (over 2**64)")
+        raise place.error(f"{rule.name}: the result {out} is too large (over 2**64)")
     if too_small_for(rule, shape, out, walk.idle):
         raise too_small(place, rule.name, shape, out)
     macs, attention = rule.macs(shape, out), rule.attention_macs(shape, out)
@@ -199,7 +199,7 @@ def _whole(expression: Expression, scope: Names, least: int, what: str) -> Size:
     """Evaluate what must be a whole number, or a symbolic size."""
     value = settled(expression.evaluate(scope))
     if isinstance(value, (str, tuple, bool, Ratio)):
-        raise expression.place.error(f"{what} is a whole number (got {show(value)})")
+        raise expression.place.error(f"{what} must be a whole number (got {show(value)})")
     if is_whole(value) and value < least:
-        raise expression.place.error(f"{what} is at least {least} (got {value})")
+        raise expression.place.error(f"{what} must be at least {least} (got {value})")
     return value  # type: ignore[no-any-return]

@@ -103,7 +103,7 @@ def products(each: LayerFacts) -> Iterator[str]:
         yield f"{people(rest)} other parameters"
     many = f"{found.windows}·" if found.sides else ""
     yield (
-        f"scores, each token with each: {many}{n}·{n}·{c} = {people(found.scores)} multiply-adds; the "
+        f"scores, every token with every token: {many}{n}·{n}·{c} = {people(found.scores)} multiply-adds; the "
         f"weighted sum of the "
         f"values, as many; {people(found.linear)} + 2·{people(found.scores)} = {people(whole(cost.macs))}"
     )
@@ -118,22 +118,20 @@ def growth(subject: Subject) -> Iterator[str]:
     first = known[0][1]
     if any((found.tokens, found.heads, found.sides) != (first.tokens, first.heads, first.sides) for _, found in known):
         return
-    heads = f", in each of {first.heads} heads by itself; the projection mixes the heads" if first.heads > 1 else ""
+    heads = f", separately in each of {first.heads} heads; the projection mixes the heads" if first.heads > 1 else ""
     yield (
-        f"Every token becomes a query, a key and a value. Its query meets the key of every token"
-        f"{' in its window' if first.sides else ''}, and the {people(first.tokens)} scores say how much of "
-        f"each value it "
-        f"takes{heads}."
+        f"Every token becomes a query, a key and a value. Its query is compared with the key of every token"
+        f"{' in its window' if first.sides else ''}, and the {people(first.tokens)} scores weigh the values{heads}."
     )
     if first.sides:
         yield (
-            "Tokens meet only within their window, so with twice as many windows both the linear layers and the "
-            "products cost twice as much."
+            "Tokens attend only within their window, so twice as many windows cost twice as much, in the linear "
+            "layers and in the products."
         )
         return
     yield (
-        "Every token meets every token: twice the tokens cost twice as much in the linear layers, and four times as "
-        "much in the products."
+        "Every token attends to every token: twice the tokens cost twice as much in the linear layers, and four "
+        "times as much in the products."
     )
     tokens = first.tokens
     others = [each for each in subject.running if each.layer.cost.macs and each.part != "attention"]

@@ -57,13 +57,13 @@ def _shortcuts(subject: Subject) -> Iterator[str]:
     sums = [fork for fork in forks(subject.node) if fork.kind == "residual"]
     if len(sums) > 1 and all(is_identity(fork.branches[1]) for fork in sums) and _once(subject, sums):
         yield (
-            f"In it {len(sums)} sums add what came into a part to what the part makes of it: their shortcuts are the "
+            f"It has {len(sums)} residual sums, each adding a part's input to its result: the shortcuts are the "
             "identity and cost nothing."
         )
     if len(sums) != 1:
         return
     where = "Its result" if _spans(subject.node, sums[0]) else "Within it, the result of a part"
-    came = "what came in" if where == "Its result" else "what came into the part"
+    came = "its input" if where == "Its result" else "the part's input"
     shortcut = sums[0].branches[1]
     if is_identity(shortcut):
         yield f"{where} is added to {came}: the shortcut is the identity and costs nothing."
@@ -113,9 +113,9 @@ def copies(subject: Subject, analysis: Analysis) -> Iterator[str]:
             return
         said = f"{subject.stage_path} repeats its block {people(number)} times"
         if len(held) == 1:
-            said += ", all alike; explained here is one of them"
+            said += ", all identical; one of them is explained here"
         else:
-            said += f"; explained here is the first, {subject.path}"
+            said += f"; the first, {subject.path}, is explained here"
         yield (
             f"{said}. Together they have {counted(whole(cost.params), 'parameter')} and "
             f"{counted(whole(cost.macs), 'multiply-add')}."
@@ -131,7 +131,7 @@ def copies(subject: Subject, analysis: Analysis) -> Iterator[str]:
     elif subject.path and not isinstance(subject.node, Layer):
         path, number = copies_at(analysis, subject)
         if number > 1:
-            yield f"{path} are {people(number)} copies that are alike; explained here is one of them."
+            yield f"{path} are {people(number)} identical copies; one of them is explained here."
 
 
 def legend(subject: Subject) -> Iterator[str]:
@@ -143,9 +143,9 @@ def legend(subject: Subject) -> Iterator[str]:
     size = "×".join(map(str, first.filter))
     yield (
         f'In a figure such as that of the ResNet paper, "{first.shape.channels}-d" is the {first.shape.channels} '
-        f'channels on an arrow, and "{kernel_of(first)}, {first.filters}" in a box is '
+        f'channels of an arrow, and "{kernel_of(first)}, {first.filters}" in a box is '
         f"{counted(first.filters, 'filter')} of {size}. The maps "
-        f"themselves ({first.shape.side} before it, {first.out.side} after) are not drawn."
+        f"themselves ({first.shape.side} before, {first.out.side} after) are not drawn."
     )
 
 
@@ -174,15 +174,16 @@ def numbers(subject: Subject) -> Iterator[str]:
     long, what = first.out.side, first.out.noun
     made = f"{long} {what}" if len(first.out.spatial) > 1 else f"{what} of {long}"
     yield (
-        f"The {counted(first.filters, 'channel')} that leave `{first.text}` are the number of its filters: each filter "
+        f"The {counted(first.filters, 'output channel')} of `{first.text}` come from its filters, one each: a filter "
         f"is {'×'.join(map(str, first.filter))}, {counted(one, 'weight')}, and makes one {made}."
     )
     if is_bottleneck(subject):
         _, seen, expanded = [each for each in subject.body if each.convolves]
         ones = "×".join("1" * len(seen.kernel))
         yield (
-            f"Between the two {ones} convolutions there are {seen.shape.channels} channels where "
-            f"{expanded.out.channels} leave: that narrow place is the bottleneck, and the wide kernel works in it."
+            f"Between the two {ones} convolutions there are only {seen.shape.channels} channels, against "
+            f"{expanded.out.channels} at the output: this narrow place is the bottleneck, and the large kernel works "
+            "in it."
         )
 
 
@@ -233,7 +234,7 @@ def stride(subject: Subject) -> Iterator[str]:
         if set(each.kernel) == {1} and not any(axis.before or axis.after for axis in each.axes):
             there, seen = whole(each.shape.positions), whole(each.out.positions)
             yield (
-                f"{each.path} has a window of one position, so of the {people(there)} positions that arrive "
+                f"{each.path} has a window of one position, so of its {people(there)} input positions "
                 f"it looks at "
                 f"{people(seen)} and skips {people(there - seen)}."
             )
@@ -270,10 +271,9 @@ def _moved(subject: Subject) -> Iterator[str]:
         )
         out = moved.out_shape(before.shape)
         yield (
-            f"Were the stride of `{each.text}` in `{before.text}` instead, that one would take "
+            f"If `{before.text}` had the stride of `{each.text}` instead, it would take "
             f"{people(moved.macs(before.shape, out))} multiply-adds, not {people(before.layer.cost.macs)}, "
-            f"but look at only "
-            f"{people(out.positions)} of its {people(before.shape.positions)} positions."
+            f"but see only {people(out.positions)} of its {people(before.shape.positions)} input positions."
         )
 
 
@@ -295,7 +295,7 @@ def separable(subject: Subject) -> Iterator[str]:
         taps, c, out = Product(filtering.kernel).value, whole(mixing.shape.channels), whole(mixing.out.channels)
         full = Product((*filtering.kernel, c, out))
         both = filtering.weights.value + mixing.weights.value
-        times = f": 1/{out} + 1/{taps} of that, {full.value / both:.3g} times fewer" if full.value > 1.05 * both else ""
+        times = f": 1/{out} + 1/{taps} of that, or 1/{full.value / both:.3g}" if full.value > 1.05 * both else ""
         yield (
             f"One full {kernel_of(filtering)} convolution from {c} to {counted(out, 'channel')} would have "
             f"{product(full)} weights. To filter each channel by itself and then mix them takes "
@@ -318,17 +318,17 @@ def gates(subject: Subject) -> Iterator[str]:
     shape = found[0].out
     if gate.out.channels == shape.channels:
         yield (
-            f"The gate makes {people(whole(gate.out.channels))} numbers of each image, and multiplies every channel of "
+            f"The gate computes {people(whole(gate.out.channels))} numbers per image, and multiplies every channel of "
             f"{shape} by its own, at {'all ' * (shape.positions != 1)}{counted(whole(shape.positions), 'position')}."
         )
     else:
-        yield f"The gate multiplies all of {shape} by one number of each image."
+        yield f"The gate multiplies all of {shape} by one number per image."
     terms = [f"{each.shape.channels}·{each.out.channels}" for each in layers]
     weights = sum(each.weights.value for each in layers if each.weights)
     biases = sum(each.biases for each in layers)
     extra = f" (and {counted(biases, 'bias')})" if biases else ""
     yield (
-        f"It runs once an image, not at every position: {' + '.join(terms)} = {people(weights)} weights{extra} make "
+        f"It runs once per image, not at every position: {' + '.join(terms)} = {people(weights)} weights{extra} make "
         f"{people(sum(whole(each.layer.cost.macs) for each in layers))} multiply-adds."
     )
 
@@ -345,8 +345,8 @@ def origin(analysis: Analysis, subject: Subject) -> Iterator[str]:
         return
     yield f"{next(iter(analysis.inputs.values())).side} is the input."
     yield from (changed(path, each) for path, each in way)
-    unchanged = "" if way else ", unchanged,"
-    yield f"So {subject.arrives.side}{unchanged} arrives at {subject.path}."
+    still = "" if way else "still "
+    yield f"So the input of {subject.path} is {still}{subject.arrives.side}."
 
 
 def changed(path: str, each: LayerFacts) -> str:
@@ -365,8 +365,8 @@ def sight(analysis: Analysis, subject: Subject) -> Iterator[str]:
         reach: Any = follow.value(follow.run(follow.part, follow.inputs)[follow.part.outs[0]])
         scales = [fork for fork in forks(subject.node) if fork.kind == "scale"]
         if reach.known and all(_sees_all(fork) for fork in scales):
-            gated = "; its gate sees all of it" if scales else ""
-            yield f"A position of the result spans {_positions(reach)} of what arrives{gated}."
+            gated = "; its gate sees the whole map" if scales else ""
+            yield f"Each position of the result sees {_positions(reach)} of the block's input{gated}."
     if not subject.path:
         return
     folded, _ = copies_at(analysis, subject)
@@ -379,7 +379,7 @@ def sight(analysis: Analysis, subject: Subject) -> Iterator[str]:
     if found is not None and found.known:
         jump = extent([axis.jump for axis in found.axes])
         gated = " through windows alone" if any(entry.layer.op == "scale" for entry in entries(analysis.root)) else ""
-        yield f"Of the network's input it spans {_positions(found)}{gated}, and neighbours are {jump} apart there."
+        yield f"It sees {_positions(found)} of the network's input{gated}; neighbours are {jump} apart there."
 
 
 def _sees_all(gate: Fork) -> bool:

@@ -169,7 +169,7 @@ def sentences(facts: Compared, subject: Subject) -> Iterator[str]:
         f"At equal width {dear} costs {ratio:.1f} times as much as {cheap}, at every width: {forms[0]} weights against "
         f"{forms[1]}, each used once at every position."
     )
-    purpose = ": that is what the bottleneck is for" if cheap == OTHER or is_bottleneck(subject) else ""
+    purpose = ": this is the purpose of the bottleneck" if cheap == OTHER or is_bottleneck(subject) else ""
     yield (
         f"At equal cost {cheap} is √{ratio:.1f} = {ratio**0.5:.1f} times as wide as {dear} ({pair[0]} channels against "
         f"{pair[1]}){purpose}."

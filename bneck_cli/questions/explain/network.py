@@ -52,7 +52,7 @@ def summary(analysis: Analysis) -> Iterator[str]:
     if cost.inactive_params:
         met = whole(cost.active_params)
         part = percent(met, whole(cost.params))
-        yield f"Each position is given to some of the experts: it meets {counted(met, 'parameter')}, {part} of all."
+        yield f"Each position goes to some of the experts: it uses {counted(met, 'parameter')}, {part} of all."
     yield from (f"{note[0].upper()}{note[1:]}, which count once." for note in shared_weights(analysis))
 
 
@@ -117,10 +117,12 @@ def design(analysis: Analysis) -> Iterator[str]:
     rank = len(found[0].out.spatial)
     if halved and rank in (1, 2, 3):
         part = {1: "half", 2: "a quarter of", 3: "an eighth of"}[rank]
-        names = f"From {found[0].label} to {found[-1].label} each stage has {part} the positions of the one before, and"
+        names = (
+            f"From {found[0].label} to {found[-1].label} each stage has {part} the positions of the previous one and"
+        )
         if len(costs) == 1 and all(stage.again is not None for stage in found):
             yield (
-                f"{names} twice the channels, so a block that is repeated costs the same in every stage: "
+                f"{names} twice the channels, so a repeated block costs the same in every stage: "
                 f"{people(whole(costs.pop()))} multiply-adds."
             )
         else:
@@ -161,7 +163,7 @@ def concentration(analysis: Analysis) -> Iterator[str]:
         others = sum(entry.copies for entry in most) - 1
         tied = f"; {people(others)} other{'s have' if others > 1 else ' has'} as many" if others else ""
         yield (
-            f"Of single layers {most[0].path} ({most[0].layer.text}) has the most {noun}: {people(figure)}, "
+            f"The single layer with the most {noun} is {most[0].path} ({most[0].layer.text}): {people(figure)}, "
             f"{percent(figure, total)} of all{tied}."
         )
     reach = receptive_field(analysis)
@@ -169,7 +171,7 @@ def concentration(analysis: Analysis) -> Iterator[str]:
         size = "×".join(str(axis.size) for axis in reach.axes)
         gated = " through windows alone" if any(entry.layer.op == "scale" for entry in running) else ""
         yield (
-            f"A position of the last map spans {size} positions of the input{gated}, which has "
+            f"Each position of the last map sees {size} positions of the input{gated}, which is "
             f"{next(iter(analysis.inputs.values())).side}."
         )
 

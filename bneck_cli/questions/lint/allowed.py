@@ -38,7 +38,7 @@ class Allowance(NamedTuple):
 
 @rule(
     NAME,
-    finds="a comment of the spec allows what is not found there",
+    finds="a comment in the spec allows a finding that is not there",
     reason="The design or its input has changed since, or the comment stands at another line than the finding; "
     "what it would hide later is not what was looked at when it was written.",
 )
@@ -77,7 +77,7 @@ class Allowed:
                 one.place,
                 "",
                 1,
-                f"nothing {'here' if one.about is None else 'at this line'} breaks {one.rule}",
+                f"nothing {'here' if one.about is None else 'on this line'} breaks {one.rule}",
                 1,
                 "comments",
                 NAME,
@@ -133,12 +133,12 @@ def _named(source: Source, number: int, line: str) -> Iterator[tuple[str, int, i
         where = words.start("rest") if words["rules"] else words.end("verb")
         location = _at(source, number, start + where, len(words["rest"]))
         hint = "`# bneck: allow dropped-border, strided-1x1: as in the paper`"
-        raise BneckError("a comment that allows names rules, with commas, and its reason after a colon", location, hint)
+        raise BneckError("write the rules, separated by commas, then a colon and the reason", location, hint)
     for each in re.finditer(r"[\w-]+", words["rules"]):
         name, column = each[0], start + words.start("rules") + each.start()
         if name not in RULES:
             hint = nearest(name, RULES) or f"they are {listed(RULES, 'and')}"
-            raise BneckError(f"no rule of lint is called '{name}'", _at(source, number, column, len(name)), hint)
+            raise BneckError(f"unknown lint rule '{name}'", _at(source, number, column, len(name)), hint)
         yield name, number, column
 
 

@@ -26,7 +26,7 @@ NEARLY = 16
 @rule(
     "bias-before-norm",
     finds="a bias directly before a norm that subtracts the mean is useless",
-    reason="The norm subtracts each channel's mean, and the bias with it; a shift after it is the norm's own to give.",
+    reason="The norm subtracts each channel's mean, and the bias with it; it adds a learned shift of its own.",
 )
 def bias_before_norm(flow: Flow) -> Iterator[Finding]:
     """Find biases that the norm behind them takes away."""
@@ -40,14 +40,14 @@ def bias_before_norm(flow: Flow) -> Iterator[Finding]:
             continue
         channels = number(layer.out.channels)
         useless, norm = counted(channels, "param"), norms[0].noun
-        message = f"the bias of {layer.text} is {useless} that the {norm} behind it takes away"
+        message = f"the bias of {layer.text} is {useless} that the following {norm} subtracts"
         yield says(met, message, channels, "params")
 
 
 @rule(
     "channels-not-multiple-of-8",
-    finds="channels inside the network are no multiple of 8",
-    reason="Matrix and vector units take 8 channels or more at a time, and what is missing is often padded with zeros.",
+    finds="channels inside the network are not a multiple of 8",
+    reason="Matrix and vector units process 8 or more channels at a time; an incomplete group is padded with zeros.",
 )
 def uneven_channels(flow: Flow) -> Iterator[Finding]:
     """Find layers whose own channels are no multiple of 8: not the input's, nor those that leave the network."""
@@ -79,8 +79,8 @@ def _rounded(channels: int) -> int:
 @rule(
     "params-concentrated",
     finds="one layer holds over half of the parameters",
-    reason="The size of the whole model is decided by this layer; pooling before it, or fewer features, does "
-    "more than any other change.",
+    reason="This layer decides the size of the whole model; pooling before it, or fewer features, saves more than "
+    "any other change.",
 )
 def concentrated_params(flow: Flow) -> Iterator[Finding]:
     """Find one layer of a network, not of a block, that holds more than all others together."""
@@ -98,8 +98,8 @@ def concentrated_params(flow: Flow) -> Iterator[Finding]:
 
 @rule(
     "needless-projection",
-    finds="a shortcut projects to the shape that it has already",
-    reason="An identity fits here, costs nothing, and lets the signal pass unchanged.",
+    finds="a shortcut projects to the shape it already has",
+    reason="An identity fits, costs nothing, and passes the signal unchanged.",
 )
 def needless_projection(flow: Flow) -> Iterator[Finding]:
     """Find shortcuts that project a tensor to the shape that it has."""
@@ -118,7 +118,7 @@ def needless_projection(flow: Flow) -> Iterator[Finding]:
         cost = sum(number(other.layer.cost.params) for other in layers)
         macs = macs_of(met.layer)
         message = (
-            f"{met.layer.text} in a shortcut gives {fork.shape} as it takes it, "
+            f"{met.layer.text} in a shortcut takes and returns {fork.shape}, "
             f"for {counted(cost, 'param')} and {counted(macs, 'MAC')}"
         )
         yield says(met, message, cost, "params")
@@ -127,7 +127,7 @@ def needless_projection(flow: Flow) -> Iterator[Finding]:
 @rule(
     "pointwise-dominates",
     finds="pointwise layers beside a grouped convolution are over 90% of their block",
-    reason="Groups have made the wide window nearly free, so what is left to save is in the 1x1 convolutions: "
+    reason="Groups have made the large window nearly free, so the remaining savings are in the 1x1 convolutions: "
     "fewer channels, or groups there too.",
     usual=True,
 )
@@ -194,9 +194,9 @@ def _is_pointwise(layer: Layer) -> bool:
 
 @rule(
     "unread-result",
-    finds="nobody reads a layer's result, and it is no output",
-    reason="It is computed and counted, and the network's answer does not depend on it: `from` takes another "
-    "tensor before anything reads this one, or `outputs` names others.",
+    finds="a layer's result is never used, and is not an output",
+    reason="It is computed and counted, but the output does not depend on it: `from` takes another tensor before "
+    "anything uses this one, or `outputs` names others.",
 )
 def unread_result(flow: Flow) -> Iterator[Finding]:
     """Find layers whose result nobody reads and that is no output, with what leads to them alone."""
@@ -219,8 +219,8 @@ def unread_result(flow: Flow) -> Iterator[Finding]:
                 tensors += tensor.sources
         others = f" (and of {counted(leading, 'layer')} that lead to it alone)" if leading > 0 else ""
         message = (
-            f"nobody reads the result of {met.layer.text}, which is no output: "
-            f"its {counted(number(cost.params), 'param')} and {counted(number(cost.macs), 'MAC')}{others} serve nothing"
+            f"the result of {met.layer.text} is never used and is not an output: "
+            f"its {counted(number(cost.params), 'param')} and {counted(number(cost.macs), 'MAC')}{others} are wasted"
         )
         found = says(met, message, number(met.layer.out.elements), "elements", once=True)
         yield found._replace(copies=one.unread, cost=found.cost * one.unread)
@@ -228,8 +228,8 @@ def unread_result(flow: Flow) -> Iterator[Finding]:
 
 @rule(
     "dropped-addition",
-    finds="`shortcut: if_same` adds nothing, since the channels differ a little",
-    reason="Channels that differ by less than a sixteenth are rarely meant; make them equal, or write the "
+    finds="`shortcut: if_same` adds nothing, because the channels differ slightly",
+    reason="Channels that differ by less than a sixteenth are rarely intended; make them equal, or write the "
     "residual without a shortcut.",
 )
 def dropped_addition(flow: Flow) -> Iterator[Finding]:
@@ -241,7 +241,7 @@ def dropped_addition(flow: Flow) -> Iterator[Finding]:
         came, left = number(shape.channels), number(out.channels)
         if shape.spatial != out.spatial or NEARLY * abs(came - left) >= max(came, left):
             continue
-        message = f"`shortcut: if_same` adds nothing, since {shape} arrives and {out} leaves"
+        message = f"`shortcut: if_same` adds nothing, because the input is {shape} and the result {out}"
         for met in ends.get((id(last.node), last.offset), ()):
             if met.layer.out == out:
                 found = says(met, message, number(out.elements), "elements")
@@ -250,7 +250,7 @@ def dropped_addition(flow: Flow) -> Iterator[Finding]:
 
 @rule(
     "linear-on-map",
-    finds="the last linear layer works on each position of a map by itself",
+    finds="the last linear layer works on each position of a map separately",
     reason="Without `flatten` or `global_avgpool` before it, a linear layer acts as a 1x1 convolution.",
 )
 def linear_on_map(flow: Flow) -> Iterator[Finding]:
@@ -271,7 +271,7 @@ def linear_on_map(flow: Flow) -> Iterator[Finding]:
         positions = number(layer.out.positions)
         if id(met.out) in flow.ends and positions > 1:
             message = (
-                f"{layer.text} works on each of {times(layer.out.spatial)} positions by itself, "
+                f"{layer.text} works on each of {times(layer.out.spatial)} positions separately, "
                 f"and the result is {layer.out}"
             )
             yield says(met, message, positions, "positions")

@@ -82,8 +82,8 @@ def sides(layer: Layer) -> tuple[Side, ...]:
 @rule(
     "strided-1x1",
     finds="a convolution's stride exceeds its kernel, so part of its input is never seen",
-    reason="What it skips has no effect through this layer; the stride in a wider window, or a pooling before "
-    "it, would see everything.",
+    reason="The skipped positions have no effect through this layer; the stride in a larger window, or pooling "
+    "before it, would see everything.",
 )
 def strided_pointwise(flow: Flow) -> Iterator[Finding]:
     """Find convolutions outside shortcuts whose windows leave gaps."""
@@ -92,9 +92,9 @@ def strided_pointwise(flow: Flow) -> Iterator[Finding]:
 
 @rule(
     "strided-1x1-shortcut",
-    finds="the same in a shortcut, where the body may see what is skipped",
-    reason="Usual for a projection, and of less weight where the body sees what is skipped; an average pooling "
-    "before it would see everything.",
+    finds="the same in a shortcut, where the body may see the skipped positions",
+    reason="Usual for a projection, and harmless if the body sees the skipped positions; average pooling before it "
+    "would see everything.",
 )
 def strided_shortcut(flow: Flow) -> Iterator[Finding]:
     """Find convolutions in shortcuts whose windows leave gaps."""
@@ -115,15 +115,15 @@ def _strided(flow: Flow, in_shortcut: bool) -> Iterator[Finding]:
             for axis, noun in zip(axes, SIDES[len(axes)], strict=True)
         )
         skipped = f"{people(whole - seen)} of {counted(whole, 'position')} ({percent(whole - seen, whole)})"
-        message = f"{layer.text} looks at {looks} and skips {skipped}"
+        message = f"{layer.text} sees {looks} and skips {skipped}"
         yield says(met, message, whole - seen, "positions")
 
 
 @rule(
     "dropped-border",
     finds="a strided window never reaches the last rows or columns of this input",
-    reason="No padding is left for a last window, so the network's answer does not depend on that border "
-    "through this layer; another input size or padding would keep it.",
+    reason="There is no room for a last window, so the output does not depend on that border through this layer; "
+    "another input size or padding would keep it.",
 )
 def dropped_border(flow: Flow) -> Iterator[Finding]:
     """Find windows that end before the map does."""
@@ -180,7 +180,7 @@ def _field(flow: Flow) -> Field | None:
 @rule(
     "receptive-field-exceeds-input",
     finds="positions of the last feature map see beyond the input",
-    reason="Depth beyond the input's size widens the view no more: it works on the same content, and on padding.",
+    reason="Beyond the input's size, more depth no longer widens the view: it sees the same content, and padding.",
     usual=True,
 )
 def wide_field(flow: Flow) -> Iterator[Finding]:
@@ -197,11 +197,12 @@ def wide_field(flow: Flow) -> Iterator[Finding]:
         if "." not in visit.path and not visit.idle and reach.known and len(reach.axes) == len(field.sizes):
             spans = [axis.size for axis in reach.axes]
             if all(map(int.__ge__, spans, field.sizes)) and tuple(spans) != field.sizes:
-                stage = f", which {visit.path} is the first to exceed" if field.met.entry.path != visit.path else ""
+                stage = f", first exceeded at {visit.path}" if field.met.entry.path != visit.path else ""
                 break
     message = (
-        f"what {field.ended} {field.met.layer.op} spans {times(field.seen)} of an input of {times(field.sizes)}"
-        f"{stage}: at least {people(beyond)} of {counted(prod(field.seen), 'position')} lie outside of it"
+        f"each position that {field.ended} {field.met.layer.op} sees {times(field.seen)} of an input of "
+        f"{times(field.sizes)}"
+        f"{stage}: at least {people(beyond)} of {counted(prod(field.seen), 'position')} lie outside it"
     )
     yield says(field.met, message, beyond, "positions", once=True)
 
@@ -209,7 +210,7 @@ def wide_field(flow: Flow) -> Iterator[Finding]:
 @rule(
     "receptive-field-short",
     finds="no position of the last feature map sees the whole input",
-    reason="What lies further apart than a field meets only behind the last feature map.",
+    reason="Content further apart than one field is combined only after the last feature map.",
 )
 def short_field(flow: Flow) -> Iterator[Finding]:
     """Find a last feature map none of whose positions sees the whole input."""
@@ -221,8 +222,8 @@ def short_field(flow: Flow) -> Iterator[Finding]:
         return  # a gate, or a norm with statistics over the map, sees all of it
     whole = prod(field.sizes)
     message = (
-        f"what {field.ended} {field.met.layer.op} spans {times(field.seen)} of an input of {times(field.sizes)}: "
-        f"{people(whole - field.common)} of {counted(whole, 'position')} are outside of any one field"
+        f"each position that {field.ended} {field.met.layer.op} sees {times(field.seen)} of an input of "
+        f"{times(field.sizes)}: {people(whole - field.common)} of {counted(whole, 'position')} are outside any field"
     )
     yield says(field.met, message, whole - field.common, "positions", once=True)
 
@@ -230,8 +231,8 @@ def short_field(flow: Flow) -> Iterator[Finding]:
 @rule(
     "misaligned-branches",
     finds="joined branches look at the input around different positions",
-    reason="Values that are joined describe places that are shifted against each other, often from an even "
-    "kernel or from padding on one side.",
+    reason="The joined values describe places that are shifted relative to each other, often by an even kernel or "
+    "by padding on one side.",
 )
 def misaligned_branches(flow: Flow) -> Iterator[Finding]:
     """Find joins of branches whose positions do not lie above the same of the input."""
