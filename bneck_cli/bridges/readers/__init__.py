@@ -11,7 +11,7 @@ from bneck_cli.errors import BneckError
 if TYPE_CHECKING:
     from bneck_cli.bridges.graph import Graph
 
-READERS = {".onnx": "onnx", ".cfg": "darknet", ".prototxt": "caffe"}
+READERS = {".onnx": "onnx", ".keras": "keras", ".json": "keras", ".cfg": "darknet", ".prototxt": "caffe"}
 """The module that reads a file of each suffix; its ``read`` takes the file's name, and the input's sizes or None."""
 
 

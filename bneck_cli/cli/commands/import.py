@@ -22,7 +22,7 @@ def command(
         typer.Argument(
             metavar="MODEL",
             help="A PyTorch model, as module:callable or file.py:Class, whose code is run; or a file of ONNX "
-            "(.onnx), Darknet (.cfg) or Caffe (.prototxt), which is only read.",
+            "(.onnx), Keras 3 (.keras, config.json), Darknet (.cfg) or Caffe (.prototxt), which is only read.",
         ),
     ],
     call: opt.Call = None,
