@@ -145,7 +145,10 @@ def import_model(target: str, calls: Sequence[str], given: str | None, opaque: b
         return spec_of(read_model(target, calls, given), target, opaque)
     if calls:
         raise BneckError(f"--call is for models in Python, not for {target}")
-    from bneck_cli.bridges.readers import read_file
+    from bneck_cli.bridges.readers import read_file, read_spec
 
+    written = read_spec(target, read_sizes(given) if given else None)
+    if written is not None:
+        return Imported(written, ())
     graph = chained(read_file(target, read_sizes(given) if given else None).pruned())
     return spec_of(graph, os.path.basename(target), opaque)

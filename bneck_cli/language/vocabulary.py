@@ -166,7 +166,7 @@ FOREIGN = {
     ".csv": "a table",
 }
 """Files that are no specs, by suffix."""
-IMPORTED = (".onnx", ".keras", ".cfg", ".prototxt")
+IMPORTED = (".onnx", ".keras", ".json", ".cfg", ".prototxt")
 """Those of which ``bneck import`` makes a spec."""
 
 

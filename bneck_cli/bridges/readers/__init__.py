@@ -29,3 +29,14 @@ def read_file(path: str, sizes: tuple[int, ...] | None) -> Graph:
         )
     graph: Graph = import_module(f"bneck_cli.bridges.readers.{READERS[suffix]}").read(path, sizes)
     return graph
+
+
+def read_spec(path: str, sizes: tuple[int, ...] | None) -> str | None:
+    """Write the spec of a file that says which network it is, and has no graph; None for any other."""
+    if not path.lower().endswith(".json"):
+        return None
+    from bneck_cli.bridges.readers.huggingface import is_huggingface, spec_of_config
+    from bneck_cli.bridges.readers.plain import read_json
+
+    config = read_json(path)
+    return spec_of_config(config, path, sizes) if is_huggingface(config) else None

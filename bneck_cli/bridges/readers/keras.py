@@ -191,7 +191,11 @@ def graph_of(config: Any, path: str, sizes: tuple[int, ...] | None) -> Graph:
     """Make the graph of a model's configuration."""
     if not is_keras(config):
         kind = str(config.get("class_name", ""))[:60] if isinstance(config, dict) else ""
-        hint = f"a {kind} is code, of which the file knows nothing" if kind else ""
+        hint = (
+            f"a {kind} is code, of which the file knows nothing"
+            if kind
+            else "a configuration of Hugging Face has a `model_type`"
+        )
         raise BneckError(f"{path}: no Keras model that lists its layers", hint=hint)
     name = str(config["config"].get("name") or os.path.basename(path))
     graph = Graph(name)

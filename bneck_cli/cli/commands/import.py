@@ -12,6 +12,7 @@ EXAMPLES = (
     "bneck import torchvision.models:resnet50 -o resnet50.yaml",
     "bneck import mynet.py:Net --call width=32 --input 1x28x28",
     "bneck import model.onnx -o model.yaml",
+    "bneck import config.json --input 1x1024",
     "bneck import yolov3.cfg",
 )
 
@@ -22,7 +23,8 @@ def command(
         typer.Argument(
             metavar="MODEL",
             help="A PyTorch model, as module:callable or file.py:Class, whose code is run; or a file of ONNX "
-            "(.onnx), Keras 3 (.keras, config.json), Darknet (.cfg) or Caffe (.prototxt), which is only read.",
+            "(.onnx), Keras 3 (.keras, config.json), Hugging Face (config.json), Darknet (.cfg) or Caffe (.prototxt), "
+            "which is only read.",
         ),
     ],
     call: opt.Call = None,
