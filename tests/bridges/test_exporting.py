@@ -8,9 +8,12 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from fuzz_grammar import Grammar
 from networks import Writer
 
-from bneck_cli.bridges.export.pytorch import source
+from bneck_cli.bridges.export.builder import operand
+from bneck_cli.bridges.export.check import check_source
+from bneck_cli.bridges.export.pytorch import require_numbers, source
 from bneck_cli.bridges.export.source import laid_out
 from bneck_cli.bridges.export.targets import Asked, export, target_of
 from bneck_cli.engine.analysis import analyze_program
@@ -100,6 +103,76 @@ def test_random_networks_are_right_or_refused() -> None:
         except BneckError:
             refused.append(seed)
     assert len(refused) <= 8
+
+
+def test_networks_of_the_grammar_are_right_or_refused() -> None:
+    """Whatever is written is the network, before anything compares it; what cannot be held is told at its row."""
+    pytest.importorskip("torch")
+    right = 0
+    for seed in range(240):
+        try:
+            analysis = analysed(Grammar(random.Random(seed)).document())
+            require_numbers(analysis)
+        except BneckError:
+            continue
+        if analysis.cost.params > 10**9:
+            continue
+        try:
+            found = source(analysis)
+        except BneckError as error:
+            assert error.location, seed  # noqa: PT017  (each is told at its row)
+            continue
+        check_source(analysis, found)
+        right += 1
+    assert right > 35
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name: f\ninput: 3 x 8 x 8\nnet: pad 1",
+        "name: Attention\ninput: 8 x 9\nnet: attention heads=2",
+        "input: 4 x 8 x 8\nnet:\n  - conv 3x3 8\n  - learned 8x1x1",
+        "input: 4 x 8 x 8\nnet: conv 3x3 8 frozen -> dwconv 3x3 frozen -> conv 1x1 8",
+        "input: 4 x 8 x 8\nnet:\n  - concat: [global_avgpool -> linear 8, global_avgpool]",
+        "input: 4 x 8 x 8\nnet:\n  - matmul: [conv 3x3 8, maxpool 2 stride=2 -> conv 1x1 8]\n    heads: 2",
+        "input: 1 x 8\nnet:\n  - embed 9 4\n  - residual: linear 6\n    shortcut: auto",
+        "input: 4 x 8\nnet: ln nobias -> rmsnorm noaffine -> ln noaffine",
+        "input: 1 x 8\nnet: slice 0 1 -> ln -> transpose -> linear n -> transpose -> gru 3",
+        "input: 4 x 8 x 8\nnet:\n  - conv 1x1 6\n  - scale: identity -> as t\n  - flatten -> from t -> relu",
+        "input: 4 x 8 x 8\nnet:\n  - conv 1x1 6\n  - 3x:\n    - identity\n    - as t\n  - add: [relu, from all t]",
+        "input: 4 x 8 x 8\nnet:\n  - concat: [conv 3x3 4, learned 4x8x8]",
+    ],
+)
+def test_what_the_grammar_found_is_written(text: str) -> None:
+    """Each of these was once written wrong, and told so where PyTorch was there to compare it."""
+    pytest.importorskip("torch")
+    analysis = analysed(text)
+    check_source(analysis, source(analysis))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("input: 8 x 4 x 4\nnet: gn 2 nobias", "has no `nobias`"),
+        ("input: 8 x 1 x 1\nnet: in", "one position"),
+        ("input: 8 x 4 x 4\nnet: bn frozen noaffine", "has no `noaffine`"),
+        ("input: {a: 8 x 4, b: 8 x L}\nnet: from a -> relu", "input b: sizes are symbols"),
+    ],
+)
+def test_no_option_is_left_out_in_silence(text: str, said: str) -> None:
+    """An option that PyTorch's module has not is an error, and so is an input that nothing reads."""
+    with pytest.raises(BneckError, match=said):
+        source(analysed(text))
+
+
+def test_a_product_is_worked_out_before_it_is_cut() -> None:
+    """What a method is called of stands in brackets where it is a sum, a product or a choice."""
+    text = "input: 4 x 8 x 8\nnet:\n  - mul: [conv 1x1 4, conv 1x1 4]\n  - split: [relu, identity]\n    join: mul\n"
+    assert "= (self.conv(x) * self.conv2(x)).chunk(2, 1)" in written(text)
+    assert operand("a if b else c", "+") == "(a if b else c)"
+    assert operand("f(a + b)[0]", ".") == "f(a + b)[0]"
+    assert (operand("a + b", "*"), operand("a @ b", "*"), operand("a * b", "*")) == ("(a + b)", "(a @ b)", "a * b")
 
 
 @pytest.mark.parametrize("name", ["densenet121", "efficientnet_b0"])

@@ -88,6 +88,8 @@ class Bodies(Loops, Joins, Calls, Sequences):
             return self.labels(label, tensor)
         (name,) = label.names
         if name in self.read:
+            if self.pure:
+                raise NotPureError
             tensor = self.variable(tensor, name)
             made = any(line.startswith(f"{tensor.expr} = ") for line in self.forward)
             if made and tensor.expr in SPARE and not self.held[tensor.expr]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections import Counter
 from contextlib import contextmanager
@@ -188,6 +189,10 @@ class Builder:
         """Write a layer."""
         raise NotImplementedError
 
+    def kept(self, sym: Sym) -> str:
+        """Write an expression in ``forward``, whose names the module has to keep."""
+        raise NotImplementedError
+
     def module_name(self, name: str) -> str:
         """Return the class of a layer's kind that takes no arguments."""
         raise NotImplementedError
@@ -344,6 +349,15 @@ class Builder:
         lines = list(listing(name, items))
         self.init += [(depth + more, line) for more, line in lines]
         self.init.append((depth, f"{target} = nn.Sequential(*{name})"))
+
+
+def operand(expr: str, operator: str) -> str:
+    """Write an expression as an operand of ``+`` or ``*``; with ``.``, as what an attribute or item is taken of."""
+    node = ast.parse(expr, mode="eval").body
+    loose = isinstance(node, ast.IfExp)
+    if isinstance(node, ast.BinOp):
+        loose = operator == "." or (operator == "*" and not isinstance(node.op, ast.Mult))
+    return f"({expr})" if loose else expr
 
 
 def same(one: Any, other: Any) -> bool:

@@ -100,6 +100,14 @@ class LayerScale(nn.Module):
     def forward(self, x):
         return x * self.scale
 ''',
+    "frozen": '''
+def frozen(module):
+    """Keep the weights of a module as buffers: nothing is learned."""
+    for name, weight in list(module.named_parameters(recurse=False)):
+        delattr(module, name)
+        module.register_buffer(name, weight.detach())
+    return module
+''',
     "FrozenBatchNorm": '''
 class FrozenBatchNorm(nn.Module):
     """Batch norm of which nothing is learned."""
@@ -223,6 +231,15 @@ def rotate(x, base=10_000.0):
     cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
     a, b = x[..., :half], x[..., half:]
     return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
+''',
+    "product": '''
+def product(x, y, heads=1):
+    """Multiply N×...×C by N×...×C over the channels of a head, at each two positions."""
+    a, b = (
+        t.flatten(1, -2).unflatten(-1, (heads, -1)).transpose(1, 2) for t in (x, y)
+    )
+    z = (a @ b.transpose(-2, -1)).transpose(1, 2).flatten(2)
+    return z.unflatten(1, x.shape[1:-1])
 ''',
     "scored": '''
 def scored(q, k, heads, kv, causal=False, channels=False):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.bridges.export.builder import (
@@ -15,8 +14,10 @@ from bneck_cli.bridges.export.builder import (
     NotPureError,
     Tensor,
     Vary,
+    operand,
     sequence,
 )
+from bneck_cli.bridges.export.calls import usual
 from bneck_cli.bridges.export.symbols import Sym, added, literal, operation
 from bneck_cli.engine.network import Fork
 from bneck_cli.language.bodies import Branch, Loop, Resume
@@ -57,8 +58,8 @@ class Joins(Builder):
             with self.holding(tensor.expr):
                 body = self.assigned(body)
             return f"{tensor.expr} + {body.expr} if self.{text} else {body.expr}"
-        plain = shortcut.expr == tensor.expr
-        return f"{shortcut.expr} + {body.expr}" if plain else f"{body.expr} + {shortcut.expr}"
+        texts = [operand(body.expr, "+"), operand(shortcut.expr, "+")]
+        return " + ".join(texts[::-1] if shortcut.expr == tensor.expr else texts)
 
     def _body(self, lanes: Lanes, tensor: Tensor) -> Tensor:
         """Write the body of a residual, in the layout of the shortcut where that is the tensor itself."""
@@ -92,7 +93,12 @@ class Joins(Builder):
             if not any(projected.values()):
                 return tensor, ""
             make = self._projection if kind == "auto" else self._padded
-            items: list[Item | Cond] = make(lanes, tensor, body, projected)
+            begun = self.to(tensor.copy(pending=[]), FIRST)
+            ended = begun.copy(shapes=body.shapes, channels=body.channels)
+            ended.pending += make(lanes, tensor, body, projected)
+            if not tensor.rank:
+                raise NotPureError
+            items: list[Item | Cond] = self.to(ended, body.layout).pending
             if not all(projected.values()):
                 alike = {lane: not one for lane, one in projected.items()}
                 condition = self._unlike(lanes, tensor, body, alike, same_if=False)
@@ -207,12 +213,12 @@ class Joins(Builder):
             tensor = tensor.copy(pending=[])
         ends: list[Tensor] = []
         kept: list[str] = []
+        wanted = ""
         for at, group in enumerate(groups):
             with self.holding(tensor.expr, *kept):
                 end = self._branch(join, group, tensor.copy(pending=[]))
-                if at == 0 and end.rank and join.kind != "matmul":
-                    wanted = end.layout
-                end = self._fit(end, wanted if ends or at else end.layout, join)
+                wanted = wanted or (end.layout if end.rank and end.layout != VECTOR else "")
+                end = self._fit(end, wanted or end.layout, join)
                 end = self.flush(end, f"branch{at + 1}" if len(groups) > 1 and len(end.pending) > 1 else "")
             ends.append(end)
             kept.append(end.expr)
@@ -240,13 +246,11 @@ class Joins(Builder):
         values = {lane: shape.channels for lane, shape in shapes.items()}
         whole = max(ends, key=lambda one: (one.layout != VECTOR, one.rank))
         if kind == "matmul":
-            left, right = self.to(ends[0], LAST), self.to(ends[1], FIRST)
-            left, right = self.flush(left), self.flush(right)
-            channels = self.settled("positions", values)
-            return Tensor(f"{_operand(left)} @ {_operand(right)}", channels, shapes, LAST)
+            return self._product(lanes, ends)
         if kind == "concat":
-            batch = next((one.expr for one in ends if not one.bare), tensor.expr)
-            texts = [_expanded(one, batch) for one in ends]
+            ends = self._alike(ends, along)
+            whole = ends[0]
+            texts = self._expanded(ends, tensor)
             axis = whole.axis if along == "channels" else (1 if whole.layout == LAST else 2)
             if along == "channels":
                 total = ends[0].channels
@@ -255,11 +259,51 @@ class Joins(Builder):
                 channels = self.settled("channels_out", values, [total])
             else:
                 channels = self.settled("channels_out", values, [one.channels for one in ends])
-            return Tensor(f"torch.cat([{', '.join(texts)}], {axis})", channels, shapes, whole.layout)
-        texts = [_broadcast(one, whole) for one in ends]
+            bare = all(one.bare for one in ends)
+            return Tensor(f"torch.cat([{', '.join(texts)}], {axis})", channels, shapes, whole.layout, bare)
         operator = OPERATORS[kind]
+        texts = [_broadcast(one, whole, operator) for one in ends]
         channels = self.settled("channels_out", values, sorted((e.channels for e in ends), key=lambda s: len(s.text)))
         return Tensor(f" {operator} ".join(texts), channels, shapes, whole.layout, bare=all(one.bare for one in ends))
+
+    def _expanded(self, ends: list[Tensor], tensor: Tensor) -> list[str]:
+        """Write tensors side by side, parameters among them repeated for each input."""
+        if all(one.bare for one in ends) or not any(one.bare for one in ends):
+            return [one.expr for one in ends]
+        known = [*ends, tensor]
+        batch = next((one.expr for one in known if not one.bare and one.expr.isidentifier()), "")
+        if not batch:
+            with self.holding(tensor.expr, *(one.expr for one in ends)):
+                at = next(at for at, one in enumerate(ends) if not one.bare)
+                ends[at] = self.assigned(ends[at])
+            batch = ends[at].expr
+        rest = ", -1" * (1 + ends[0].rank)
+        return [f"{operand(one.expr, '.')}.expand(len({batch}){rest})" if one.bare else one.expr for one in ends]
+
+    def _product(self, lanes: Lanes, ends: list[Tensor]) -> Tensor:
+        """Write the product of two tensors over their channels."""
+        shapes = {lane: event.out for lane, event in lanes.items()}
+        heads = self.settled("heads", {lane: event.node.join.rule.heads for lane, event in lanes.items()})  # type: ignore[union-attr]
+        positions = {lane: shape.channels for lane, shape in shapes.items()}
+        channels = self.settled("positions", positions, [*self.names.values()])
+        if not all(one.rank for one in ends):
+            raise NotPureError
+        if heads.text == "1" and all(one.rank == 1 for one in ends):
+            left, right = self.flush(self.to(ends[0], LAST)), self.flush(self.to(ends[1], FIRST))
+            left.expr, right.expr = operand(left.expr, "."), operand(right.expr, ".")
+            return Tensor(f"{left.expr} @ {right.expr}", channels, shapes, LAST)
+        left, right = (self.flush(self.to(one, LAST)) for one in ends)
+        more = "" if heads.text == "1" else f", {self.kept(heads)}"
+        self.writer.needs("product")
+        return Tensor(f"product({left.expr}, {right.expr}{more})", channels, shapes, LAST)
+
+    def _alike(self, ends: list[Tensor], along: str) -> list[Tensor]:
+        """Bring tensors of one position to the layout of those beside them."""
+        layouts = list(dict.fromkeys(one.layout for one in ends))
+        if not ends[0].rank or (len(layouts) == 1 and (along == "channels" or layouts != [VECTOR])):
+            return ends
+        wanted = next((one for one in layouts if one != VECTOR), usual(ends[0].rank))
+        return [self.flush(self.to(one, wanted)) for one in ends]
 
     def _pure_join(self, join: Join, lanes: Lanes, groups: list[tuple[Any, Lanes]], tensor: Tensor) -> Tensor:
         """Write a join as one module."""
@@ -302,11 +346,15 @@ class Joins(Builder):
             if join.sizes is None:
                 candidates.append(operation("/", tensor.channels, literal(count, self.count)))
             slices.append(self.settled(f"slice{at + 1}", values, candidates))
+        for lane in lanes:  # a slice that goes nowhere is left out
+            if sum(sym.values[lane] for sym in slices) != tensor.channels.values[lane] or count < 2:
+                raise NotPureError
+        whole = operand(tensor.expr, ".")
         equal = all(sym.text == slices[0].text for sym in slices)
         if equal:
-            cut = f"{_operand(tensor)}.chunk({count}, {tensor.axis})"
+            cut = f"{whole}.chunk({count}, {tensor.axis})"
         else:
-            cut = f"{_operand(tensor)}.split([{', '.join(sym.text for sym in slices)}], {tensor.axis})"
+            cut = f"{whole}.split([{', '.join(sym.text for sym in slices)}], {tensor.axis})"
         variables = []
         for letter in (
             ("a", "b", "c", "d", "e", "f", "g", "h")[:count] if count <= 8 else [f"s{n}" for n in range(count)]
@@ -396,21 +444,10 @@ def _owner(join: Join, body: Body) -> Any:
     return -1, 0
 
 
-def _operand(tensor: Tensor) -> str:
-    """Write a tensor as what a method is called of."""
-    return tensor.expr if re.fullmatch(r"[\w.]+(\(.*\))?(\[.*\])?", tensor.expr) else f"({tensor.expr})"
-
-
-def _expanded(tensor: Tensor, batch: str) -> str:
-    """Repeat a parameter for each input."""
-    rest = ", -1" * (1 + tensor.rank)
-    return f"{tensor.expr}.expand(len({batch}){rest})" if tensor.bare else tensor.expr
-
-
-def _broadcast(tensor: Tensor, whole: Tensor) -> str:
+def _broadcast(tensor: Tensor, whole: Tensor, operator: str = "*") -> str:
     """Write a tensor so that it is added or multiplied at each position of another."""
-    expr = tensor.expr if not re.search(r" [+*] | if ", tensor.expr) else f"({tensor.expr})"
     if tensor.layout == VECTOR and whole.layout != VECTOR:
         axes = ", None" * whole.rank
+        expr = operand(tensor.expr, ".")
         return f"{expr}[:, :{axes}]" if whole.layout == FIRST else f"{expr}[:{axes}]"
-    return expr
+    return operand(tensor.expr, operator)

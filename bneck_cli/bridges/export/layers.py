@@ -116,6 +116,8 @@ class Layers(Builder):
         written = Written(self, step, lanes, tensor, rules)
         shapes = {lane: event.out for lane, event in lanes.items()}
         end: Tensor = write(written, tensor)
+        if left := written.unread():
+            raise self.unheld(step, lanes, f"PyTorch's `{name}` has no `{left}`")
         return end.copy(shapes=shapes)
 
     def unheld(self, step: Step, lanes: Lanes, why: str) -> BneckError:
@@ -184,6 +186,9 @@ class Layers(Builder):
         words += [f"padding={padding}"] if padding != "0" else []
         words += [] if dilation.text == "1" else [f"dilation={dilation.text}"]
         text = f"nn.Conv{rank}d({', '.join(words)}{group}{'' if written.rule.bias else ', bias=False'})"
+        if written.rule.frozen:
+            self.writer.needs("frozen")
+            text = f"frozen({text})"
         return self.add(tensor, text, kind, channels=leaving)
 
     def _kind_upconv(self, written: Written, tensor: Tensor) -> Tensor:
@@ -221,12 +226,14 @@ class Layers(Builder):
 
     def _kind_ln(self, written: Written, tensor: Tensor) -> Tensor:
         tensor = self.last(tensor)
-        affine = ", elementwise_affine=False" if written.rule.noaffine else ""
+        affine = ", bias=False" if written.rule.nobias else ""
+        affine = ", elementwise_affine=False" if written.rule.noaffine else affine
         return self.add(tensor, f"nn.LayerNorm({tensor.channels.text}{affine})", "ln")
 
     def _kind_rmsnorm(self, written: Written, tensor: Tensor) -> Tensor:
         tensor = self.last(tensor)
-        return self.add(tensor, f"nn.RMSNorm({tensor.channels.text})", "rmsnorm")
+        affine = ", elementwise_affine=False" if written.rule.noaffine else ""
+        return self.add(tensor, f"nn.RMSNorm({tensor.channels.text}{affine})", "rmsnorm")
 
     def _kind_gn(self, written: Written, tensor: Tensor) -> Tensor:
         tensor = tensor if tensor.layout == VECTOR else self.first(tensor)
@@ -235,6 +242,8 @@ class Layers(Builder):
 
     def _kind_in(self, written: Written, tensor: Tensor) -> Tensor:
         tensor = self.first(tensor)
+        if not tensor.rank or tensor.is_point:
+            raise self.unheld(written.step, written.lanes, "PyTorch has no instance norm of one position")
         affine = "" if written.rule.noaffine else ", affine=True"
         return self.add(tensor, f"nn.InstanceNorm{tensor.rank}d({tensor.channels.text}{affine})", "in")
 
@@ -313,6 +322,7 @@ class Layers(Builder):
     def _kind_resize(self, written: Written, tensor: Tensor) -> Tensor:
         tensor = self.first(tensor)
         sizes = {lane: event.out.spatial for lane, event in written.lanes.items()}
+        written.read.add("size")
         size = self.settled("size", sizes, (), extent=True)
         mode = MODES[written.rule.mode][tensor.rank - 1]
         word = "" if mode == "nearest" else f', mode="{mode}"'
@@ -329,11 +339,13 @@ class Layers(Builder):
 
     def _kind_crop(self, written: Written, tensor: Tensor) -> Tensor:
         tensor = self.first(tensor)
+        written.read.add("size")
         return self._sided(tensor, {n: one.geometry(tensor.shapes[n]).padding for n, one in written.rules.items()})
 
     def _kind_pad(self, written: Written, tensor: Tensor) -> Tensor:
         if written.rule.mode != "zeros" or written.rule.along != "positions":
             raise self.unheld(written.step, written.lanes, "PyTorch export of a `pad` of other values, or of channels")
+        written.read.add("sides")
         tensor = self.first(tensor)
         return self._sided(tensor, {n: one.pairs(tensor.shapes[n]) for n, one in written.rules.items()})
 
@@ -350,6 +362,7 @@ class Layers(Builder):
             raise self.unheld(written.step, written.lanes, "`pixel_unshuffle` of anything but a map")
         channels = self.leaving(written, [times(written.rule.factor**2, tensor.channels)])
         factor = written.sym("factor").text
+        written.read.add("ceil")
         if tensor.layout == LAST:
             self.writer.needs("PixelUnshuffle")
             return self.add(tensor, f"PixelUnshuffle({factor})", "pixel_unshuffle", channels=channels)

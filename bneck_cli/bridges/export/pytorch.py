@@ -10,6 +10,7 @@ from bneck_cli.bridges.export.classes import ClassMaker
 from bneck_cli.bridges.export.helpers import HELPERS, NEEDS
 from bneck_cli.bridges.export.recorded import Recorded
 from bneck_cli.bridges.export.source import laid_out
+from bneck_cli.bridges.export.symbols import WORDS
 from bneck_cli.engine.network import entries
 from bneck_cli.errors import BneckError
 from bneck_cli.language.expression import Index, Name, Number, parts_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from bneck_cli.bridges.export.calls import Made
     from bneck_cli.bridges.export.recorded import Use
     from bneck_cli.engine.analysis import Analysis
+    from bneck_cli.sizes.shape import Shape
 
 SPELLED = {"mbconv": "MBConv", "bn": "BN", "mlp": "MLP", "osa": "OSA", "se": "SE", "lstm": "LSTM", "vit": "ViT"}
 """Words of names that are written in their own way."""
@@ -81,7 +83,7 @@ class Writer:
         if self.analysis.program.block is None:
             title = re.sub(r"\W+", " ", re.sub(r"\(.*?\)", "", self.analysis.name)).split()
             name = "".join(word[:1].upper() + word[1:] for word in title) or "Net"
-            name = name if not name[0].isdigit() else f"Net{name}"
+            name = self.name(name if not name[0].isdigit() else f"Net{name}")
             self.taken.add(name)
             where = f" ({spec.source})" if spec.source else ""
             self.notes[name] = f"{self.analysis.name}{where}".replace('"""', "'")
@@ -199,7 +201,7 @@ class Writer:
         words = [SPELLED.get(word, word[:1].upper() + word[1:]) for word in block.split("_") if word]
         name = whole = "".join(words) or "Block"
         number = 1
-        while whole in self.taken or whole in HELPERS:
+        while whole in self.taken or whole in HELPERS or whole in WORDS:
             number += 1
             whole = f"{name}{number}"
         return whole
@@ -222,11 +224,15 @@ def laid(made: Made) -> Iterator[str]:
 
 def require_numbers(analysis: Analysis) -> None:
     """Require that no size is a symbol."""
-    for entry in entries(analysis.root):
-        sizes = [size for shape in (*entry.layer.inputs, entry.layer.out) for size in (shape.channels, *shape.spatial)]
+    found: list[tuple[str, tuple[Shape, ...]]] = [
+        (f"input {name}" if name else "the input", (shape,)) for name, shape in analysis.inputs.items()
+    ]
+    found += [(entry.path, (*entry.layer.inputs, entry.layer.out)) for entry in entries(analysis.root)]
+    for path, shapes in found:
+        sizes = [size for shape in shapes for size in (shape.channels, *shape.spatial)]
         if not all(map(is_whole, sizes)):
             raise BneckError(
-                f"{entry.path}: sizes are symbols, but an export needs numbers",
+                f"{path}: sizes are symbols, but an export needs numbers",
                 hint="give the input as numbers: --input 3x224x224",
             )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from bneck_cli.bridges.export.builder import FIRST, INDICES, LAST, VECTOR, NotPureError, Tensor, Vary
+from bneck_cli.bridges.export.builder import FIRST, INDICES, LAST, VECTOR, NotPureError, Tensor, Vary, operand
 from bneck_cli.bridges.export.layers import Layers
 from bneck_cli.bridges.export.symbols import Sym, operation, times
 from bneck_cli.engine.layers.products import Scores
@@ -14,7 +14,6 @@ from bneck_cli.engine.network import Fork, Layer, Series
 if TYPE_CHECKING:
     from bneck_cli.bridges.export.builder import Lanes
     from bneck_cli.bridges.export.written import Written
-    from bneck_cli.engine.layers import Kind
     from bneck_cli.engine.network import Node
     from bneck_cli.language.bodies import Attend
 
@@ -32,6 +31,8 @@ class Sequences(Layers):
     def _kind_learned(self, written: Written, tensor: Tensor) -> Tensor:
         if self.pure:
             raise NotPureError
+        self.kept_alive(tensor)
+        written.read.add("shape")
         shapes = {lane: event.out for lane, event in written.lanes.items()}
         rank = len(next(iter(shapes.values())).spatial)
         channels = self.settled("channels", {n: s.channels for n, s in shapes.items()}, [tensor.channels])
@@ -46,12 +47,18 @@ class Sequences(Layers):
             layout = tensor.layout
         order = [*sides, channels] if layout != FIRST else [channels, *sides]
         name = self.attribute("learned" if rank > 1 or not sides else "positions" if sides[0].text != "1" else "token")
-        self.init.append((0, f"self.{name} = nn.Parameter(torch.zeros(1, {', '.join(one.text for one in order)}))"))
+        zeros = f"torch.zeros(1, {', '.join(one.text for one in order)})"
+        made = (
+            f'self.register_buffer("{name}", {zeros})'
+            if written.rule.frozen
+            else f"self.{name} = nn.Parameter({zeros})"
+        )
+        self.init.append((0, made))
         return Tensor(f"self.{name}", channels, shapes, layout, bare=True)
 
     def _kind_transpose(self, written: Written, tensor: Tensor) -> Tensor:
         """Channels and positions change their names: the layout alone says which is which."""
-        tensor = self.last(tensor) if tensor.layout == VECTOR else tensor
+        tensor = self.to(tensor, LAST) if tensor.layout == VECTOR else tensor
         channels = self.leaving(written, list(self.names.values()))
         return tensor.copy(channels=channels, layout=FIRST if tensor.layout == LAST else LAST)
 
@@ -106,8 +113,7 @@ class Sequences(Layers):
         if self.pure:
             raise NotPureError
         tensor = self.flush(tensor)
-        expr = tensor.expr if " " not in tensor.expr.split("(")[0] and " + " not in tensor.expr else f"({tensor.expr})"
-        return tensor.copy(expr=f"{expr}{index}", layout=layout)
+        return tensor.copy(expr=f"{operand(tensor.expr, '.')}{index}", layout=layout)
 
     def _recurrent(self, written: Written, tensor: Tensor, cell: str) -> Tensor:
         tensor = self.to(tensor, LAST)
@@ -231,7 +237,9 @@ class Sequences(Layers):
                 end = self.to(self.emit(inside, tensor.copy(pending=[])), LAST)
                 end = self.flush(end, name if end.pending else "")
             if end.bare:
-                end = end.copy(expr=f"{end.expr}.expand(len({tensor.expr}){', -1' * (1 + end.rank)})", bare=False)
+                end = end.copy(
+                    expr=f"{operand(end.expr, '.')}.expand(len({tensor.expr}){', -1' * (1 + end.rank)})", bare=False
+                )
             ends.append(end)
             kept.append(end.expr)
         heads = self.settled("heads", {lane: one.heads for lane, one in rules.items()}, list(self.names.values()))
@@ -281,5 +289,5 @@ def _sides(shapes: dict[int, Any]) -> tuple[int, ...]:
     return next(iter(sides.values()))
 
 
-def _heads(rule: Kind, shape: Any) -> int:
-    return int(rule.heads if rule.heads is not None else shape.channels // rule.head_dim)  # type: ignore[attr-defined]
+def _heads(rule: Any, shape: Any) -> int:
+    return int(rule.heads if rule.heads is not None else shape.channels // rule.head_dim)

@@ -16,16 +16,37 @@ if TYPE_CHECKING:
     from bneck_cli.language.expression import Expression
 
 
+class Noted:
+    """A rule, and the names of those of its fields that have been read."""
+
+    def __init__(self, rule: Any, read: set[str]) -> None:
+        self.rule, self.read = rule, read
+
+    def __getattr__(self, name: str) -> Any:
+        self.read.add(name)
+        return getattr(self.rule, name)
+
+
 class Written:
     """A layer as it is written: its arguments by the names of its fields, and its rule in each use."""
 
     def __init__(self, maker: Builder, step: Step, lanes: Lanes, tensor: Tensor, rules: dict[int, Any]) -> None:
-        self.maker, self.step, self.lanes, self.tensor, self.rules = maker, step, lanes, tensor, rules
-        self.rule = next(iter(rules.values()))
-        self.name = self.rule.name
+        self.maker, self.step, self.lanes, self.tensor = maker, step, lanes, tensor
+        self.read: set[str] = set()
+        """The fields that what is written follows from."""
+        self.rules = {lane: Noted(rule, self.read) for lane, rule in rules.items()}
+        self.rule: Any = next(iter(self.rules.values()))
+        self.name = next(iter(rules.values())).name
         self.arguments = self._bound()
         flags = [field.name for field in LAYERS[self.name].fields if field.is_flag]
         self.require_alike(*flags)
+        self.read.clear()
+
+    def unread(self) -> str:
+        """Name a field that is written, and of which nothing that was written of the layer speaks."""
+        fields = [field for field in LAYERS[self.name].fields if field.name not in self.read]
+        rules = [one.rule for one in self.rules.values()]
+        return next((one.name for one in fields if any(getattr(rule, one.name) != one.default for rule in rules)), "")
 
     def _bound(self) -> dict[str, Expression]:
         """Bind arguments and options to fields, as the engine does."""
@@ -67,6 +88,7 @@ class Written:
         for lane, rule in self.rules.items():
             shape = self.lanes[lane].shape
             window = rule.geometry(shape)
+            self.read.add("pad")
             sides = tuple(window.padding)
             if rule.pad == "tf_same":
                 sides = tuple(
