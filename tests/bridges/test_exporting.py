@@ -12,7 +12,7 @@ from fuzz_grammar import Grammar
 from networks import Writer
 
 from bneck_cli.bridges.export.builder import operand
-from bneck_cli.bridges.export.check import check_source
+from bneck_cli.bridges.export.check import check_source, module_of
 from bneck_cli.bridges.export.pytorch import require_numbers, source
 from bneck_cli.bridges.export.source import laid_out
 from bneck_cli.bridges.export.targets import Asked, export, target_of
@@ -166,6 +166,73 @@ def test_no_option_is_left_out_in_silence(text: str, said: str) -> None:
         source(analysed(text))
 
 
+ATTEND = "input: 4 x {}\nnet:\n  - attend: {{queries: linear 4, keys: linear 4, values: linear 4}}\n    heads: 2\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "input: 8 x 7 x 5\nnet: attention heads=2 position=decomposed",
+        "input: 8 x 7 x 5\nnet: attention heads=2 window=3 position=decomposed",
+        "input: 8 x 4 x 6 x 6\nnet: attention heads=2 window=2x3x3 shift=1 position=relative -> pixel_unshuffle 1x2x2",
+        "input: 8 x 9\nnet: attention heads=2 window=4 position=relative -> tile 3 -> subsample 2",
+        "input: 8 x 6 x 6\nnet: grn -> conv 1x1 4 -> grn -> reshape 2*c x h*w/2",
+        ATTEND.format("9") + "    position: 2*n",
+        ATTEND.format("9") + "    position: 2*4\n    causal: true",
+        ATTEND.format("9") + "    position: 2*8",
+        ATTEND.format("4 x 6") + "    position: relative",
+        ATTEND.format("4 x 6") + "    position: 2*n",
+        "input: 4 x 9\nnet:\n  - experts: linear 8 -> relu -> linear 6\n    count: 5\n    active: 2\n",
+        "input: 4 x 9\nnet:\n  - experts: linear 6\n    count: 5\n    active: 2\n    router: ln -> linear 5\n",
+    ],
+)
+def test_what_pytorch_has_no_module_for_is_written_out(text: str) -> None:
+    """Attention with positions of any form, windows of any number of axes, and experts."""
+    pytest.importorskip("torch")
+    analysis = analysed(text)
+    check_source(analysis, source(analysis))
+
+
+def test_experts_are_given_their_positions() -> None:
+    """What a position's experts give is weighed by the softmax of their scores."""
+    torch = pytest.importorskip("torch")
+    found = source(analysed("input: 4 x 9\nnet: {experts: linear 6, count: 5, active: 2}"))
+    module = module_of(found.text, found.name)().eval()
+    (experts,) = (one for one in module.modules() if type(one).__name__ == "Experts")
+    x = torch.randn(3, 9, 4)
+    weights, chosen = experts.router(x).topk(2)
+    every = torch.stack([expert(x) for expert in experts.experts], -2)
+    given = every.gather(-2, chosen[..., None].expand(-1, -1, -1, 6))
+    wanted = (given * weights.softmax(-1)[..., None]).sum(-2)
+    assert torch.allclose(module(x.transpose(1, 2)), wanted, atol=1e-6)
+
+
+def test_positions_along_each_axis_are_added_to_the_scores() -> None:
+    """Each query meets a vector for how far a key is away along each axis (arXiv 2112.01526, 4.2)."""
+    torch = pytest.importorskip("torch")
+    found = source(analysed("input: 4 x 2 x 3\nnet: attention heads=1 position=decomposed"))
+    module = module_of(found.text, found.name)().eval()
+    (one,) = (part for part in module.modules() if type(part).__name__ == "WindowAttention")
+    for parameter in one.parameters():
+        torch.nn.init.normal_(parameter)
+    x = torch.randn(1, 4, 2, 3)
+    rows = x[0].flatten(1).T
+    q, k, v = (part(rows) for part in (one.q, one.k, one.v))
+    scores = q @ k.T / 2
+    for i in range(6):
+        for j in range(6):
+            along = (one.vectors[0][i // 3 - j // 3 + 1], one.vectors[1][i % 3 - j % 3 + 2])
+            scores[i, j] += sum(q[i] @ vector for vector in along)
+    assert torch.allclose(module(x).flatten(), one.proj(scores.softmax(-1) @ v).flatten(), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["convnextv2_tiny", "deepseek_v2_lite", "levit_128s", "t5_small", "sam_vit_b"])
+def test_networks_of_every_form_of_attention_are_source(name: str) -> None:
+    """Latents, learned distances, and experts come out as what was analysed."""
+    pytest.importorskip("torch")
+    export(analyze_program(load(name)), "pytorch", Asked(check=True))
+
+
 def test_a_product_is_worked_out_before_it_is_cut() -> None:
     """What a method is called of stands in brackets where it is a sum, a product or a choice."""
     text = "input: 4 x 8 x 8\nnet:\n  - mul: [conv 1x1 4, conv 1x1 4]\n  - split: [relu, identity]\n    join: mul\n"
@@ -210,8 +277,6 @@ def test_nothing_is_written_over_that_is_read_again() -> None:
 def test_numbers_agree_with_torch_layer_by_layer() -> None:
     """A residual of real numbers gives what its layers give by hand."""
     torch = pytest.importorskip("torch")
-    from bneck_cli.bridges.export.check import module_of
-
     found = source(analysed("input: 4 x 8 x 8\nnet:\n  - conv 1x1 4 bias\n  - residual: relu -> conv 3x3 4\n"))
     module = module_of(found.text, found.name)().eval()
     x = torch.randn(1, 4, 8, 8)
@@ -225,7 +290,7 @@ def test_numbers_agree_with_torch_layer_by_layer() -> None:
     [
         ("input: 3 x 8 x 8\nops: {own: {out: [c, h, w], params: 1, macs: 0}}\nnet: own", "no module for `own`"),
         ("input: 3 x H x W\nnet: conv 3x3 8", "sizes are symbols"),
-        ("input: 8 x 8 x 8\nnet: attention heads=2 position=decomposed", "decomposed positions"),
+        ("input: 8 x 9\nnet: attention heads=2 causal window=3", "counts all keys"),
     ],
 )
 def test_what_cannot_be_held_is_an_error(text: str, said: str) -> None:

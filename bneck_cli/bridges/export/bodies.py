@@ -16,6 +16,7 @@ from bneck_cli.language.bodies import (
     Attend,
     Branch,
     Chain,
+    Experts,
     Join,
     Label,
     Loop,
@@ -68,6 +69,8 @@ class Bodies(Loops, Joins, Calls, Sequences):
                 return self.resume(body, lanes, tensor)
             case Attend():
                 return self.attend(body, lanes, tensor)
+            case Experts():
+                return self.experts(body, lanes, tensor)
         raise NotPureError
 
     def chain(self, chain: Chain, lanes: Lanes, tensor: Tensor) -> Tensor:

@@ -73,7 +73,8 @@ class Calls(Builder):
             raise NotPureError
         held = self.shares.get(word)
         if held is None or (held[1] != item.text and {held[2], item.kind} == {"embed", "linear"}):
-            name = self.attribute(word)
+            written = option.value.name if isinstance(option.value, Name) else "shared"
+            name = self.attribute(word if word.isidentifier() else written)
             self.init.append((0, f"self.{name} = {item.text}"))
             if held is not None:
                 self.init.append((0, f"self.{name}.weight = self.{held[0]}.weight"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.bridges.export.builder import (
@@ -17,6 +18,7 @@ from bneck_cli.bridges.export.builder import (
 from bneck_cli.bridges.export.symbols import Sym, operation, times
 from bneck_cli.bridges.export.written import Written, even
 from bneck_cli.bridges.layout import number
+from bneck_cli.engine.layers.kinds import per_axis
 
 if TYPE_CHECKING:
     from bneck_cli.bridges.export.builder import Lanes
@@ -247,6 +249,11 @@ class Layers(Builder):
         affine = "" if written.rule.noaffine else ", affine=True"
         return self.add(tensor, f"nn.InstanceNorm{tensor.rank}d({tensor.channels.text}{affine})", "in")
 
+    def _kind_grn(self, written: Written, tensor: Tensor) -> Tensor:
+        self.writer.needs("GlobalResponseNorm")
+        tensor = self.to(tensor, LAST)
+        return self.add(tensor, f"GlobalResponseNorm({tensor.channels.text})", "grn")
+
     def _kind_lrn(self, written: Written, tensor: Tensor) -> Tensor:
         return self.add(self.first(tensor), f"nn.LocalResponseNorm({written.sym('size').text})", "lrn")
 
@@ -335,7 +342,7 @@ class Layers(Builder):
             return tensor
         sides = self.settled("sides", whole)
         self.writer.needs("Pad")
-        return self.add(tensor, f"Pad({sides.text[1:-1] if sides.is_literal else f'*{sides.text}'})", "pad")
+        return self.add(tensor, f"Pad({unpacked(sides)})", "pad")
 
     def _kind_crop(self, written: Written, tensor: Tensor) -> Tensor:
         tensor = self.first(tensor)
@@ -349,6 +356,33 @@ class Layers(Builder):
         tensor = self.first(tensor)
         return self._sided(tensor, {n: one.pairs(tensor.shapes[n]) for n, one in written.rules.items()})
 
+    def _kind_tile(self, written: Written, tensor: Tensor) -> Tensor:
+        self.writer.needs("Tile")
+        number_of = written.sym("times")
+        axis = "" if tensor.axis == 1 else f", axis={tensor.axis}"
+        channels = self.leaving(written, [operation("*", number_of, tensor.channels)])
+        return self.add(tensor, f"Tile({number_of.text}{axis})", "tile", channels=channels)
+
+    def _kind_subsample(self, written: Written, tensor: Tensor) -> Tensor:
+        tensor = self.first(tensor)
+        self.writer.needs("Subsample")
+        steps = {n: tuple(one.geometry(tensor.shapes[n]).stride) for n, one in written.rules.items()}
+        written.read.add("stride")
+        return self.add(tensor, f"Subsample({unpacked(self.settled('steps', steps))})", "subsample")
+
+    def _kind_reshape(self, written: Written, tensor: Tensor) -> Tensor:
+        shapes = {lane: event.out for lane, event in written.lanes.items()}
+        ranks = {lane: len(shape.spatial) for lane, shape in shapes.items()}
+        if len(set(ranks.values())) > 1:
+            raise Vary(ranks)
+        tensor = self.first(tensor)
+        self.writer.needs("Reshape")
+        written.read.add("shape")
+        sizes = self.settled("sizes", {lane: (shape.channels, *shape.spatial) for lane, shape in shapes.items()})
+        channels = self.leaving(written, [*self.names.values(), tensor.channels])
+        layout = FIRST if next(iter(ranks.values())) else VECTOR
+        return self.add(tensor, f"Reshape({unpacked(sizes)})", "reshape", channels=channels, layout=layout)
+
     def _kind_pixel_shuffle(self, written: Written, tensor: Tensor) -> Tensor:
         tensor = self.first(tensor)
         if tensor.rank != 2:
@@ -358,24 +392,32 @@ class Layers(Builder):
         return self.add(tensor, f"nn.PixelShuffle({factor.text})", "pixel_shuffle", channels=channels)
 
     def _kind_pixel_unshuffle(self, written: Written, tensor: Tensor) -> Tensor:
-        if tensor.rank != 2:
-            raise self.unheld(written.step, written.lanes, "`pixel_unshuffle` of anything but a map")
-        channels = self.leaving(written, [times(written.rule.factor**2, tensor.channels)])
-        factor = written.sym("factor").text
+        sides = {n: per_axis(one.factor, tensor.rank, "factor") for n, one in written.rules.items()}
         written.read.add("ceil")
-        if tensor.layout == LAST:
-            self.writer.needs("PixelUnshuffle")
-            return self.add(tensor, f"PixelUnshuffle({factor})", "pixel_unshuffle", channels=channels)
-        odd = any(size % written.rule.factor for shape in tensor.shapes.values() for size in shape.spatial)
-        if odd:
-            tensor = self.to(tensor, LAST)
-            self.writer.needs("PixelUnshuffle")
-            return self.add(tensor, f"PixelUnshuffle({factor})", "pixel_unshuffle", channels=channels)
-        return self.add(tensor, f"nn.PixelUnshuffle({factor})", "pixel_unshuffle", channels=channels)
+        alike = len(set(sides.values())) == 1
+        channels = self.leaving(written, [times(prod(sides[min(sides)]), tensor.channels)] if alike else [])
+        odd = any(
+            size % side
+            for n, shape in tensor.shapes.items()
+            for size, side in zip(shape.spatial, sides[n], strict=True)
+        )
+        square = tensor.rank == 2 and all(one[0] == one[1] for one in sides.values())
+        if square and tensor.layout != LAST and not odd:
+            factor = written.sym("factor").text
+            return self.add(tensor, f"nn.PixelUnshuffle({factor})", "pixel_unshuffle", channels=channels)
+        tensor = self.to(tensor, LAST)
+        self.writer.needs("PixelUnshuffle")
+        text = f"PixelUnshuffle({unpacked(self.settled('sides', sides))})"
+        return self.add(tensor, text, "pixel_unshuffle", channels=channels)
 
     def _kind_shuffle(self, written: Written, tensor: Tensor) -> Tensor:
         self.writer.needs("ChannelShuffle")
         return self.add(self.first(tensor), f"ChannelShuffle({written.sym('groups').text})", "shuffle")
+
+
+def unpacked(sizes: Sym) -> str:
+    """Write the items of a tuple as arguments."""
+    return sizes.text[1:-1].rstrip(",") if sizes.is_literal else f"*{sizes.text}"
 
 
 def _is_fresh(tensor: Tensor) -> bool:

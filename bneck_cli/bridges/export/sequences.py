@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from math import prod
 from typing import TYPE_CHECKING, Any
 
-from bneck_cli.bridges.export.builder import FIRST, INDICES, LAST, VECTOR, NotPureError, Tensor, Vary, operand
+from bneck_cli.bridges.export.builder import FIRST, INDICES, LAST, VECTOR, NotPureError, Tensor, Vary, operand, sequence
 from bneck_cli.bridges.export.layers import Layers
 from bneck_cli.bridges.export.symbols import Sym, operation, times
+from bneck_cli.bridges.layout import number
+from bneck_cli.engine.layers.kinds import per_axis
 from bneck_cli.engine.layers.products import Scores
 from bneck_cli.engine.network import Fork, Layer, Series
 
@@ -15,7 +18,11 @@ if TYPE_CHECKING:
     from bneck_cli.bridges.export.builder import Lanes
     from bneck_cli.bridges.export.written import Written
     from bneck_cli.engine.network import Node
-    from bneck_cli.language.bodies import Attend
+    from bneck_cli.language.bodies import Attend, Experts
+    from bneck_cli.sizes.shape import Shape
+
+
+ENDS = ("queries", "keys")
 
 
 class Sequences(Layers):
@@ -152,14 +159,12 @@ class Sequences(Layers):
         if written.given("head_dim") and not candidates:
             candidates = [operation("/", tensor.channels, written.sym("head_dim"))]
         heads = self.settled("heads", values, candidates)
-        if rule.window is not None and not rule.causal:
+        if rule.position == "decomposed" or (rule.window is not None and not rule.causal):
             return self._windowed(written, tensor, heads)
         if rule.window is not None and any(
             one.window < tensor.shapes[lane].positions for lane, one in written.rules.items()
         ):
             raise self.unheld(written.step, written.lanes, "PyTorch's attention counts all keys, and a window fewer")
-        if rule.position == "decomposed":
-            raise self.unheld(written.step, written.lanes, "PyTorch has no attention with decomposed positions")
         if tensor.rank != 1:
             return self._mapped(written, tensor, heads)
         text = self._attention(written, tensor, heads, values)
@@ -199,17 +204,20 @@ class Sequences(Layers):
     def _windowed(self, written: Written, tensor: Tensor, heads: Sym) -> Tensor:
         """Write attention within windows."""
         rule = written.rule
-        if tensor.rank != 2 or rule.kv is not None or rule.qk_norm != "none":
-            raise self.unheld(
-                written.step, written.lanes, "attention in windows of anything but a map, or of grouped heads"
-            )
+        if rule.kv is not None or rule.qk_norm != "none":
+            raise self.unheld(written.step, written.lanes, "attention in windows, of grouped or normalised heads")
         if any(
             one.head_dim and one.head_dim * _heads(one, tensor.shapes[n]) != tensor.shapes[n].channels
             for n, one in written.rules.items()
         ):
             raise self.unheld(written.step, written.lanes, "heads in windows that do not divide the channels")
         self.writer.needs("WindowAttention")
-        words = [tensor.channels.text, heads.text, written.sym("window").text]
+        if tensor.rank == 2 and rule.window is not None:
+            window = written.sym("window")
+        else:
+            sides = {n: _tile(one, tensor.shapes[n]) for n, one in written.rules.items()}
+            window = self.settled("window", sides)
+        words = [tensor.channels.text, heads.text, window.text]
         shift = written.sym("shift")
         words += [] if shift.text == "0" else [f"shift={shift.text}"]
         words += ["grid=True"] if rule.grid else []
@@ -226,8 +234,8 @@ class Sequences(Layers):
         alike = {lane: (one.channels, one.causal, one.position != 0) for lane, one in rules.items()}
         if len(set(alike.values())) > 1:
             raise Vary(alike)
-        if rule.window is not None or rule.position != 0 or rule.past != 0:
-            raise attend.place.error("`attend` with a window, positions or a past cannot be exported to PyTorch")
+        if rule.window is not None or rule.past != 0:
+            raise attend.place.error("`attend` with a window or a past cannot be exported to PyTorch")
         tensor = self.variable(tensor)
         ends: list[Tensor] = []
         kept: list[str] = []
@@ -252,6 +260,8 @@ class Sequences(Layers):
         self.writer.needs("weighed")
         flags = f"{', causal=True' if rule.causal else ''}{', channels=True' if rule.channels else ''}"
         scores = f"scored({ends[0].expr}, {ends[1].expr}, {words}{flags})"
+        if rule.position != 0:
+            scores = f"self.{self._distances(attend, lanes, rules, heads)}({scores})"
         if attend.scores is not None:
             inside = {lane: event.children[3] for lane, event in lanes.items()}
             begun = {lane: event.shape for lane, event in inside.items()}
@@ -266,6 +276,63 @@ class Sequences(Layers):
             end = end.copy(expr=f"{end.expr}.unflatten(1, ({', '.join(map(str, _sides(shapes)))}))")
         return end
 
+    def _distances(self, attend: Attend, lanes: Lanes, rules: dict[int, Scores], heads: Sym) -> str:
+        """Make what adds a learned value for how far two positions are apart, and return its name."""
+        shapes = {lane: tuple(event.children[at].out for at in (0, 1)) for lane, event in lanes.items()}
+        counts = {lane: number(rule.position) // number(rule.heads) for lane, rule in rules.items()}
+        kinds = {lane: _numbered(counts[lane], *shapes[lane]) for lane in lanes}
+        if len(set(kinds.values())) > 1:
+            raise Vary(kinds)
+        kind = next(iter(kinds.values()))
+        if not kind or any(rule.position % rule.heads for rule in rules.values()):
+            raise attend.place.error("so many learned values are of no form that can be exported to PyTorch")
+        count = self.settled("distances", counts, list(self.names.values()))
+        ends = {lane: tuple(tuple(map(number, shape.spatial)) for shape in pair) for lane, pair in shapes.items()}
+        if kind == "buckets":
+            sizes = [self.settled(word, {n: pair[at][0] for n, pair in ends.items()}) for at, word in enumerate(ENDS)]
+            flags = ", causal=True" if next(iter(rules.values())).causal else ""
+            index = f"buckets({count.text}, {sizes[0].text}, {sizes[1].text}{flags})"
+        else:
+            sizes = [self.settled(word, {n: pair[at] for n, pair in ends.items()}) for at, word in enumerate(ENDS)]
+            flags = ", signed=True" if kind == "signed" else ""
+            index = f"offsets({sizes[0].text}, {sizes[1].text}{flags})"
+        self.writer.needs("Distances")
+        self.writer.needs("buckets" if kind == "buckets" else "offsets")
+        name = self.attribute("distances")
+        self.init.append((0, f"self.{name} = Distances({heads.text}, {count.text}, {index})"))
+        return name
+
+    # Experts
+
+    def experts(self, experts: Experts, lanes: Lanes, tensor: Tensor) -> Tensor:
+        """Write experts, and what gives positions to them."""
+        tensor = self.to(tensor, LAST) if tensor.rank else tensor
+        count = self.want(experts.number, lanes, tensor, "experts")
+        active = self.want(experts.active, lanes, tensor, "active")
+        router = f"nn.Linear({tensor.channels.text}, {count.text}, bias=False)"
+        start = tensor.copy(pending=[], expr="x")
+        with self.purely():
+            if experts.router is not None:
+                asked = {lane: event.children[0] for lane, event in lanes.items()}
+                router = sequence(self.to(self.emit(asked, start), tensor.layout).pending)
+            inside = {lane: event.children[-1] for lane, event in lanes.items()}
+            given = {lane: event.shape for lane, event in inside.items()}
+            end = self.to(self.emit(inside, start.copy(shapes=given, layout=LAST)), LAST)
+            expert = sequence(end.pending)
+        self.writer.needs("Experts")
+        text = f"Experts({router}, [{expert} for _ in range({count.text})], {active.text})"
+        shapes = {lane: event.out for lane, event in lanes.items()}
+        return self.add(tensor.copy(shapes=shapes), text, "experts", channels=end.channels)
+
+
+def _numbered(count: int, queries: Shape, keys: Shape) -> str:
+    """Say which learned value two positions have, by how many there are."""
+    if queries.spatial == keys.spatial and count == prod(2 * number(side) - 1 for side in keys.spatial):
+        return "signed"
+    if len(queries.spatial) == len(keys.spatial) and count == number(keys.positions):
+        return "apart"
+    return "buckets" if len(queries.spatial) == len(keys.spatial) == 1 and 4 <= count < 256 else ""
+
 
 def _scores(node: Node | None) -> Scores:
     """Find the scores of an attention, whatever is done to them."""
@@ -279,6 +346,12 @@ def _scores(node: Node | None) -> Scores:
                 node = node.runs[0].node
             case _:
                 raise NotPureError
+
+
+def _tile(rule: Any, shape: Shape) -> tuple[int, ...]:
+    """Return the sides of what attends to itself: a window, or the map."""
+    found = shape.spatial if rule.window is None else per_axis(rule.window, len(shape.spatial), "window")
+    return tuple(map(number, found))
 
 
 def _sides(shapes: dict[int, Any]) -> tuple[int, ...]:
