@@ -146,6 +146,8 @@ class Calls(Builder):
         if self.pure:
             raise NotPureError
         tensor = self.flush(tensor)
+        if "(" in tensor.expr:
+            tensor = self.assigned(tensor)
         name = self.attribute(step.name)
         self.init.append((0, f"self.{name} = {text}"))
         others = []
