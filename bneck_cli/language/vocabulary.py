@@ -164,9 +164,10 @@ FOREIGN = {
     ".py": "Python source",
     ".json": "JSON",
     ".csv": "a table",
+    ".m": "a network for MAESTRO",
 }
 """Files that are no specs, by suffix."""
-IMPORTED = (".onnx", ".keras", ".json", ".cfg", ".prototxt")
+IMPORTED = (".onnx", ".keras", ".json", ".cfg", ".prototxt", ".csv", ".m")
 """Those of which ``bneck import`` makes a spec."""
 
 

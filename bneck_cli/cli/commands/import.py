@@ -23,8 +23,8 @@ def command(
         typer.Argument(
             metavar="MODEL",
             help="A PyTorch model, as module:callable or file.py:Class, whose code is run; or a file of ONNX "
-            "(.onnx), Keras 3 (.keras, config.json), Hugging Face (config.json), Darknet (.cfg) or Caffe (.prototxt), "
-            "which is only read.",
+            "(.onnx), Keras 3 (.keras, config.json), Hugging Face (config.json), Darknet (.cfg), Caffe (.prototxt), "
+            "SCALE-Sim (.csv) or MAESTRO (.m), which is only read.",
         ),
     ],
     call: opt.Call = None,
