@@ -32,7 +32,7 @@ class Call(NamedTuple):
 
 
 class Residual(NamedTuple):
-    """A body and its shortcut: ``identity``, ``auto``, ``dropped`` (no addition where the shape changes) or items."""
+    """A body and its shortcut: ``identity``, ``auto``, ``pad``, ``dropped`` (no sum if the shape changes) or items."""
 
     body: Things
     shortcut: str | Things
@@ -123,6 +123,8 @@ def _residual(fork: Fork, branches: tuple[Items, ...]) -> Any:
     for body, side in sorted((branches, branches[::-1]), key=lambda pair: weight(pair[1])):
         if _projects(side, fork) and weight(body) > 2 and strides(body):
             return Residual(body, "auto", fork.into, fork.out)
+        if _pads(side, fork) and weight(body) > 2 and strides(body):
+            return Residual(body, "pad", fork.into, fork.out)
     body, side = sorted(branches, key=weight, reverse=True)
     if weight(body) > weight(side) and weight(side) <= 4 and not any(isinstance(one, Group) for one in side):
         return Residual(body, side, fork.into, fork.out)
@@ -167,6 +169,19 @@ def _projects(side: Items, fork: Fork) -> bool:
     steps = stride if isinstance(stride, tuple) else (stride,) * len(fork.into.spatial)
     sides = zip(fork.into.spatial, fork.out.out.spatial, steps, strict=True)
     return all(-(-number(before) // step) == number(after) for before, after, step in sides)
+
+
+def _pads(side: Items, fork: Fork) -> bool:
+    """Tell whether a branch is what `shortcut: pad` writes: positions left out, and zeros around the channels."""
+    if not 1 <= len(side) <= 2 or not all(isinstance(one, Leaf) for one in side):
+        return False
+    *before, last = (one.node for one in side if isinstance(one, Leaf))
+    more = number(fork.out.out.channels) - number(fork.into.channels)
+    slots = dict(last.slots)
+    sides = slots.pop("sides", None)
+    both = (sides, sides) if isinstance(sides, int) else sides
+    fits = last.kind == "pad" and slots == {"along": "channels"} and both == (more // 2, more - more // 2)
+    return fits and all(node.kind == "subsample" for node in before)
 
 
 def with_dropped(bodies: list[Things]) -> list[Things]:
@@ -278,7 +293,7 @@ RATIO = 8
 
 def _shortcuts_fit(one: Any, other: Any) -> bool:
     if isinstance(one, str) and isinstance(other, str):
-        return {one, other} != {"auto", "dropped"}
+        return {one, other} not in ({"auto", "dropped"}, {"auto", "pad"}, {"pad", "dropped"})
     return not isinstance(one, str) and not isinstance(other, str) and same_length(one, other)
 
 
@@ -341,7 +356,8 @@ def _laid(uses: tuple[Any, ...]) -> Laid:
         if "" in words:
             sides = [None if use is None else use.shortcut for use in uses]
             parts.append(laid(one.shortcut, sides))
-        word = "" if "" in words else "auto" if "auto" in words else "if_same" if "dropped" in words else "identity"
+        told = {"": "", "auto": "auto", "pad": "pad", "dropped": "if_same", "identity": "identity"}
+        word = next(told[one] for one in told if one in words)
         return Laid(uses, tuple(parts), word)
     if isinstance(one, Fork):
         parts = []

@@ -124,6 +124,8 @@ class _Around:
             given["head_dim"] = inner // slots["heads"]
         if slots.get("over"):
             return None
+        if "kv" in slots:
+            given["kv"] = slots["kv"]
         if self.norms:
             given["qk_norm"] = min(self.norms)
         if self.rotary:

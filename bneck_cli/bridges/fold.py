@@ -158,7 +158,7 @@ class _Folder:
         channels = tuple(number(one.out.out.channels) for one in held)
         cin = tuple(number(one.into.channels) for one in held)
         parameters = Parameters(channels, cin)
-        parameters.taken |= {*STRUCTURES, *LAYERS} - {"act"}
+        parameters.taken |= {*STRUCTURES, *LAYERS, *self.names} - {"act"}
         self.written(template, parameters)
         parameters.again()
         body = self.written(template, parameters)

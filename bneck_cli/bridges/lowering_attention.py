@@ -158,9 +158,13 @@ def paired(lowering: Lowering, queries: Value, keys: Value, values: Value | None
     windows = [atom for axis in batch for atom in axis if atom.dimension != CHANNELS]
     rank = len(queries.axes)
     alike = all(len(one.axes) == rank and _alike(one.axes[:-2], batch) for one in parts)
+    same_rank = all(len(one.axes) == rank for one in parts)
+    shared = _shared(batch, [one.axes[:-2] for one in parts[1:]]) if same_rank else 0
     if not windows and all(_over_positions(lowering, one) for one in parts):
         if alike:
             return Pairing(queries, keys, values, {"heads": heads})
+        if shared:
+            return Pairing(queries, keys, values, {"heads": heads, "kv": shared})
         if not any(axis for one in parts[1:] for axis in one.axes[:-2]):  # keys and values that all heads share
             return Pairing(queries, keys, values, {"heads": heads, "kv": 1})
     if alike and not windows and all(_over_channels(lowering, one, one is values) for one in parts):
@@ -170,7 +174,21 @@ def paired(lowering: Lowering, queries: Value, keys: Value, values: Value | None
         grid = any(atom.stride == 1 for atom in windows)
         return Pairing(queries, keys, values, {"heads": heads, "window": sides, "grid": grid})
     ready = [_headed(lowering, one, rank) for one in parts]
-    return Pairing(ready[0], ready[1], ready[2] if values is not None else None, {"heads": prod(queries.shape[:-2])})
+    slots = {"heads": prod(queries.shape[:-2])}
+    if shared and shared != slots["heads"]:
+        slots["kv"] = shared
+    return Pairing(ready[0], ready[1], ready[2] if values is not None else None, slots)
+
+
+def _shared(batch: Axes, others: list[Axes]) -> int:
+    """Count the heads of keys and values, each of which several of the queries' share; 0 where they do not."""
+    sizes = [tuple(map(extent, one)) for one in others]
+    if len(set(sizes)) != 1 or any(mine not in (1, extent(axis)) for mine, axis in zip(sizes[0], batch, strict=True)):
+        return 0
+    leading = [mine for mine, axis in zip(sizes[0], batch, strict=True) if axis]
+    if leading != sorted(leading, reverse=True) or 1 not in leading[1:]:  # heads that share stand beside each other
+        return 0
+    return prod(sizes[0])
 
 
 def _alike(one: Axes, other: Axes) -> bool:

@@ -6,6 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from bneck_cli.bridges.capture import Ref
+from bneck_cli.bridges.graph import Sides
 from bneck_cli.bridges.layout import CHANNELS, number, whole
 from bneck_cli.bridges.lowering import handles
 from bneck_cli.bridges.lowering_shapes import as_map, functional
@@ -50,6 +51,8 @@ def _padding(value: Value, shape: Shape, kernel: Any, stride: Any, dilation: Any
     if any(left != right for left, right in sides):
         if all(tf_same_sides(n, k, s, d) == pair for n, k, s, d, pair in axes):
             return "tf_same"
+        if rank == 1:
+            return Sides(sides[0])
         if rank != 2:
             raise BneckError(f"uneven padding {sides}")
         return (*sides[0], *sides[1])

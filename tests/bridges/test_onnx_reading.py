@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SAMPLE = (
     "resnet18", "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0", "densenet121", "googlenet", "unet",
     "shufflenet_v2_x0_5", "regnet_x_400mf", "vit_b_32", "swin_t", "convnext_tiny", "gpt2_small", "darknet53",
+    "llama3_8b", "qwen3_8b", "swin_v2_t", "resnet20_cifar", "tcn", "sequencer2d_s",
 )  # fmt: skip
 """Networks of every kind that the library has."""
 

@@ -122,14 +122,13 @@ class Sequences(Layers):
         right = self.op("Add", [products[2], products[1]], f"{path}.right", sizes)
         return self.joined([left, right], last, f"{path}.rotated")
 
-    def products(self, step: Step, q: str, k: str, v: str, more: Sequence[str], scale: float | None, path: str) -> str:
+    def products(self, step: Step, q: str, k: str, v: str, more: Sequence[str], scale: str, path: str) -> str:
         """Score keys for queries, add biases, and weigh the values."""
         rank = len(self.sizes[k])
         keys = self.transposed(k, [*range(rank - 2), rank - 1, rank - 2], f"{path}.keys")
         sizes = [*self.sizes[q][:-1], self.sizes[keys][-1]]
         scores = self.op("MatMul", [q, keys], f"{path}.scores", sizes)
-        if scale is not None:
-            scores = self.op("Mul", [scores, self.floats([scale])], f"{path}.scaled", sizes)
+        scores = self.op("Mul", [scores, scale], f"{path}.scaled", sizes)
         for other in more:
             scores = self.op("Add", [scores, other], f"{path}.biased", sizes)
         scores = self.op("Softmax", [scores], f"{path}.softmax", sizes, axis=-1)
@@ -161,16 +160,16 @@ class Sequences(Layers):
             if rule.position == "rotary" and letter != "v":
                 made = self.rotated(made, path)
             parts.append(made)
-        more, scale = self.biases(step, x, heads, rows), dim**-0.5
+        more = self.biases(step, x, heads, rows)
+        scale = self.floats([dim**-0.5])
         if rule.position == "continuous":
             parts[:2] = [self.unit(part, f"{step.path}.{letter}") for part, letter in zip(parts, "qk", strict=False)]
-            factor = self.weight(f"{self.prefix}.scale", [heads, 1, 1], 10.0)
-            parts[0] = self.op("Mul", [parts[0], factor], f"{step.path}.factor", self.sizes[parts[0]])
+            scale = self.weight(f"{self.prefix}.scale", [heads, 1, 1], 10.0)
         q, k, v = parts
         if tiles and rule.shift:
-            found = self.shifted_products(step, x, q, k, v, more, None if rule.position == "continuous" else scale)
+            found = self.shifted_products(step, x, q, k, v, more, scale)
         else:
-            found = self.products(step, q, k, v, more, None if rule.position == "continuous" else scale, step.path)
+            found = self.products(step, q, k, v, more, scale, step.path)
         rank = len(self.sizes[found])
         together = self.transposed(found, [0, rank - 2, *range(1, rank - 2), rank - 1], f"{step.path}.together")
         whole = self.reshaped(together, [rows, heads * dim], f"{step.path}.whole", batch)
@@ -282,9 +281,7 @@ class Sequences(Layers):
                 name = self.sliced(name, axis, 0, size, f"{step.path}.cropped")
         return name
 
-    def shifted_products(
-        self, step: Step, x: Value, q: str, k: str, v: str, more: list[str], scale: float | None
-    ) -> str:
+    def shifted_products(self, step: Step, x: Value, q: str, k: str, v: str, more: list[str], scale: str) -> str:
         """As ``products``, pairs of positions that a shift has brought together forbidden."""
         counts, sides, shifts = self.tiles_of(step, x)
         if not any(shifts):
