@@ -7,7 +7,7 @@ with torch and torchvision.
 parameters and buffers; the input counts where an operation saves it. Dropout is that of a GPU (``native_dropout``),
 whose mask has a byte for each element. *Alive* is the largest sum of elements of all storages alive at once, batch 1,
 evaluation mode, without gradients, on the device `meta`; the input is held by its caller. `alive_copying` is the same
-where no activation writes over its input.
+where no activation writes over its input; `alive_fused` on a CPU, whose kernel of attention is fused (`meta` has none).
 """
 
 from __future__ import annotations
@@ -29,7 +29,12 @@ NETWORKS = (
     "gpt2_fused", "gpt2_plain", "gpt2_dropout", "bert_fused", "bert_plain", "vit_fused", "vit_plain",
     "llama_fused", "llama_plain",
 )  # fmt: skip
-ALIVE = ("resnet50", "densenet121", "vit_b_16", "swin_t", "inception_v3")
+ALIVE = (
+    "resnet50", "densenet121", "vit_b_16", "swin_t", "inception_v3", "resnet18", "vgg16", "vgg16_bn", "alexnet",
+    "squeezenet1_1", "googlenet", "shufflenet_v2_x1_0", "mobilenet_v2", "mobilenet_v3_large", "efficientnet_b0",
+    "convnext_tiny",
+)  # fmt: skip
+FUSED = ("gpt2_fused", "bert_fused", "vit_fused", "llama_fused")
 WIDTH, HEADS, DEPTH, VOCABULARY = 768, 12, 12, 50257
 LENGTHS = {"gpt2": 1024, "bert": 512, "vit": 197}
 LLAMA = 2, 512, 8, 2, 256
@@ -255,6 +260,7 @@ def measured() -> list[tuple[str, str, int]]:
             if hasattr(module, "inplace"):
                 module.inplace = False
         rows.append((name, "alive_copying", alive(model, given(name, 1, "meta"))))
+    rows += [(name, "alive_fused", alive(network(name).eval(), given(name, 1, "cpu"))) for name in FUSED]
     return rows
 
 

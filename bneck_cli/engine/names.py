@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from bneck_cli.language.spec import Definition
 
 
+INLINE = "inline"
+"""How a block may be written: the code has no function of its own for it, its layers stand where it is used."""
+
 _right: list[Program] = []
 """The program whose names were found right last: it may be analysed again and again, with other sizes."""
 
@@ -89,7 +92,14 @@ def _words(body: Any) -> Iterator[str]:
 
 
 def _require_written(key: Scalar, value: Scalar, program: Program) -> None:
-    """Require a layer kind, of a block or not, and a form in which code may call it: ``downsample.ln: subclass``."""
+    """Require a layer kind, of a block or not, and a form in which code may call it: ``downsample.ln: subclass``.
+
+    A block itself may be ``inline``.
+    """
+    if key.text in program.blocks:
+        if value.text != INLINE:
+            raise Place(value, 0, len(value.text)).error(f"a block is written as {INLINE} (got '{value.text}')")
+        return
     block, _, word = key.text.rpartition(".")
     if block not in ("", "net", *program.blocks):
         hint = nearest(block, ("net", *program.blocks))

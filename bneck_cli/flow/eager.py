@@ -1,9 +1,10 @@
 """The peak of memory at inference as PyTorch runs a network: eagerly, with what Python's frames hold.
 
-The caller of a network holds its input. A block, a stage and a repeat are calls, and a call holds what it is given
-until it returns; other tensors go after their last reader. A layer may need more than its result while it runs
-(``Kind.working``). Blocks that concatenate what arrives with layers of their own keep a list of maps, which each of
-them concatenates anew (DenseNet).
+The caller of a network holds its input. A block is a call, and so are a stage and a repeat that hold one; a call holds
+what it is given until it returns. A block that the spec says is written ``inline`` is none (VGG's convolutions stand in
+one row). What branches begin with has a name until they are joined; other tensors go after their last reader. A layer
+may need more than its result while it runs (``Kind.working``). Blocks that concatenate what arrives with layers of
+their own keep a list of maps, which each of them concatenates anew (DenseNet).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from bneck_cli.engine.layers import Kind
+from bneck_cli.engine.names import INLINE
 from bneck_cli.engine.network import Fork, Layer, Series
 from bneck_cli.engine.operations import ARRIVES, network_outputs, operations
 from bneck_cli.flow.liveness import is_view
@@ -49,7 +51,8 @@ class _Call(NamedTuple):
 def eager_elements(analysis: Analysis, attention: str = "usual", inplace: bool = False) -> int:
     """Count the elements alive at the peak on one input of sizes that are numbers; the input is held throughout."""
     part = operations(analysis, attention)
-    run = _Run(attention, overwriting(part) if inplace else set())
+    inline = {key for key, (_, form) in analysis.program.written.items() if form.text == INLINE}
+    run = _Run(attention, overwriting(part) if inplace else set(), inline)
     found = run.call(part, network_outputs(analysis, part))
     inputs = sum(run.number(shape.elements) for shape in analysis.inputs.values())
     return inputs + found.most
@@ -58,9 +61,11 @@ def eager_elements(analysis: Analysis, attention: str = "usual", inplace: bool =
 class _Run:
     """Calls worked out so far, each once however often it is made."""
 
-    def __init__(self, attention: str, over: set[int]) -> None:
+    def __init__(self, attention: str, over: set[int], inline: set[str]) -> None:
         self.attention = attention
         self.over = over
+        self.inline = inline
+        self.calls: dict[int, bool] = {}
         self.known: dict[int, _Call] = {}
 
     @staticmethod
@@ -69,6 +74,22 @@ class _Run:
         if not isinstance(size, int):
             raise TypeError("peak memory needs numbers")
         return size
+
+    def is_call(self, part: Part) -> bool:
+        """Whether a part is a function of its own: a block, or a repeat or a stage with a name that holds one."""
+        node = part.node
+        if not isinstance(node, Series) or (node.kind == "chain" and not node.label):
+            return False
+        return self.holds_call(part)
+
+    def holds_call(self, part: Part) -> bool:
+        """Whether a part is a block that is not inline, or holds one."""
+        if id(part) not in self.calls:
+            node = part.node
+            block = isinstance(node, Series) and node.kind == "block" and node.name not in self.inline
+            inner = (operation.part for operation in part.operations if operation.part is not None)
+            self.calls[id(part)] = block or any(map(self.holds_call, inner))
+        return self.calls[id(part)]
 
     def called(self, part: Part) -> _Call:
         """Work a call out once."""
@@ -129,17 +150,18 @@ class _Frame:
     def inside(self, part: Part, inputs: list[int]) -> list[int]:
         """Follow what stands in a part; return its tensors."""
         tensors = [*([-1] * part.results), *inputs[::-1]]
+        join = part.node.join if isinstance(part.node, Fork) else None
         for operation in part.operations:
             given = [tensors[number] for number in operation.inputs]
             results: list[int] = []
             for _ in range(min(operation.copies, FOLLOWED + len(operation.carried))):
-                results = self.operation(operation, given)
+                results = self.operation(operation, given, inputs if operation.node is join else [])
                 given = operation.onward(given, results)
             tensors[operation.first : operation.results.stop] = results
         return tensors
 
-    def operation(self, operation: Operation, given: list[int]) -> list[int]:
-        """Follow one copy; return its results."""
+    def operation(self, operation: Operation, given: list[int], held: list[int]) -> list[int]:
+        """Follow one copy, while what is ``held`` is alive; return its results."""
         part, node = operation.part, operation.node
         if part is not None and part.idle:
             return [given[0]] * len(part.outs)
@@ -147,8 +169,8 @@ class _Frame:
             return [self.grown(part, given[0])]
         given = [self.whole(tensor) for tensor in given]
         if part is None:
-            return [self.layer(cast("Layer", node), given)]
-        if not _is_call(part):
+            return [self.layer(cast("Layer", node), given, held)]
+        if not self.run.is_call(part):
             tensors = self.inside(part, given)
             return [tensors[number] for number in part.outs]
         found = self.run.called(part)
@@ -156,13 +178,13 @@ class _Frame:
         self.steps.append(_Step(given, made, found.most))
         return [given[~at] if at < 0 else made[at] for at in found.results]
 
-    def layer(self, layer: Layer, given: list[int]) -> int:
+    def layer(self, layer: Layer, given: list[int], held: list[int]) -> int:
         """Follow a layer; a view gives what it takes, and so does what writes over it."""
         if layer.is_source:
             return self.tensor(0)
         if is_view(layer) or id(layer) in self.run.over:
             return given[0]
-        out = self.step(given, self.run.number(layer.out.elements), self.run.working(layer))
+        out = self.step([*given, *held], self.run.number(layer.out.elements), self.run.working(layer))
         if isinstance(layer.rule, Kind):
             more = self.run.number(layer.rule.held(layer.inputs[0], layer.out))
             self.held += [self.step([], more, more)] if more else []
@@ -193,12 +215,6 @@ class _Frame:
             alive += sum(self.sizes[tensor] for tensor in step.writes)
             alive -= sum(self.sizes[tensor] for tensor in {*step.reads, *step.writes} if last[tensor] == index)
         return most
-
-
-def _is_call(part: Part) -> bool:
-    """Whether a part is a function of its own: a block, a repeat, or a stage that has a name."""
-    node = part.node
-    return isinstance(node, Series) and (node.kind != "chain" or bool(node.label))
 
 
 def _alone(part: Part) -> Part:

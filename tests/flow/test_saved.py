@@ -403,6 +403,28 @@ def test_the_peak_is_what_pytorch_holds(name: str, figure: str, inplace: bool) -
     assert eager_elements(analyze(name), attention, inplace) == recorded(figure)[name]
 
 
+@pytest.mark.parametrize("name", recorded("alive_fused"))
+def test_the_peak_of_fused_attention_is_what_pytorch_holds(name: str) -> None:
+    """To the element, against the CPU's own kernel: its result, and the sum of each row."""
+    analysis, attention = analysed(name)
+    assert eager_elements(analysis, attention) == recorded("alive_fused")[name]
+
+
+def test_an_inline_block_is_no_call() -> None:
+    """Its layers stand in the row where it is used, which holds nothing but what each of them takes."""
+    text = "input: 1 x 2 x 2\nblocks: {b: conv 1x1 4 -> relu -> conv 1x1 2}\nnet:\n  - conv 1x1 2 -> b\n"
+    assert eager_elements(analyze(text)) == 4 + 8 + 16 + 16
+    assert eager_elements(analyze("written: {b: inline}\n" + text)) == 4 + 16 + 16
+    with pytest.raises(BneckError, match=r"a block is written as inline \(got 'function'\)"):
+        analyze("written: {b: function}\n" + text)
+
+
+def test_what_branches_begin_with_has_a_name_until_they_are_joined() -> None:
+    """The caller's 4 elements, the 24 that both branches take, two results of 8, and both joined, 16."""
+    text = "input: 1 x 2 x 2\nnet:\n  - conv 1x1 6\n  - concat: [conv 1x1 2, conv 1x1 2]\n"
+    assert eager_elements(analyze(text)) == 4 + 24 + 8 + 8 + 16
+
+
 def test_a_call_holds_what_it_is_given() -> None:
     """The caller's 4 elements, the block's 8, and its two tensors of 16; copies of the block hold no more."""
     text = "input: 1 x 2 x 2\nblocks: {b: conv 1x1 4 -> relu -> conv 1x1 2}\nnet:\n  - conv 1x1 2 -> {}b\n"
@@ -599,7 +621,8 @@ def test_a_network_without_blocks_runs_nothing_again() -> None:
     """Nothing is repeated in a chain of layers, so that all is kept."""
     text = "input: 3 x 4 x 4\nnet: conv 1x1 8 -> relu -> conv 1x1 4\n"
     assert trained(analyze(text).found, recompute="full") == trained(analyze(text).found)
-    assert "forward again" not in as_text(report(footprint(analyze(text).found, recompute="full")), "text")
+    with pytest.raises(BneckError, match="no block and repeats nothing"):
+        footprint(analyze(text).found, recompute="full")
 
 
 def test_what_runs_again_is_said() -> None:
