@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bneck_cli.budget import one_budget
 from bneck_cli.engine.names import is_right, require_own_names, require_right_names
 from bneck_cli.engine.network import Cost, Fork, Layer, Node, Run, Series, Wire, starts_anew
-from bneck_cli.engine.settings import Settings, read_input, with_words
+from bneck_cli.engine.settings import Settings, read_input, require_used, with_words
 from bneck_cli.engine.tensor import DIVISIBLE, TooSmallError
 from bneck_cli.engine.walk import propagate
 from bneck_cli.errors import BneckError, listed, nearest
@@ -84,6 +84,7 @@ def analyze_program(program: Program, settings: Settings = Settings()) -> Analys
 
     Raises BneckError for whatever does not fit; an input that is too small is told with the smallest that is not.
     """
+    require_used([program], settings)
     try:
         return analyze_plainly(program, settings)
     except TooSmallError as error:
@@ -219,7 +220,7 @@ def settled(program: Program, settings: Settings) -> tuple[Definition, dict[str,
         values["channels"] = constant(_sized_by(channels, dict(settings.assumed)), "--channels")
         shown["channels"] = str(channels)
     elif settings.channels is not None:
-        _require_entering(program, net, settings)
+        raise _no_channels(program, net)
     if program.block is not None:
         missing = [p.name for p in net.parameters if p.default is None and p.name not in values]
         if missing:
@@ -229,15 +230,16 @@ def settled(program: Program, settings: Settings) -> tuple[Definition, dict[str,
     return with_settings(net, values), shown
 
 
-def _require_entering(program: Program, net: Definition, settings: Settings) -> None:
-    """Require that ``--channels`` says what enters, where no parameter is called so."""
+def _no_channels(program: Program, net: Definition) -> BneckError:
+    """Return the error for ``--channels`` where no parameter is called so; what enters has an option of its own."""
     if program.block is None:
-        raise BneckError(f"--channels is for blocks ({program.spec.file} is a network)", hint="use --set name=value")
-    whole = settings.input is not None and len(settings.input.sizes) > len(block_axes(program))
-    if settings.in_channels is not None or whole:
-        names = listed([parameter.name for parameter in net.parameters], "and")
-        hint = f"its parameters are {names}: use --set name=value" if names else "it has no parameters"
-        raise BneckError(f"--channels: {program.block} has no parameter 'channels'", hint=hint)
+        return BneckError(f"--channels is for blocks ({program.spec.file} is a network)", hint="use --set name=value")
+    names = [parameter.name for parameter in net.parameters]
+    several = "parameters are" if len(names) > 1 else "parameter is"
+    has = f"its {several} {listed(names, 'and')}: use --set name=value" if names else "it has no parameters"
+    return BneckError(
+        f"--channels: {program.block} has no parameter 'channels'", hint=f"{has}; what enters it is --input 64x56x56"
+    )
 
 
 def _channels(settings: Settings, program: Program) -> int | str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from bneck_cli.errors import BneckError
+from bneck_cli.errors import BneckError, listed
 from bneck_cli.language.document import Scalar, Source
 from bneck_cli.language.spec import Given, parse_channels, parse_given, parse_input
 from bneck_cli.sizes.assumed import Assumed
@@ -89,6 +89,20 @@ def read_settings(
 def read_input(text: str) -> Input:
     """Read sizes: ``3x224x224``, ``HxW``."""
     return parse_input(Scalar(Source("--input", text), 0, 0, text))
+
+
+def require_used(programs: Iterable[Program], settings: Settings) -> None:
+    """Require that the channels and parameters asked for reach some program: what stands behind a name wins."""
+    words = [program.words for program in programs]
+    given = [each for each in words if each is not None]
+    if not given or len(given) < len(words):
+        return
+    if settings.channels is not None and all(each.channels for each in given):
+        own = listed([str(each.channels) for each in given], "and")
+        raise BneckError(f"the channels are given twice: {own} behind the name, and --channels {settings.channels}")
+    for value in settings.values:
+        if all(any(one.name == value.name for one in each.values) for each in given):
+            raise BneckError(f"'{value.name}' is given twice: behind the name, and --set {value.name}={value.text}")
 
 
 def with_words(program: Program, settings: Settings) -> tuple[Program, Settings]:

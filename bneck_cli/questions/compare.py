@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.engine.analysis import Analysis, analyze_program
 from bneck_cli.engine.network import part_params
+from bneck_cli.engine.settings import require_used, with_words
 from bneck_cli.errors import BneckError, listed
 from bneck_cli.flow.follow import depth
 from bneck_cli.questions.analyze import table
@@ -102,6 +103,7 @@ def compare_programs(programs: list[tuple[str, Program]], settings: Settings) ->
         raise BneckError(
             f"cannot compare a block with a network ({names[True][0]} is a block, {names[False][0]} a network)"
         )
+    require_used([program for _, program in programs], settings)
     return compared([analyzed(name, program, settings) for name, program in programs])
 
 
@@ -117,7 +119,7 @@ def in_flops(found: Comparison) -> Comparison:
 def analyzed(name: str, program: Program, settings: Settings) -> Candidate:
     """Analyse one of those compared, by the name that it was asked for; an error says which."""
     try:
-        return Candidate(name, analyze_program(program, settings))
+        return Candidate(name, analyze_program(*with_words(program, settings)))
     except BneckError as error:
         if error.location is None and not error.message.startswith(name):
             raise BneckError(f"{name}: {error.message}", hint=error.hint) from None

@@ -8,7 +8,7 @@ from bneck_cli.budget import BOXES, exceeded
 from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.layers.drawn import written
 from bneck_cli.engine.network import Layer, Series, at_path, first_copy, inner
-from bneck_cli.engine.settings import Settings, with_words
+from bneck_cli.engine.settings import Settings, require_used, with_words
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.pictures.blocks import Page, drawn_block, page
 from bneck_cli.pictures.grid import draw_grid, placed
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 NUMBERS = ("params", "macs", "shapes", "none")
 """What may be written beside boxes; ``shapes`` leaves the costs out, ``none`` leaves the shapes out as well."""
+USUAL = ("params", "macs")
 THEMES = ("light", "dark", "print")
 FORMATS = ("svg", "text", "mermaid", "dot", "tikz")
 DIRECTIONS = ("down", "right")
@@ -61,7 +62,7 @@ def draw(
     programs: Sequence[tuple[str, Program]],
     settings: Settings = Settings(),
     at: str | None = None,
-    numbers: tuple[str, ...] = ("params", "macs"),
+    numbers: tuple[str, ...] = USUAL,
     match: str | None = None,
     depth: int | None = None,
     direction: str = "down",
@@ -78,6 +79,7 @@ def draw(
             raise BneckError(f"--numbers: unknown word '{word}'", hint=nearest(word, NUMBERS) or listed(NUMBERS))
     if match is not None:
         return _matched(programs, settings, numbers, match)._replace(direction=direction)
+    require_used([program for _, program in programs], settings)
     subjects = []
     for _, asked in programs:
         words = asked.words
@@ -123,7 +125,7 @@ def figure(analysis: Analysis, node: Series | None, links: Mapping[int, str] | N
     """
     if _boxes(analysis, node) > BOXES.most:
         return None
-    drawing = Drawing(analysis.name, (Subject("", analysis, node),), ("params", "macs"), headed=False)
+    drawing = Drawing(analysis.name, (Subject("", analysis, node),), USUAL, headed=False)
     words = drawing._replace(blocks=False)
 
     def drawn(kind: str, width: int | None, plain: bool) -> str:
@@ -287,6 +289,8 @@ def _graph(drawing: Drawing, format: str) -> Iterator[str]:
         )
     _, analysis, node = drawing.subjects[0]
     if node is not None:
+        if drawing.numbers != USUAL:
+            raise BneckError(f"--numbers: the boxes of a block have none in --format {format}", hint="draw it as svg")
         graph = block_graph(node)
     else:
         found, _ = _stages(analysis)

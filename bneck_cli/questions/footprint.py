@@ -236,6 +236,7 @@ def footprint(
             raise BneckError("a time estimate needs numbers", hint=NEEDS_NUMBERS)
     asked = _Asked(precision, device, attention, analysis.batch, _as_run(analysis, attention))
     items = tuple(_item(entry, asked) for entry in run)
+    _require_effect(analysis, precision, optimizer, attention, recompute)
     total, batch, trains = added(items), analysis.batch, not precision.untrained
     if total.seconds == float("inf"):
         raise BneckError(TOO_LONG)
@@ -263,6 +264,27 @@ def footprint(
         recompute=recompute,
         again=0 if work is None else work.again * batch,
     )
+
+
+def _require_effect(analysis: Analysis, precision: Precision, optimizer: str, attention: str, recompute: str) -> None:
+    """Require that what is asked for beyond the usual changes something of this network."""
+    if attention != "usual" and not attends(analysis):
+        raise BneckError(f"--attention {attention}: {analysis.name} has no attention")
+    for option, word, usual in (("--optimizer", optimizer, "adam"), ("--recompute", recompute, "none")):
+        if word != usual and precision.untrained:
+            raise BneckError(f"{option} {word}: {precision.untrained} does not train", hint="give --dtype bf16")
+    if recompute == "none" or trained(analysis, attention, recompute=recompute) != trained(analysis, attention):
+        return
+    if recompute == "attention":
+        why = "its attention is fused" if attends(analysis) else "it has no attention"
+        raise BneckError(f"--recompute attention: {analysis.name} writes no scores ({why})")
+    raise BneckError(f"--recompute full: {analysis.name} has no block and repeats nothing, so that all is kept")
+
+
+def attends(analysis: Analysis) -> bool:
+    """Whether any layer is attention, or one of its products."""
+    layers = (entry.layer for entry in executed(analysis.root) if not entry.idle)
+    return any(layer.rule is not None and layer.rule.part == "attention" for layer in layers)
 
 
 def unfolded(found: Footprint) -> Iterator[Item]:

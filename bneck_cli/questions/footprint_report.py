@@ -11,7 +11,7 @@ from bneck_cli.flow.recompute import RECOMPUTE
 from bneck_cli.flow.saved import ATTENTION
 from bneck_cli.questions.columns import AXES, has_time
 from bneck_cli.questions.course import course, table
-from bneck_cli.questions.footprint import OPTIMIZERS, RULES, added, unfolded
+from bneck_cli.questions.footprint import OPTIMIZERS, RULES, added, attends, unfolded
 from bneck_cli.questions.generation import RULE, figures, generation
 from bneck_cli.questions.notes import describe_input, requirements
 from bneck_cli.report import Column, Facts, Records, Report, Row, Table
@@ -232,8 +232,7 @@ def _rules(footprint: Footprint) -> Iterator[tuple[str, str]]:
         )
     if footprint.recompute != "none" and footprint.training:
         yield "recompute", RECOMPUTE[footprint.recompute]
-    layers = [entry.layer for entry in entries(footprint.analysis.root) if not entry.idle]
-    if any(each.rule is not None and each.rule.part == "attention" for each in layers):
+    if attends(footprint.analysis):
         yield (
             "attention",
             f"{ATTENTION[footprint.attention]}; its inner tensors are part of both PyTorch figures",

@@ -6,7 +6,7 @@ from math import gcd
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.engine.analysis import analyze_program
-from bneck_cli.engine.settings import Settings, with_words
+from bneck_cli.engine.settings import Settings, require_used, with_words
 from bneck_cli.errors import BneckError, listed
 from bneck_cli.errors import nearest as closest
 from bneck_cli.questions.compare import Candidate, Comparison, Match, analyzed, compared
@@ -67,6 +67,7 @@ def compare_matched(
         raise BneckError(
             f"--match: unknown measure '{measure}'", hint=closest(measure, MEASURES) or f"match {listed(MEASURES)}"
         )
+    require_used([program for _, program in programs[:1]], settings)
     (name, first_program), *rest = programs
     if way.vary == "channels":
         _require_channels(programs, settings)

@@ -222,6 +222,11 @@ def _width(programs: Sequence[tuple[str, Program]], settings: Settings, widths: 
     """Blocks' multiply-adds over their width; where two cross or how far they are apart can be seen."""
     if not programs or any(program.block is None for _, program in programs):
         raise BneckError("--kind width is for blocks", hint="bneck plot basic bottleneck --channels 8..512")
+    for name, program in programs:
+        if program.words and program.words.channels:
+            raise BneckError(
+                f"the plot over the width finds every block's channels (got '{name}')", hint="name it alone"
+            )
     step = max(1, len(widths) // MOST_WIDTHS)
     series, rows = [], []
     for name, program in programs:

@@ -13,7 +13,7 @@ from bneck_cli.report import Column, Facts, Prose, Records, Report, Row, Table
 from bneck_cli.sizes.amounts import read_figure
 from bneck_cli.spaces.axes import parse_axis
 from bneck_cli.spaces.search import along, searched
-from bneck_cli.spaces.space import TOTALS
+from bneck_cli.spaces.space import TOTALS, require_free
 from bneck_cli.words.comparing import quotient
 from bneck_cli.words.values import Percent, people
 
@@ -59,6 +59,7 @@ def solve(name: str, program: Program, settings: Settings, vary: str, targets: S
         raise BneckError("solve needs a target", hint="--for macs=4.9G")
     most = {measure: figure.value for measure, figure in wanted.items()}
     axis = parse_axis(vary if "=" in vary else f"{vary}=1")
+    require_free(program, settings, [axis])
     if "=" in vary:
         line = along(program, settings, axis, tuple(most))
     else:

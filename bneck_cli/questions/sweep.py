@@ -12,7 +12,7 @@ from bneck_cli.report import Column, Facts, Prose, Records, Report, Row, Table
 from bneck_cli.sizes.number import divided
 from bneck_cli.spaces.axes import chosen, grid, parse_axis, zipped
 from bneck_cli.spaces.choosing import Best, Front, Kept, condition, holds
-from bneck_cli.spaces.space import BLOCK, TOTALS, Space
+from bneck_cli.spaces.space import BLOCK, TOTALS, Space, require_free
 from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ def sweep(
     Raises BneckError for what is not one: an axis that the spec does not have, a column that is none.
     """
     axes = [parse_axis(text) for text in vary]
+    require_free(program, settings, axes)
     designs = chosen(axes, count, seed) if way == "random" else zipped(axes) if way == "zip" else grid(axes)
     wanted = tuple(dict.fromkeys([*totals, *pareto, *([by] if by else [])]))
     columns = (*(axis.title for axis in axes), *TOTALS)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bneck_cli.budget import budget_of_its_own
 from bneck_cli.engine.analysis import analyze_plainly, block_axes
 from bneck_cli.engine.network import part_params
-from bneck_cli.engine.settings import with_words
+from bneck_cli.engine.settings import require_used, with_words
 from bneck_cli.errors import BneckError, listed, nearest
 from bneck_cli.flow.liveness import peak_elements
 from bneck_cli.language.library import as_network
@@ -21,7 +21,7 @@ from bneck_cli.spaces.trail import Branch, Leaf, Trail, filled
 from bneck_cli.words.values import people
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from bneck_cli.engine.analysis import Analysis
     from bneck_cli.engine.settings import Settings
@@ -167,6 +167,19 @@ class Space:
             return int(found if isinstance(found, int) else found[0])
 
         return Refusal(filled(leaf.refusal, first), numpy.arange(count) if numbers is None else numbers)
+
+
+def require_free(program: Program, settings: Settings, axes: Sequence[Axis]) -> None:
+    """Require that what varies has no value beside. Raises BneckError where one is given, for it would be ignored."""
+    require_used([program], settings)
+    program, settings = with_words(program, settings)
+    own = {given.name: given.text for given in settings.values}
+    own |= {} if settings.channels is None else {"channels": str(settings.channels)}
+    own |= {"batch": str(settings.batch)} if settings.batch != 1 else {}
+    own |= {"past": str(settings.past)} if settings.past else {}
+    for axis in axes:
+        if axis.item is None and axis.name in own:
+            raise BneckError(f"--vary: '{axis.name}' varies, and is given as {own[axis.name]}", hint="leave one out")
 
 
 def _varied_input(program: Program, settings: Settings, names: set[str]) -> Input | None:

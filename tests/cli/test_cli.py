@@ -340,6 +340,8 @@ def test_no_option_is_silently_without_effect(tmp_path: Path) -> None:
     """An option that changes nothing, because another does or nothing has it, is refused; one of B is B's."""
     told = bneck("diff", "bottleneck", "bottleneck", "--channels", "256", "--set-b", "channels=512")
     assert "same layers" not in told
+    bneck("sweep", "resnet18", "--vary", "side=64,96", "-o", str(tmp_path / "sides.csv"))
+    (tmp_path / "smooth.yaml").write_text("input: 3 x 4 x 4\nnet: conv 1x1 8 -> gelu -> conv 1x1 4\n")
     for arguments, code in (
         (("analyze", "bottleneck", "--channels", "64", "--set", "channels=128"), 1),
         (("analyze", "resnet18", "--in-channels", "5"), 1),
@@ -349,17 +351,49 @@ def test_no_option_is_silently_without_effect(tmp_path: Path) -> None:
         (("analyze", "resnet18", "--set", "widht=2"), 1),
         (("analyze", "resnet18", "--symbol", "foo"), 1),
         (("compare", "basic", "bottleneck", "--channels", "64", "--multiple-of", "16"), 2),
+        (("analyze", "bottleneck 64", "--channels", "32"), 1),
+        (("analyze", "basic 64 stride=2", "--set", "stride=1"), 1),
+        (("draw", "bottleneck 64", "--channels", "128"), 1),
+        (("compare", "basic 64", "bottleneck 64", "--channels", "32"), 1),
+        (("compare", "basic 64", "bottleneck", "--match", "macs", "--channels", "32"), 1),
+        (("compare", "basic 64 stride=2", "bottleneck 64 stride=2", "--stride", "1"), 1),
+        (("report", "basic 64", "bottleneck 64", "--channels", "32", "-f", "text"), 1),
+        (("diff", "basic 64", "bottleneck 64", "--channels", "32"), 1),
+        (("diff", "basic 64", "basic 64 stride=2", "--set-b", "stride=1"), 1),
+        (("plot", "basic 64", "bottleneck", "--channels", "8..64", "-f", "csv"), 1),
+        (("sweep", "bottleneck 64", "--vary", "channels=8,16"), 1),
+        (("sweep", "bottleneck", "--vary", "channels=8,16", "--channels", "64"), 1),
+        (("sweep", "basic", "--vary", "stride=1,2", "--set", "stride=1", "--channels", "8"), 1),
+        (("sweep", "resnet18", "--vary", "batch=1,2", "--batch", "2"), 1),
+        (("sweep", "resnet18", "--vary", "side=64,96", "--zip"), 2),
+        (("solve", "bottleneck", "--vary", "channels", "--for", "macs=1G", "--channels", "64"), 1),
+        (("plot", "resnet18", "--vary", "side=64,96", "--device", "a100", "-f", "csv"), 2),
+        (("plot", "resnet18", "--vary", "side=64,96", "--kind", "cost", "-f", "csv"), 2),
+        (("plot", "resnet18", "--vary", "side=64,96", "--with", "resnet34", "-f", "csv"), 2),
+        (("plot", "sides.csv", "--input", "3x64x64", "-f", "csv"), 2),
+        (("draw", "resnet18", "--theme", "dark", "-f", "text"), 2),
+        (("draw", "bottleneck 64", "--numbers", "macs", "-f", "dot"), 1),
+        (("footprint", "resnet18", "--attention", "plain"), 1),
+        (("footprint", "resnet18", "--recompute", "attention"), 1),
+        (("footprint", "gpt2", "--recompute", "attention", "--attention", "fused"), 1),
+        (("footprint", "alexnet", "--recompute", "full"), 1),
+        (("footprint", "resnet18", "--dtype", "int8", "--recompute", "full"), 1),
+        (("footprint", "resnet18", "--dtype", "int8", "--optimizer", "sgd"), 1),
+        (("footprint", "smooth.yaml", "--inplace"), 1),
     ):
         assert run(*arguments, folder=tmp_path).code == code, arguments
+    one = bneck("compare", "basic 64", "bottleneck", "--channels", "64", "-f", "csv")
+    assert one == bneck("compare", "basic 64", "bottleneck 64", "-f", "csv").replace("bottleneck 64", "bottleneck")
 
 
 def test_channels_of_a_block_without_that_parameter() -> None:
-    """``--channels`` says what enters such a block, and where that is said otherwise the parameters are named."""
-    assert json.loads(bneck("analyze", "reduction_a", "--channels", "64", "-f", "json"))["input"] == {
-        "input": [64, 56, 56]
-    }
-    done = run("analyze", "reduction_b", "--channels", "64", "--input", "32x56x56")
-    assert "reduction_b has no parameter 'channels'\n  its parameters are n3 and n7: use --set" in done.err
+    """It has no such parameter, so that the option would change nothing of it; what enters has options of its own."""
+    for more in ((), ("--input", "32x56x56"), ("--in-channels", "32")):
+        done = run("analyze", "reduction_b", "--channels", "64", *more)
+        assert "reduction_b has no parameter 'channels'\n  its parameters are n3 and n7: use --set" in done.err
+        assert "what enters it is --input 64x56x56" in done.err
+    entering = json.loads(bneck("analyze", "reduction_b", "--in-channels", "64", "-f", "json"))["input"]
+    assert entering == {"input": [64, 56, 56]}
 
 
 def test_columns_are_asked_for_as_they_are_titled() -> None:

@@ -6,7 +6,7 @@ import typer
 
 from bneck_cli import completion
 from bneck_cli.cli import options as opt
-from bneck_cli.cli.edge import analysed, check_format, flops, put, settings
+from bneck_cli.cli.edge import check_format, flops, put, settings
 
 GROUP = "Figures"
 EXAMPLES = (
@@ -42,6 +42,9 @@ def command(
     output: opt.Output = None,
 ) -> None:
     """Show what changed between two networks, layer by layer, and what it costs."""
+    from bneck_cli.engine.analysis import analyze_program
+    from bneck_cli.engine.settings import require_used, with_words
+    from bneck_cli.language.library import load
     from bneck_cli.questions.diff import diff
     from bneck_cli.questions.diff_report import report
 
@@ -50,7 +53,10 @@ def command(
     own = any(text.partition("=")[0].strip() == "channels" for text in set_b or [])
     second = settings(input_b or input, None if own else channels, values=[*(set or []), *(set_b or [])])
     names = (one, other if one != other else f"{other} (B)")
-    both = analysed(one, first), analysed(other, second)
+    programs = load(one), load(other)
+    require_used(programs, first)
+    require_used(programs[1:], settings(values=set_b))
+    both = analyze_program(*with_words(programs[0], first)), analyze_program(*with_words(programs[1], second))
     if flops(unit):
         from bneck_cli.flow.counting import in_flops
 

@@ -73,6 +73,8 @@ def command(
     suffix = os.path.splitext(output or "")[1]
     chosen = check_format(format or SUFFIXES.get(suffix, usual), output, FORMATS)
     one_of(theme, THEMES, "theme")
+    if theme != THEMES[0] and chosen != "svg":
+        raise typer.BadParameter(f"--theme is for SVG (got --format {chosen})", param_hint="--theme")
     one_of(direction, DIRECTIONS, "direction")
     asked = settings(input, channels, in_channels, set)
     found = draw([(name, load(name)) for name in specs], asked, at, words(numbers), match, depth, direction)

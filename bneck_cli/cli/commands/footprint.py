@@ -71,10 +71,15 @@ def command(
     output: opt.Output = None,
 ) -> None:
     """Estimate memory, bytes moved and time, for inference and training."""
+    from bneck_cli.engine.operations import operations
+    from bneck_cli.errors import BneckError
+    from bneck_cli.flow.saved import overwriting
     from bneck_cli.questions.footprint import footprint
     from bneck_cli.questions.footprint_report import report
 
     chosen = check_format(format, output)
     analysis = analysed(spec, settings(input, channels, values=set, batch=batch, past=past))
+    if inplace and not layers and not overwriting(operations(analysis)):
+        raise BneckError(f"--inplace: {analysis.name} has no activation that can write over what it takes")
     found = footprint(analysis, dtype, device, optimizer, attention, inplace, recompute)
     put(report(found, layers, flops(unit)), chosen, output)

@@ -102,6 +102,11 @@ def command(
         else check_format(None, None, FORMATS)
     )
     if vary or (specs and len(specs) == 1 and is_table(specs[0])):
+        for option, given in (("--kind", kind), ("--device", device), ("--with", own)):
+            if given:
+                raise typer.BadParameter(f"{option} does not go with the plot of a sweep", param_hint=option)
+        if not vary and (input or channels or set):
+            raise typer.BadParameter("--input, --channels and --set are for a spec, and this is the file of a sweep")
         found = _swept(specs or [], settings(input, channels, None, set), vary, (x, y), words(pareto), maximize or "")
         _put(found, chosen, output)
         return

@@ -99,6 +99,7 @@ def command(
         (minimize and maximize, "--minimize and --maximize exclude each other"),
         (seed is not None and not random, "--seed needs --random"),
         ((minimize or maximize) and not (best or pareto), "--minimize and --maximize need --best or --pareto"),
+        (zip and len(vary) < 2, "--zip takes the values of several --vary side by side, and there is one"),
         (refused and (keep or best or pareto or save), "--refused lists illegal designs, which cannot be kept"),
     ):
         if wrong:
