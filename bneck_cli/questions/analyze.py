@@ -8,6 +8,7 @@ from bneck_cli.engine.network import Cost
 from bneck_cli.questions.columns import COLUMNS, DEFAULT, PLAIN, keyed, records, selected_columns, total
 from bneck_cli.questions.notes import (
     ACTIVATIONS,
+    TOGETHER,
     buffers,
     counting_notes,
     describe_input,
@@ -74,7 +75,7 @@ def _parts(analysis: Analysis, view: View) -> Iterator[Part]:
     if "activations" in shown:
         notes = [*notes, ACTIVATIONS]
     if "repeat" in shown:
-        notes = [*notes, "a row with × stands for that many copies, and its figures are their sum"]
+        notes = [*notes, TOGETHER]
     yield found
     yield Facts((*_footer(analysis), *(("note", note) for note in (*notes, *_holds(analysis)))))
 

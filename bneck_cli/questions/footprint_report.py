@@ -13,7 +13,7 @@ from bneck_cli.questions.columns import AXES, has_time
 from bneck_cli.questions.course import course, table
 from bneck_cli.questions.footprint import OPTIMIZERS, RULES, added, attends, unfolded
 from bneck_cli.questions.generation import RULE, figures, generation
-from bneck_cli.questions.notes import describe_input, requirements
+from bneck_cli.questions.notes import TOGETHER, describe_input, requirements
 from bneck_cli.report import Column, Facts, Records, Report, Row, Table
 from bneck_cli.shown import grouped
 from bneck_cli.sizes.number import divided
@@ -60,11 +60,12 @@ def _parts(footprint: Footprint, full: bool, flops: bool) -> Iterator[Part]:
     if generated is not None:
         yield Facts(tuple(_generated(generated)), "as a language model")
     rules = [(f"rule of {name}" if name in RULES else name, words) for name, words in _rules(footprint)]
-    yield Facts((*rules, *([("rule of language models", RULE)] if generated is not None else [])))
+    notes = [("note", TOGETHER)] if full and any(item.copies > 1 for item in footprint.items) else []
+    yield Facts((*notes, *rules, *([("rule of language models", RULE)] if generated is not None else [])))
 
 
 class Line(NamedTuple):
-    """A row of the table: one of the copies of a layer, or a stage with the sums over its layers."""
+    """A row: a layer with the figures of one of its copies, or a stage with the sums over its layers."""
 
     label: str
     copies: int
@@ -89,8 +90,13 @@ def _subtitle(footprint: Footprint) -> str:
 
 
 def _table(footprint: Footprint, full: bool) -> Table:
-    """Write the lines as columns, and the total below them; columns that nothing fills are left out."""
+    """Write the lines as columns, each of all its copies, so that they add up to the total below them.
+
+    Columns that nothing fills are left out.
+    """
     lines = _lines(footprint, full)
+    if full:
+        lines = [line._replace(figures=added([item])) for line, item in zip(lines, footprint.items, strict=True)]
     rows = [Row(_cells(line.label, line.out, line.copies, line.figures)) for line in lines]
     rows.append(Row(_cells("total", None, 1, footprint.total), total=True))
     kept = [index for index in range(len(COLUMNS)) if any(people(row.cells[index]) for row in rows)]

@@ -21,6 +21,7 @@ RULE = (
 )
 MACS = "1 MAC = 1 multiply-add = 2 FLOPs; papers often write FLOPs for MACs"
 UNITS = ("macs", "flops")
+TOGETHER = "a row with × stands for that many copies, and its figures are their sum"
 ACTIVATIONS = "activations are the elements that convolutions, linear layers and attention give (pycls's measure)"
 MOST_NAMED = 3
 """How many layers a note names."""

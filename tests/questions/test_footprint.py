@@ -27,7 +27,8 @@ from bneck_cli.language.library import network_names
 from bneck_cli.questions.footprint import Footprint, added, footprint, unfolded
 from bneck_cli.questions.footprint_report import report
 from bneck_cli.questions.generation import figures, generation
-from bneck_cli.words.values import Bytes, Seconds
+from bneck_cli.report import Table
+from bneck_cli.words.values import Bytes, Seconds, people
 
 if TYPE_CHECKING:
     from bneck_cli.engine.analysis import Analysis
@@ -835,3 +836,24 @@ def test_gpt2_generates_by_hand() -> None:
     assert told.step.total.macs == 12 * 12 * 768**2 + 50257 * 768 + 12 * 2 * 768 * 1001
     assert told.prompt.total.macs == 1000 * (12 * 12 * 768**2 + 50257 * 768 + 12 * 2 * 768 * 1000)
     assert told.least_seconds == pytest.approx(told.moved / 320e9)
+
+
+@pytest.mark.parametrize("more", [{}, {"device": "100GFLOPS,20GB/s"}, {"inplace": True}])
+def test_rows_of_layers_add_up_to_the_total(more: dict[str, Any]) -> None:
+    """As they are printed: a row with × has the figures of all its copies, as in the table of analyze."""
+    text = "input: 2 x 2 x 2\nblocks: {b: conv 1x1 4 -> relu -> conv 1x1 cin}\nnet: 3x b -> conv 1x1 3\n"
+    parts = report(footprint(bneck_cli.analyze(text).found, **more), full=True).parts()
+    table = next(part for part in parts if isinstance(part, Table))
+    *rows, total = [dict(zip((column.key for column in table.columns), row.cells, strict=True)) for row in table.rows]
+    assert any((row["repeat"] or 1) > 1 for row in rows)
+    for key in ("weights", "written", "moved", "seconds", "values", "memory", "params"):
+        if key in total:
+            *each, whole = [plain(people(row[key])) for row in (*rows, total)]
+            assert sum(each) == pytest.approx(whole, rel=0.03), key
+
+
+def plain(printed: str) -> float:
+    """Read a figure as it is printed: ``1,024``, ``2.1 KiB``, ``0.16 µs``."""
+    figure, _, unit = printed.partition(" ")
+    scale = {"KiB": 2**10, "MiB": 2**20, "ms": 1e-3, "\N{MICRO SIGN}s": 1e-6, "ns": 1e-9}
+    return float(figure.replace(",", "") or 0) * scale.get(unit, 1)
