@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from bneck_cli.budget import one_budget
 from bneck_cli.engine.names import is_right, require_own_names, require_right_names
 from bneck_cli.engine.network import Cost, Fork, Layer, Node, Run, Series, Wire, starts_anew
-from bneck_cli.engine.settings import Settings, read_input, require_used, with_words
+from bneck_cli.engine.settings import Settings, no_channels, read_input, require_used, with_words
 from bneck_cli.engine.tensor import DIVISIBLE, TooSmallError
 from bneck_cli.engine.walk import propagate
 from bneck_cli.errors import BneckError, listed, nearest
@@ -220,7 +220,7 @@ def settled(program: Program, settings: Settings) -> tuple[Definition, dict[str,
         values["channels"] = constant(_sized_by(channels, dict(settings.assumed)), "--channels")
         shown["channels"] = str(channels)
     elif settings.channels is not None:
-        raise _no_channels(program, net)
+        raise no_channels(program)
     if program.block is not None:
         missing = [p.name for p in net.parameters if p.default is None and p.name not in values]
         if missing:
@@ -228,18 +228,6 @@ def settled(program: Program, settings: Settings) -> tuple[Definition, dict[str,
             option = "--channels 256" if missing[0] == "channels" else f"--set {missing[0]}=..."
             raise BneckError(f"{program.block} needs {need}", hint=f"give it with {option}")
     return with_settings(net, values), shown
-
-
-def _no_channels(program: Program, net: Definition) -> BneckError:
-    """Return the error for ``--channels`` where no parameter is called so; what enters has an option of its own."""
-    if program.block is None:
-        return BneckError(f"--channels is for blocks ({program.spec.file} is a network)", hint="use --set name=value")
-    names = [parameter.name for parameter in net.parameters]
-    several = "parameters are" if len(names) > 1 else "parameter is"
-    has = f"its {several} {listed(names, 'and')}: use --set name=value" if names else "it has no parameters"
-    return BneckError(
-        f"--channels: {program.block} has no parameter 'channels'", hint=f"{has}; what enters it is --input 64x56x56"
-    )
 
 
 def _channels(settings: Settings, program: Program) -> int | str | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.errors import BneckError, listed
 from bneck_cli.language.document import Scalar, Source
+from bneck_cli.language.library import as_network
 from bneck_cli.language.spec import Given, parse_channels, parse_given, parse_input
 from bneck_cli.sizes.assumed import Assumed
 from bneck_cli.sizes.number import is_whole
@@ -92,8 +93,14 @@ def read_input(text: str) -> Input:
 
 
 def require_used(programs: Iterable[Program], settings: Settings) -> None:
-    """Require that the channels and parameters asked for reach some program: what stands behind a name wins."""
+    """Require that the channels and parameters asked for reach some program: what stands behind a name wins.
+
+    Raises BneckError where they would change nothing.
+    """
+    programs = list(programs)
     words = [program.words for program in programs]
+    if settings.channels is not None and not any(as_network(one).parameter("channels") for one in programs):
+        raise no_channels(programs[0])
     given = [each for each in words if each is not None]
     if not given or len(given) < len(words):
         return
@@ -103,6 +110,25 @@ def require_used(programs: Iterable[Program], settings: Settings) -> None:
     for value in settings.values:
         if all(any(one.name == value.name for one in each.values) for each in given):
             raise BneckError(f"'{value.name}' is given twice: behind the name, and --set {value.name}={value.text}")
+
+
+def no_channels(program: Program) -> BneckError:
+    """Return the error for ``--channels`` where no parameter is called so; what enters has an option of its own."""
+    if program.block is None:
+        return BneckError(f"--channels is for blocks ({program.spec.file} is a network)", hint="use --set name=value")
+    names = [parameter.name for parameter in as_network(program).parameters]
+    several = "parameters are" if len(names) > 1 else "parameter is"
+    has = f"its {several} {listed(names, 'and')}: use --set name=value" if names else "it has no parameters"
+    has += "; what enters it is --in-channels 64 or --input 64x56x56"
+    return BneckError(f"--channels: {program.block} has no parameter 'channels'", hint=has)
+
+
+def among(program: Program, settings: Settings) -> tuple[Program, Settings]:
+    """Return one of several programs, and what is asked of it: channels that it has no parameter for enter it."""
+    program, settings = with_words(program, settings)
+    if program.block is None or as_network(program).parameter("channels") or settings.channels is None:
+        return program, settings
+    return program, settings._replace(channels=None, in_channels=settings.in_channels or settings.channels)
 
 
 def with_words(program: Program, settings: Settings) -> tuple[Program, Settings]:

@@ -6,9 +6,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.engine.analysis import analyze_program
-from bneck_cli.engine.settings import Settings
+from bneck_cli.engine.settings import Settings, among
 from bneck_cli.errors import BneckError, listed, nearest
-from bneck_cli.language.library import as_network, block_files, load, network_names
+from bneck_cli.language.library import block_files, load, network_names
 from bneck_cli.report import Column, Prose, Records, Report, Row, Table, telling
 from bneck_cli.sizes.amounts import amount
 
@@ -110,8 +110,7 @@ def _network(name: str) -> Listing:
 
 def _block(name: str) -> Listing:
     program = load(name)
-    takes = as_network(program).parameter("channels")
-    settings = Settings(channels=COMMON_CHANNELS) if takes else Settings(in_channels=COMMON_CHANNELS)
+    program, settings = among(program, Settings(channels=COMMON_CHANNELS))
     try:
         analysis = analyze_program(program, settings)
     except BneckError as error:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.engine.analysis import Analysis, analyze_program
 from bneck_cli.engine.network import part_params
-from bneck_cli.engine.settings import require_used, with_words
+from bneck_cli.engine.settings import among, require_used
 from bneck_cli.errors import BneckError, listed
 from bneck_cli.flow.follow import depth
 from bneck_cli.questions.analyze import table
@@ -119,7 +119,7 @@ def in_flops(found: Comparison) -> Comparison:
 def analyzed(name: str, program: Program, settings: Settings) -> Candidate:
     """Analyse one of those compared, by the name that it was asked for; an error says which."""
     try:
-        return Candidate(name, analyze_program(*with_words(program, settings)))
+        return Candidate(name, analyze_program(*among(program, settings)))
     except BneckError as error:
         if error.location is None and not error.message.startswith(name):
             raise BneckError(f"{name}: {error.message}", hint=error.hint) from None

@@ -8,8 +8,9 @@ from bneck_cli.budget import BOXES, exceeded
 from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.layers.drawn import written
 from bneck_cli.engine.network import Layer, Series, at_path, first_copy, inner
-from bneck_cli.engine.settings import Settings, require_used, with_words
+from bneck_cli.engine.settings import Settings, among, require_used
 from bneck_cli.errors import BneckError, listed, nearest
+from bneck_cli.language.library import as_network
 from bneck_cli.pictures.blocks import Page, drawn_block, page
 from bneck_cli.pictures.grid import draw_grid, placed
 from bneck_cli.pictures.labels import boxes, closed
@@ -83,8 +84,9 @@ def draw(
     subjects = []
     for _, asked in programs:
         words = asked.words
-        program, own = with_words(asked, settings)
-        if program.block is not None and own.channels is None and own.given("channels") is None:
+        program, own = among(asked, settings)
+        sized = own.in_channels is not None and as_network(program).parameter("channels") is None
+        if program.block is not None and own.channels is None and own.given("channels") is None and not sized:
             own = own._replace(symbolic=True)
             own = own if own.input or not own.in_channels else own.with_input("HxW")
         analysis = analyze_program(program, own)

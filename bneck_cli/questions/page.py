@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.network import Layer, Series, children, entries
-from bneck_cli.engine.settings import Settings, require_used, with_words
+from bneck_cli.engine.settings import Settings, among, require_used
 from bneck_cli.errors import BneckError
 from bneck_cli.questions.analyze import report as analyzed
 from bneck_cli.questions.analyze import table
@@ -36,7 +36,7 @@ class Subject(NamedTuple):
 def page(programs: Sequence[tuple[str, Program]], settings: Settings = Settings()) -> Report:
     """Lay out a page on one spec, or on several with their comparison first. Raises BneckError as an analysis does."""
     require_used([program for _, program in programs], settings)
-    subjects = [Subject(name, program, analyze_program(*with_words(program, settings))) for name, program in programs]
+    subjects = [Subject(name, program, analyze_program(*among(program, settings))) for name, program in programs]
     first = subjects[0].analysis
     alone = len(subjects) == 1
     title = first.name if alone else " and ".join(subject.analysis.name for subject in subjects)
@@ -75,7 +75,7 @@ def _chapters(subject: Subject, settings: Settings, key: str) -> Iterator[Part]:
     shares = bars(analysis) if program.block is None else None
     if shares:
         yield Chapter("Where the cost is", (shares,))
-    yield from _explained(*with_words(program, settings))
+    yield from _explained(*among(program, settings))
     yield Chapter("Layer by layer", tuple(_layers(analysis, key)), folded=True)
     yield Chapter("Lint", tuple(_linted(analysis)), folded=True)
     yield Chapter("Memory", tuple(_measured(analysis)), folded=True)

@@ -391,7 +391,11 @@ def test_channels_of_a_block_without_that_parameter() -> None:
     for more in ((), ("--input", "32x56x56"), ("--in-channels", "32")):
         done = run("analyze", "reduction_b", "--channels", "64", *more)
         assert "reduction_b has no parameter 'channels'\n  its parameters are n3 and n7: use --set" in done.err
-        assert "what enters it is --input 64x56x56" in done.err
+        assert "what enters it is --in-channels 64 or --input 64x56x56" in done.err
+    both = bneck("compare", "reduction_b", "basic", "--channels", "64", "-f", "csv")
+    assert both == bneck("compare", "reduction_b", "basic 64", "--in-channels", "64", "-f", "csv").replace(
+        "basic 64", "basic"
+    )
     entering = json.loads(bneck("analyze", "reduction_b", "--in-channels", "64", "-f", "json"))["input"]
     assert entering == {"input": [64, 56, 56]}
 

@@ -43,7 +43,7 @@ def command(
 ) -> None:
     """Show what changed between two networks, layer by layer, and what it costs."""
     from bneck_cli.engine.analysis import analyze_program
-    from bneck_cli.engine.settings import require_used, with_words
+    from bneck_cli.engine.settings import among, require_used
     from bneck_cli.language.library import load
     from bneck_cli.questions.diff import diff
     from bneck_cli.questions.diff_report import report
@@ -56,7 +56,7 @@ def command(
     programs = load(one), load(other)
     require_used(programs, first)
     require_used(programs[1:], settings(values=set_b))
-    both = analyze_program(*with_words(programs[0], first)), analyze_program(*with_words(programs[1], second))
+    both = analyze_program(*among(programs[0], first)), analyze_program(*among(programs[1], second))
     if flops(unit):
         from bneck_cli.flow.counting import in_flops
 
