@@ -93,6 +93,31 @@ def test_darknet_pools_as_its_source_does(tmp_path: Path, size: int, stride: int
     assert analyze(imported(tmp_path, "pool.cfg", text)).root.out.spatial == (out, out)
 
 
+SQUEEZE = "[avgpool]\n\n" + plain(4) + plain(16).replace("linear", "logistic") + "[scale_channels]\nfrom=-4\n\n"
+
+
+@pytest.mark.parametrize(
+    ("gate", "written", "params", "macs"),
+    [
+        (plain(16).replace("linear", "logistic") + "[sam]\nfrom=-2\n", "conv 1x1 16 bias -> sigmoid", 272, 16_384),
+        (SQUEEZE, "global_avgpool -> conv 1x1 4 bias -> conv 1x1 16 bias -> sigmoid", 148, 128),
+        (
+            plain(1).replace("linear", "logistic") + "[scale_channels]\nfrom=-2\nscale_wh=1\n",
+            "conv 1x1 1 bias -> sigmoid",
+            17,
+            1024,
+        ),
+    ],
+)
+def test_gates_are_read(tmp_path: Path, gate: str, written: str, params: int, macs: int) -> None:
+    """YOLOv4's [sam] by element, [scale_channels] by channel or position; from the map that is scaled on by hand."""
+    text = imported(tmp_path, "gate.cfg", f"[net]\nwidth=8\nheight=8\nchannels=3\n\n{unit(16, 3)}{gate}")
+    assert f"  - scale: {written}\n" in text
+    analysis = analyze(text)
+    assert (analysis.cost.params, analysis.cost.macs) == (432 + 32 + params, 64 * 432 + macs)
+    assert str(analysis.root.out) == "16×8×8"
+
+
 # Caffe
 
 
@@ -181,6 +206,9 @@ WRONG = [
     ("a.cfg", f"{NET}[convolutional]\nfilters=3\nsize=3\nactivation=leeky", "no activation 'leeky'"),
     ("a.cfg", f"{NET}[convolutional]\nfilters={'9' * 40}", "`filters` is a whole number"),
     ("a.cfg", f"{NET}{plain(4)}[convolutional]\nsize=9", "[convolutional]: conv: 4×8×8 is too small"),
+    ("a.cfg", f"{NET}{plain(4)}{plain(5)}[sam]\nfrom=-2", "[sam] multiplies 4×8×8 by 5×8×8, which is not read"),
+    ("a.cfg", f"{NET}{plain(4)}[sam]\nfrom=-1,-1", "[sam] multiplies one map (got 2)"),
+    ("a.cfg", f"{NET}{plain(4)}[scale_channels]\nfrom=-1", "scales 4×8×8 by 4×1×1 (got 4×8×8)"),
     ("a.prototxt", "", "no input"),
     ("a.prototxt", "layer {", "braces that are not closed"),
     ("a.prototxt", "a { " * 90, "messages are at most 50 deep"),

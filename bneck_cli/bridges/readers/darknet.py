@@ -252,8 +252,34 @@ def _shortcut(reader: Reader) -> None:
 
 
 def _sam(reader: Reader) -> None:
-    (source,) = reader.others("from")[:1]
-    reader.current = reader.graph.join("mul", [source, reader.current])
+    """Multiply another section's map by what arrives, element by element."""
+    source = _scaled(reader, "sam")
+    if reader.graph.shape(source) != reader.shape():
+        raise reader.error(f"[sam] multiplies {reader.graph.shape(source)} by {reader.shape()}, which is not read")
+    _gate(reader, source)
+
+
+def _scale_channels(reader: Reader) -> None:
+    """Multiply another section's map by a number for each of its channels, or with `scale_wh` for each position."""
+    source = _scaled(reader, "scale_channels")
+    map_, gate = reader.graph.shape(source), reader.shape()
+    by_position = reader.whole("scale_wh", 0, 0)
+    fits = Shape(1, map_.spatial) if by_position else Shape(map_.channels, (1, 1))
+    if gate != fits:
+        raise reader.error(f"[scale_channels] scales {map_} by {fits} (got {gate})")
+    _gate(reader, source)
+
+
+def _scaled(reader: Reader, section: str) -> int:
+    """Find the one map that a section multiplies."""
+    sources = reader.others("from")
+    if len(sources) != 1:
+        raise reader.error(f"[{section}] multiplies one map (got {len(sources)})")
+    return sources[0]
+
+
+def _gate(reader: Reader, source: int) -> None:
+    reader.current = reader.graph.join("scale", [source, reader.current])
     reader.activate("linear")
 
 
@@ -285,6 +311,7 @@ SECTIONS: dict[str, Callable[[Reader], None]] = {
     "route": _route,
     "shortcut": _shortcut,
     "sam": _sam,
+    "scale_channels": _scale_channels,
     "upsample": _upsample,
     "reorg": _reorg,
     "reorg3d": _reorg,
