@@ -364,7 +364,7 @@ def test_each_layer_and_tensor_is_packed_by_itself() -> None:
     found = footprint(analyze(text), "int4")
     assert found.total.weights == 2 + 2 + 3
     assert found.total.written_bytes == 2 + 1 + 3
-    assert "two to a byte" in " ".join(as_text(report(found), "text").split())
+    assert "two values per byte" in " ".join(as_text(report(found), "text").split())
     symbolic = footprint(analyze("input: N\nnet: linear 3 nobias\n"), "int4")
     from bneck_cli.sizes.evaluation import evaluate
 
@@ -384,7 +384,7 @@ def test_int8_does_not_train() -> None:
     found = footprint(analyze(CHAIN), "int8")
     assert found.training is None
     assert found.total.weights == 6
-    assert "int8 does not train" in as_text(report(found), "text")
+    assert "int8 cannot be trained" in as_text(report(found), "text")
 
 
 def test_a_layer_moves_what_it_reads_and_writes() -> None:
@@ -532,25 +532,25 @@ def test_what_compares_sizes_needs_numbers(ask: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"dtype": "fp23"}, "--dtype:1:1: no data type 'fp23'\n  fp23\n  ^^^^\n  did you mean 'fp32'?"),
-        ({"dtype": ""}, "--dtype:1:1: no data type ''"),
-        ({"dtype": "bf16, maste=fp32"}, "--dtype:1:7: no part 'maste'\n"),
-        ({"dtype": "bf16,master=fp33"}, "--dtype:1:13: no data type 'fp33'\n"),
-        ({"dtype": "bf16,master=fp32,master=fp64"}, "--dtype:1:18: 'master' is here twice"),
-        ({"dtype": "bf16,fp32"}, "--dtype:1:6: a part and its type stand here"),
-        ({"dtype": "master=fp32"}, "--dtype:1:1: a type for all stands here"),
+        ({"dtype": "fp23"}, "--dtype:1:1: unknown data type 'fp23'\n  fp23\n  ^^^^\n  did you mean 'fp32'?"),
+        ({"dtype": ""}, "--dtype:1:1: unknown data type ''"),
+        ({"dtype": "bf16, maste=fp32"}, "--dtype:1:7: unknown part 'maste'\n"),
+        ({"dtype": "bf16,master=fp33"}, "--dtype:1:13: unknown data type 'fp33'\n"),
+        ({"dtype": "bf16,master=fp32,master=fp64"}, "--dtype:1:18: 'master' appears twice"),
+        ({"dtype": "bf16,fp32"}, "--dtype:1:6: expected PART=TYPE here"),
+        ({"dtype": "master=fp32"}, "--dtype:1:1: expected a type for all parts here"),
         ({"optimizer": "adamv"}, "unknown 'adamv'\n  did you mean 'adam'?"),
-        ({"device": "h100_smx"}, "no device is called 'h100_smx'\n  did you mean 'h100'?"),
+        ({"device": "h100_smx"}, "unknown device 'h100_smx'\n  did you mean 'h100'?"),
         ({"device": "abacus"}, "or write 100GFLOPS,20GB/s"),
         ({"device": "v100", "dtype": "bf16"}, "has no published peak for bf16\n  it has fp64, fp32 and fp16"),
         ({"device": "100GFLOPS"}, "--device:1:1: the bandwidth is missing"),
-        ({"device": "20GB/s,10GB/s"}, "--device:1:8: the bandwidth is here twice"),
+        ({"device": "20GB/s,10GB/s"}, "--device:1:8: the bandwidth appears twice"),
         ({"device": "100GFLOPS, 20GB"}, "--device:1:1: the bandwidth is missing"),
-        ({"device": "1GFLOPS,2GB/s,20gb"}, "--device:1:15: a peak reads 100 GFLOPS (got '20gb')"),
-        ({"device": "1GFLOPS,2GB/s,0GB"}, "--device:1:15: a memory reads 16 GB (got '0GB')"),
-        ({"device": "1GFLOPS,2GB/s,1GB,1GB"}, "--device:1:19: the memory is here twice"),
-        ({"device": "0GFLOPS,20GB/s"}, "--device:1:1: a peak reads 100 GFLOPS (got '0GFLOPS')"),
-        ({"device": ","}, "--device:1:1: a peak reads 100 GFLOPS (got '')"),
+        ({"device": "1GFLOPS,2GB/s,20gb"}, "--device:1:15: expected a peak such as 100 GFLOPS (got '20gb')"),
+        ({"device": "1GFLOPS,2GB/s,0GB"}, "--device:1:15: expected a memory such as 16 GB (got '0GB')"),
+        ({"device": "1GFLOPS,2GB/s,1GB,1GB"}, "--device:1:19: the memory appears twice"),
+        ({"device": "0GFLOPS,20GB/s"}, "--device:1:1: expected a peak such as 100 GFLOPS (got '0GFLOPS')"),
+        ({"device": ","}, "--device:1:1: expected a peak such as 100 GFLOPS (got '')"),
     ],
 )
 def test_what_is_not_known_is_told(options: dict[str, str], message: str) -> None:
@@ -572,7 +572,7 @@ def test_a_counting_rule_has_no_footprint() -> None:
     from bneck_cli.data.rules import load_rule
     from bneck_cli.flow.counting import recount
 
-    with pytest.raises(BneckError, match="rules of its own"):
+    with pytest.raises(BneckError, match="its own rules"):
         footprint(recount(analyze("resnet18"), load_rule("fvcore")))
 
 
@@ -589,14 +589,26 @@ def test_a_device_is_written_in_either_order() -> None:
         ("devices:\n  a:\n    bandwidth: 1 GB/s\n", "d.yaml:2:3: the device 'a' needs `peaks`"),
         ("devices:\n  a:\n    peaks: {fp32: 1 TFLOPS}\n", "d.yaml:2:3: the device 'a' needs `bandwidth`"),
         ("devices:\n  a: {peaks: {fp31: 1 TFLOPS}, bandwidth: 1 GB/s}\n", "d.yaml:2:15: unknown key 'fp31'"),
-        ("devices:\n  a: {peaks: {fp32: 1 TB}, bandwidth: 1 GB/s}\n", "d.yaml:2:21: a peak reads 100 GFLOPS"),
-        ("devices:\n  a: {peaks: {fp32: 1 GB/s}, bandwidth: 1 GB/s}\n", "d.yaml:2:21: a peak reads 100 GFLOPS"),
-        ("devices:\n  a: {peaks: {fp32: 1 OPS}, bandwidth: 1 OPS}\n", "d.yaml:2:40: a bandwidth reads 20 GB/s"),
-        ("devices:\n  a: {peaks: {fp32: [1]}, bandwidth: 1 GB/s}\n", "d.yaml:2:21: `fp32` is a line of text"),
-        ("devices:\n  a: {peaks: {}, bandwidth: 1 GB/s}\n", "d.yaml:2:7: `peaks` names at least one data type"),
-        ("devices:\n  a: {peaks: {fp32: 1 OPS}, bandwidth: 1 B/s, memory: 1}\n", "d.yaml:2:55: a memory reads 16 GB"),
+        (
+            "devices:\n  a: {peaks: {fp32: 1 TB}, bandwidth: 1 GB/s}\n",
+            "d.yaml:2:21: expected a peak such as 100 GFLOPS",
+        ),
+        (
+            "devices:\n  a: {peaks: {fp32: 1 GB/s}, bandwidth: 1 GB/s}\n",
+            "d.yaml:2:21: expected a peak such as 100 GFLOPS",
+        ),
+        (
+            "devices:\n  a: {peaks: {fp32: 1 OPS}, bandwidth: 1 OPS}\n",
+            "d.yaml:2:40: expected a bandwidth such as 20 GB/s",
+        ),
+        ("devices:\n  a: {peaks: {fp32: [1]}, bandwidth: 1 GB/s}\n", "d.yaml:2:21: `fp32` must be a line of text"),
+        ("devices:\n  a: {peaks: {}, bandwidth: 1 GB/s}\n", "d.yaml:2:7: `peaks` needs at least one data type"),
+        (
+            "devices:\n  a: {peaks: {fp32: 1 OPS}, bandwidth: 1 B/s, memory: 1}\n",
+            "d.yaml:2:55: expected a memory such as 16 GB",
+        ),
         ("devices:\n  a: {peak: 1}\n", "d.yaml:2:7: unknown key 'peak'"),
-        ("devices: [a]\n", "d.yaml:1:10: `devices` is a mapping"),
+        ("devices: [a]\n", "d.yaml:1:10: `devices` must be a mapping"),
         ("machines: 1\n", "d.yaml:1:1: unknown key 'machines'"),
         ("{}\n", "d.yaml: a file of devices has the key `devices`"),
     ],
@@ -699,7 +711,7 @@ def test_a_reader_is_told_the_rules(form: str) -> None:
         r"peak memory at inference: 118\.2 MiB \(123,991,432 bytes\) at stage1\.swin1\.gelu", text.replace("\\", "")
     )
     for words in (
-        "none is fused with another",
+        "layers are not fused",
         "est. time",
         "an estimate, not a measurement",
         "2 operations per multiply-add",
@@ -752,7 +764,7 @@ def test_decoding_llama_on_an_h100() -> None:
     assert named["fitting_sequences"] == (80 * 10**9 - 2 * params) // (8192 * each + found.peak.bytes // 32)
     text = " ".join(as_text(report(found), "text").split())
     assert "49.4 GB (49,369,849,856 bytes) of weights and cache" in text
-    assert "14.7 ms for weights and cache alone" in text
+    assert "14.7 ms for weights and cache only" in text
 
 
 def test_a_prompt_and_its_next_token_say_the_same_asked_either_way() -> None:
