@@ -137,18 +137,39 @@ def outside(graph: Graph, origin: str) -> BneckError:
     return error
 
 
+def read_target(target: str, calls: Sequence[str], given: str | None) -> Graph:
+    """Make the graph of whatever a name stands for: a model in Python, or a file of another tool."""
+    from bneck_cli.bridges.target import is_target
+
+    if is_target(target):
+        return read_model(target, calls, given)
+    if calls:
+        raise BneckError(f"--call is for models in Python, not for {target}")
+    from bneck_cli.bridges.readers import read_file
+
+    try:
+        return chained(read_file(target, read_sizes(given) if given else None).pruned())
+    except RecursionError:
+        raise _nested(target) from None
+
+
 def import_model(target: str, calls: Sequence[str], given: str | None, opaque: bool) -> Imported:
     """Make a spec of whatever a name stands for."""
     from bneck_cli.bridges.target import is_target
 
     if is_target(target):
         return spec_of(read_model(target, calls, given), target, opaque)
-    if calls:
-        raise BneckError(f"--call is for models in Python, not for {target}")
-    from bneck_cli.bridges.readers import read_file, read_spec
+    from bneck_cli.bridges.readers import read_spec
 
-    written = read_spec(target, read_sizes(given) if given else None)
+    written = None if calls else read_spec(target, read_sizes(given) if given else None)
     if written is not None:
         return Imported(written, ())
-    graph = chained(read_file(target, read_sizes(given) if given else None).pruned())
-    return spec_of(graph, os.path.basename(target), opaque)
+    graph = read_target(target, calls, given)
+    try:
+        return spec_of(graph, os.path.basename(target), opaque)
+    except RecursionError:
+        raise _nested(target) from None
+
+
+def _nested(target: str) -> BneckError:
+    return BneckError(f"{target}: branches within branches, deeper than a spec can hold")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bneck_cli.bridges.importing import outside, read_model
+from bneck_cli.bridges.importing import outside, read_target
 from bneck_cli.bridges.verify import Comparison, Line, compare
 from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.errors import BneckError
@@ -41,7 +41,7 @@ def verified(program: Program, asked: Settings, model: str, calls: Sequence[str]
     sizes = (shape.channels, *shape.spatial)
     if not all(isinstance(size, int) for size in (*sizes, analysis.cost.params, analysis.cost.macs)):
         raise BneckError(f"comparing with a model needs a numeric input (got {shape})", hint="give --input 3x224x224")
-    graph = read_model(model, calls, "x".join(map(str, sizes)))
+    graph = read_target(model, calls, "x".join(map(str, sizes)))
     if graph.problems:
         raise outside(graph, model)
     return Verified(analysis.name, model, str(shape), compare(analysis, graph))

@@ -16,8 +16,13 @@ from round_trip import by_onnx, round_trip
 
 from bneck_cli import BneckError, analyze
 from bneck_cli.bridges.export import protobuf
+from bneck_cli.bridges.export.onnx_model import onnx_model
 from bneck_cli.bridges.importing import graph_of, import_model, spec_of
+from bneck_cli.bridges.verify_report import verified
+from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.network import entries
+from bneck_cli.engine.settings import Settings
+from bneck_cli.language.library import load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +46,15 @@ def imported(folder: Path, content: bytes, given: str | None = None) -> str:
 def test_a_spec_comes_back_from_onnx(name: str) -> None:
     """The same parameters and multiply-adds, and the same of every layer."""
     assert round_trip(name, by_onnx) == "the same"
+
+
+def test_a_spec_is_compared_with_a_model(tmp_path: Path) -> None:
+    """Layer by layer, as with a model in Python; what differs is told."""
+    content = onnx_model(analyze_program(load("resnet18"))).content
+    assert verified(load("resnet18"), Settings(), saved(tmp_path, content), []).compared.equal
+    compared = verified(load("resnet34"), Settings(), saved(tmp_path, content), []).compared
+    assert not compared.equal
+    assert compared.differences
 
 
 # PyTorch's exporter
@@ -340,6 +354,33 @@ def test_a_hundred_thousand_nodes_are_refused_in_time(tmp_path: Path) -> None:
     with pytest.raises(BneckError, match="more than 50,000 nodes"):
         imported(tmp_path, model([node("Relu", "x", "y")] * 100_000))
     assert perf_counter() - start < 10
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [node("Expand", "one s", "a", "e"), node("Reshape", "x a", "y")],
+        [node("Tile", "w s", "a", "t"), node("Reshape", "x a", "y")],
+        [node("ConstantOfShape", "s", "a", "c"), node("Gather", "a i", "b", "g"), node("Reshape", "x b", "y")],
+        [node("Gather", "w i", "a", "g"), node("Reshape", "x a", "y")],
+    ],
+    ids=["expand", "tile", "constant", "gather"],
+)
+def test_numbers_that_would_fill_the_memory_are_not_computed(tmp_path: Path, nodes: list[bytes]) -> None:
+    """What shapes are computed of is small; larger tensors have a shape alone."""
+    wide = protobuf.tensor("w", [1, 100_000], protobuf.INT64, [0] * 100_000)
+    given = [numbers("one", 1), numbers("s", 2**20, 2**19), numbers("i", *([0] * 100_000)), wide]
+    start = perf_counter()
+    with pytest.raises(BneckError, match=r"computed of the model's input|which there is not"):
+        imported(tmp_path, model(nodes, given))
+    assert perf_counter() - start < 10
+
+
+def test_branches_within_branches_are_refused(tmp_path: Path) -> None:
+    """A thousand of them, each in the next."""
+    nodes = [node("Add", f"{f't{place - 1}' if place else 'x'} x", f"t{place}") for place in range(1500)]
+    with pytest.raises(BneckError, match="deeper than a spec can hold"):
+        imported(tmp_path, model(nodes, out="t1499"))
 
 
 def test_weights_in_other_files_are_not_opened(tmp_path: Path) -> None:

@@ -342,7 +342,7 @@ def arithmetic(name: str, torch: str) -> Callable[[Walk], None]:
             args[0] = walk.read(walk.at(0))
         walk.gives(walk.one(torch, args, out))
 
-    return folds(compute)(operator)
+    return folds(compute, onnx_moves.several)(operator)
 
 
 def several(torch: str) -> Callable[[Walk], None]:
@@ -358,7 +358,7 @@ def several(torch: str) -> Callable[[Walk], None]:
     return operator
 
 
-@folds(lambda _, condition, x, y: __import__("numpy").where(condition, x, y))
+@folds(lambda _, condition, x, y: __import__("numpy").where(condition, x, y), onnx_moves.several)
 def where(walk: Walk) -> None:
     """Elements of one tensor or of another; where a constant decides and a number is the other, a mask."""
     out = broadcast([walk.shape(place) for place in range(3)])

@@ -5,12 +5,19 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from bneck_cli.bridges.readers.onnx_file import MOST_VALUES, TYPES
+from bneck_cli.bridges.readers.onnx_file import TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bneck_cli.bridges.readers.onnx_walk import Held, Walk
+
+    Operator = Callable[[Walk], None]
+    Sized = Callable[..., int]
+    """How many elements a result has, of what is given: asked before it is computed."""
+
+MOST_FOLDED = 1 << 17
+"""So many elements are computed, of what is known."""
 
 PADS = {"constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
 MODES = {"nearest": "nearest", "linear": "bilinear", "cubic": "bicubic"}
@@ -37,23 +44,32 @@ def values(walk: Walk) -> list[Any] | None:
     return [one.value for one in held]
 
 
-def folds(compute: Callable[..., Any]) -> Callable[[Callable[[Walk], None]], Callable[[Walk], None]]:
-    """Compute what a node gives where all that it takes is known; else let the operator say what it gives."""
+def several(_: Walk, *given: Any) -> int:
+    """Count the elements of a result that is as large as what is given, broadcast."""
+    import numpy
 
-    def wrap(operator: Callable[[Walk], None]) -> Callable[[Walk], None]:
+    return prod(numpy.broadcast_shapes(*(one.shape for one in given)))
+
+
+def together(_: Walk, *given: Any) -> int:
+    """Count the elements of a result that holds what is given."""
+    return sum(int(one.size) for one in given)
+
+
+def folds(compute: Callable[..., Any], size: Sized = together) -> Callable[[Operator], Operator]:
+    """Compute what a node gives where all that it takes is known, and few; else let the operator say what it gives."""
+
+    def wrap(operator: Operator) -> Operator:
         def run(walk: Walk) -> None:
             given = values(walk)
-            if given is None:
+            if given is None or size(walk, *given) > MOST_FOLDED:
                 operator(walk)
                 return
             import numpy
 
             with numpy.errstate(all="ignore"):
                 found = numpy.asarray(compute(walk, *given))
-            if found.size > MOST_VALUES:
-                operator(walk)
-            else:
-                walk.known(found)
+            walk.known(found)
 
         return run
 
@@ -107,7 +123,7 @@ def constant_of_shape(walk: Walk) -> None:
     kind = tensor.kind if tensor is not None else 1
     value = tensor.array() if tensor is not None else numpy.zeros(1, numpy.float32)
     filled = None
-    if value is not None and prod(dims) <= MOST_VALUES and kind != 1:
+    if value is not None and prod(dims) <= MOST_FOLDED and kind != 1:
         filled = numpy.full(dims, value.reshape(-1)[0])
     walk.gives(walk.new(dims), value=filled)
     if walk.model.producer == "bneck" and kind == 1:
@@ -123,7 +139,7 @@ def ranged(walk: Walk) -> None:
     import numpy
 
     start, limit, delta = (walk.number(place) for place in range(3))
-    if start is None or limit is None or not delta or abs((limit - start) / delta) > MOST_VALUES:
+    if start is None or limit is None or not delta or abs((limit - start) / delta) > MOST_FOLDED:
         raise ValueError("a row of numbers that is too long")
     whole = all(walk.at(place).value.dtype.kind == "i" for place in range(3))  # type: ignore[union-attr]
     walk.known(numpy.arange(start, limit, delta, dtype=numpy.int64 if whole else numpy.float32))
@@ -260,7 +276,10 @@ def sliced(walk: Walk) -> None:
     moved(walk, "getitem", out, taken)
 
 
-@folds(lambda walk, x, index: x.take(index, axis=walk.attribute("axis", 0)))
+@folds(
+    lambda walk, x, index: x.take(index, axis=walk.attribute("axis", 0)),
+    lambda walk, x, index: x.size * index.size // max(1, x.shape[walk.attribute("axis", 0)]),
+)
 def gather(walk: Walk) -> None:
     """Some indices of an axis: rows of a table for a model's input, one index, or a range."""
     given, axis = walk.shape(), walk.attribute("axis", 0)
@@ -305,7 +324,10 @@ def concat(walk: Walk) -> None:
     walk.gives(walk.one("cat", [refs, axis], out))
 
 
-@folds(lambda _, x, sizes: x * __import__("numpy").ones(sizes.reshape(-1).tolist(), x.dtype))
+@folds(
+    lambda _, x, sizes: x * __import__("numpy").ones(sizes.reshape(-1).tolist(), x.dtype),
+    lambda _, x, sizes: x.size * abs(prod(sizes.reshape(-1).tolist())),
+)
 def expand(walk: Walk) -> None:
     """A tensor repeated along axes of size 1."""
     out = broadcast([walk.shape(), tuple(walk.numbers(1))])
@@ -315,7 +337,10 @@ def expand(walk: Walk) -> None:
         moved(walk, "expand", out, list(out))
 
 
-@folds(lambda _, x, times: __import__("numpy").tile(x, times.reshape(-1).tolist()))
+@folds(
+    lambda _, x, times: __import__("numpy").tile(x, times.reshape(-1).tolist()),
+    lambda _, x, times: x.size * abs(prod(times.reshape(-1).tolist())),
+)
 def tile(walk: Walk) -> None:
     """A tensor repeated."""
     out = [one * times for one, times in zip(walk.shape(), walk.numbers(1), strict=True)]

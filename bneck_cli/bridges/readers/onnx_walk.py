@@ -32,6 +32,8 @@ OWN = "bneck"
 """The producer of the models that ``bneck export`` writes, whose weights are made where the model runs."""
 MASKED = -99
 """What a mask adds to the scores that do not count, at most."""
+MOST_KEPT = 1 << 24
+"""So many numbers are kept that were computed."""
 LARGEST = 2**40
 """So many elements a tensor may have."""
 LEARNED = re.compile(r"[A-Za-z_]\w*(\.\w+)+|\w*(scale|weight|bias|gamma|alpha|beta|temperature)", re.ASCII)
@@ -62,7 +64,7 @@ class Walk:
         self.held: dict[str, Held] = {}
         self.records: list[Record] = []
         self.parameters: dict[int, tuple[str, int]] = {}
-        self.count = 0
+        self.count = self.kept = 0
         self.node: Node
         self.stack: tuple[Call, ...] = ()
         self.scope = scopes(model)
@@ -206,8 +208,10 @@ class Walk:
             self.held[self.node.outputs[place]] = Held(ref, value, constant or value is not None)
 
     def known(self, value: Array) -> None:
-        """Say that the output is numbers that are known."""
-        self.gives(self.new(value.shape), value=value)
+        """Say that the output is numbers that are known; of all tensors together they are so many at most."""
+        self.kept += value.size
+        name = self.node.outputs[0]
+        self.held[name] = Held(self.new(value.shape), value if self.kept <= MOST_KEPT else None, constant=True)
 
     # The walk
 

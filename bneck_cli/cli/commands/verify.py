@@ -8,12 +8,16 @@ from bneck_cli.cli import options as opt
 from bneck_cli.cli.edge import check_format, put, settings
 
 GROUP = "Bridges"
-EXAMPLES = ("bneck verify resnet50 torchvision.models:resnet50", "bneck verify my.yaml mynet.py:Net --call width=32")
+EXAMPLES = (
+    "bneck verify resnet50 torchvision.models:resnet50",
+    "bneck verify my.yaml mynet.py:Net --call width=32",
+    "bneck verify vit_b_16 model.onnx",
+)
 
 
 def command(
     spec: opt.Specification,
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model, as for `bneck import`; its code is run.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model or a file, as for `bneck import`.")],
     call: opt.Call = None,
     input: opt.Input = None,
     set: opt.Set = None,
