@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bneck_cli import analyze
 from bneck_cli.bridges.export.builder import LAST
 from bneck_cli.bridges.export.onnx_model import onnx_model
 from bneck_cli.bridges.export.protobuf import varint
@@ -44,6 +45,15 @@ def test_every_model_passes_the_checker_with_our_shapes() -> None:
             numbers = [(one, two) for one, two in pairs if isinstance(one, int) and isinstance(two, int)]
             assert all(one == two for one, two in numbers), f"{name}: {value.name}"
     assert held >= HELD * len(network_names())
+
+
+def test_a_product_of_vectors_has_the_shape_that_is_stated() -> None:
+    """Two towers end in a vector each, whose product is one value: an image and its caption."""
+    onnx = pytest.importorskip("onnx")
+    spec = "input: {a: 8, b: 8}\nnet:\n  - matmul: [from a -> linear 4, from b -> linear 4]\n"
+    model = onnx.load_from_string(onnx_model(analyze(spec).found).content)
+    onnx.checker.check_model(model, full_check=True)
+    assert sizes(model.graph.output[0])[1:] == [1]
 
 
 @pytest.mark.parametrize("name", ["resnet50", "mobilenet_v2", "vit_b_16", "unet", "swin_v2_t", "lstm_lm"])

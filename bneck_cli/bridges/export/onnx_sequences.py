@@ -373,13 +373,13 @@ class Sequences(Layers):
             raise unheld(step, "this product")
         left, right = self.at(one, LAST), self.at(other, FIRST)
         rows, columns = prod(one.spatial), prod(other.spatial)
-        if len(one.spatial) > 1:
+        if len(one.spatial) != 1:
             left = self.reshaped(left, [rows, one.channels], f"{step.path}.left")
-        if len(other.spatial) > 1:
+        if len(other.spatial) != 1:
             right = self.reshaped(right, [other.channels, columns], f"{step.path}.right")
         found = self.op("MatMul", [left, right], step.path, [BATCH, rows, columns])
         out = Value(step.layer.out, {LAST: ""})
-        if len(out.spatial) > 1:
+        if len(out.spatial) != 1:
             found = self.reshaped(found, out.sizes(LAST), f"{step.path}.map")
         return self.out(step, found, LAST)
 
