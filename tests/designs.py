@@ -31,8 +31,10 @@ regnet_x_800mf efficientnet_b0 efficientnet_v2_s mobilenet_v1 mobilenet_v2 mobil
 shufflenet_v2_x0_5 squeezenet1_1 googlenet inception_v3 densenet121 vgg11_bn alexnet convnext_tiny swin_t
 vit_b_32 unet dcgan_generator llama3_8b qwen2_7b lstm_lm poolformer_s12 convmixer_768_32 basic bottleneck
 resnext inverted_residual mbconv se_bottleneck convnext encoder
+gpt2_small fcos_resnet50_fpn raft_small segformer_b0 deeplabv3_resnet50 mamba_130m mixtral_8x7b wavenet sd15_unet
 """
-"""Twenty-five classifiers, seven networks for other work, and eight blocks."""
+"""Twenty-five classifiers, seven networks for other work, and eight blocks; then nine networks whose weights are shared
+(three), whose maps are made to fit (two), with an op of their own, with experts, and of loops (two)."""
 LARGE = 2**32
 ASKED = {
     "inverted_residual": read_settings(in_channels="64"),
@@ -67,7 +69,8 @@ def axes(name: str, chance: random.Random) -> list[Axis]:
         found = [Axis("width", None, range(1, 40), 20) if each.name == "width" else each for each in found]
     rank = len(program.spec.inputs[0].sizes) - 1 if program.block is None else 1 + (name != "encoder")
     few = [1, 2, *range(32, 400, 16), *chance.sample(range(3, 400), 24), *(LARGE - 32 * at - at % 2 for at in range(4))]
-    found += [Axis("side" if rank != 1 else "L", None, tuple(sorted(set(few))), 1)] if rank else []
+    if rank and len(program.spec.inputs) < 2:
+        found.append(Axis("side" if rank != 1 else "L", None, tuple(sorted(set(few))), 1))
     return found
 
 

@@ -6,7 +6,7 @@ depth and magnitude are bounded, so no expression is slow.
 
 from __future__ import annotations
 
-from operator import add, eq, floordiv, ge, gt, le, lt, mod, mul, ne, sub
+from operator import add, eq, floordiv, ge, gt, index, le, lt, mod, mul, ne, sub
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.budget import DIGITS, ITEMS, LARGEST, exceeded
@@ -271,6 +271,7 @@ def _power(base: Any, exponent: Any) -> Any:
     exponent = settled(exponent)
     if not is_whole(exponent) or not 0 <= exponent <= MAX_EXPONENT:
         raise ValueError(f"an exponent must be a whole number from 0 to {MAX_EXPONENT}")
+    exponent = index(exponent)
     if not is_symbolic(base):
         above, below = number.parts(base)
         largest = max(abs(above), below)
