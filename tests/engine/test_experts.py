@@ -110,3 +110,56 @@ def test_a_sweep_varies_the_experts() -> None:
         cost = bneck_cli.analyze("mixtral_8x7b", experts=int(row["experts"]), active=int(row["active"])).cost
         found = [cost.params, cost.active_params, cost.macs]
         assert [int(row[name]) for name in ("params", "active_params", "macs")] == found
+
+
+class Gated(nn.Module):  # type: ignore[misc, name-defined]
+    """A gated expert."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.gate, self.up = (nn.Linear(channels, width, bias=False) for _ in range(2))
+        self.down = nn.Linear(width, channels, bias=False)
+
+    def forward(self, x: Any) -> Any:
+        """Multiply what two matrices give."""
+        return self.down(nn.functional.silu(self.gate(x)) * self.up(x))
+
+
+class Grouped(nn.Module):  # type: ignore[misc, name-defined]
+    """A mixture as libraries of language models run it: rows in the order of their experts, which work on slices."""
+
+    def __init__(self, channels: int, width: int, count: int, active: int) -> None:
+        super().__init__()
+        self.active = active
+        self.before = nn.Linear(channels, channels, bias=False)
+        self.router = nn.Linear(channels, count, bias=False)
+        self.experts = nn.ModuleList(Gated(channels, width) for _ in range(count))
+
+    def forward(self, x: Any) -> Any:
+        """Score, sort, run each expert on its rows, and bring these back."""
+        x = self.before(x)
+        best, which = self.router(x).softmax(-1).topk(self.active, dim=-1)
+        best = best / best.sum(-1, keepdim=True)
+        order = which.flatten().argsort()
+        sizes = torch.bincount(which.flatten(), minlength=len(self.experts)).tolist()
+        slices = x[order // self.active].split(sizes)
+        given = torch.cat([expert(part) for expert, part in zip(self.experts, slices, strict=True)])
+        given = given * best.flatten()[order].unsqueeze(-1)
+        return given[order.argsort()].view(len(x), self.active, -1).sum(1)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_mixture_keeps_what_autograd_saves(seed: int) -> None:
+    """To the byte: rows sent and brought back, their order, the router's scores and choices."""
+    from autograd import saved as measured
+
+    from bneck_cli.flow.saved import saved
+
+    random = Random(seed)
+    channels, width, count, length = (random.randint(2, 9) for _ in range(4))
+    active = random.randint(1, count)
+    expert = f"[mul: [linear {width} nobias -> silu, linear {width} nobias], linear {channels} nobias]"
+    net = f"- linear {channels} nobias\n  - experts: {expert}\n    count: {count}\n    active: {active}\n"
+    found = bneck_cli.analyze(f"input: {channels} x {length}\nnet:\n  {net}")
+    expected = measured(Grouped(channels, width, count, active), torch.randn(length, channels))
+    assert saved(found.found).bytes(1, 4) == expected

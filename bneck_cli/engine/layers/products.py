@@ -227,7 +227,7 @@ class Dispatch(Kind):
         return Shape(x.channels, (x.positions * self.active,))
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """Where each position went."""
+        """Which position each row is of."""
         return Keeps(indices=y.positions)
 
 
@@ -238,6 +238,7 @@ class Combine(Kind):
     part = "experts"
     sees = OWN
     active: int
+    count: int
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
         """Every value is scaled, and those of a position's experts are added."""
@@ -248,8 +249,13 @@ class Combine(Kind):
         return tuple(self.quantities(x, y).items())
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """The scores of a position's experts, and what these give."""
-        return Keeps(values=(y.channels + 1) * y.positions * self.active)
+        """What experts give, and its weight; the router's softmax, the best of it, their sum, and which these are.
+
+        Each row's place in the order of the experts is kept twice: for its weight, and for the way back.
+        """
+        rows = y.positions * self.active
+        scores = (self.count + self.active + 1) * y.positions
+        return Keeps(values=(y.channels + 1) * rows + scores, indices=3 * rows)
 
 
 def _times(y: Shape, each: Size) -> str:

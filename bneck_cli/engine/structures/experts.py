@@ -51,7 +51,7 @@ def walk_experts(walk: Walk, experts: Experts, flow: Flow, frame: Frame) -> Resu
     working = series("chain", "", [sent, held], x, out.shape, experts.body.place)
     shape = Shape(out.shape.channels, x.spatial)
     walk.meter.layer(place)
-    rule = Combine(active=active)
+    rule = Combine(active=active, count=count)
     join = Layer("combine", "combine", rule, (scores.shape, out.shape), shape, NOTHING, place)
     return fork("experts", (scoring, working), join, flow, Flow(shape, flow.stride, place))
 
