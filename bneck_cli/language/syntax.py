@@ -46,7 +46,7 @@ STRUCTURES = {
     "concat": ("along",),
     "split": ("sizes", "join"),
     "matmul": ("heads",),
-    "attend": ("heads", "kv", "over", "causal", "window", "grid", "position", "cache"),
+    "attend": ("heads", "kv", "over", "causal", "window", "grid", "position", "cache", "softmax"),
     "scale": (),
     "aside": (),
     "experts": ("count", "active", "router"),

@@ -262,3 +262,55 @@ def test_a_window_may_be_none() -> None:
     assert both == apart
     attend = f"{base}net:\n  - attend: {{queries: identity, keys: identity, values: identity}}\n    heads: 4\n"
     assert bneck_cli.analyze(f"{attend}    window: none\n").cost == bneck_cli.analyze(attend).cost
+
+
+@pytest.mark.parametrize("over", ["positions", "channels"])
+@pytest.mark.parametrize("seed", range(4))
+def test_attention_without_softmax_is_two_products(over: str, seed: int) -> None:
+    """Linear attention, over positions or with keys and values first: shapes, products and what autograd saves."""
+    torch = pytest.importorskip("torch")
+    from random import Random
+
+    from autograd import saved as measured
+    from torch.utils.flop_counter import FlopCounterMode
+
+    random = Random(seed)
+    heads, width, other, channels, length = (random.randint(2, 6) for _ in range(5))
+    wide = other if over == "channels" else width  # over channels queries may have a width of their own
+
+    class Linear(torch.nn.Module):  # type: ignore[misc, name-defined]
+        """Queries, keys and values, and their products."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            sizes = (wide, width, width if over == "channels" else other)
+            self.parts = torch.nn.ModuleList(torch.nn.Linear(channels, heads * size, bias=False) for size in sizes)
+
+        def forward(self, x: Any) -> Any:
+            """Multiply the first two, and the third by that."""
+            q, k, v = (part(x).unflatten(-1, (heads, -1)).transpose(1, 2) for part in self.parts)
+            if over == "channels":
+                found = v @ (q.transpose(-2, -1) @ k).transpose(-2, -1)
+            else:
+                found = q @ k.transpose(-2, -1) @ v
+            return found.transpose(1, 2).flatten(2)
+
+    model, x = Linear(), torch.randn(3, length, channels)
+    counter = FlopCounterMode(display=False)
+    with counter:
+        y = model(x)
+    parts = (wide, width, width if over == "channels" else other)
+    names = ("queries", "keys", "values")
+    ends = ", ".join(f"{name}: linear {heads * size} nobias" for name, size in zip(names, parts, strict=True))
+    beside = f"heads: {heads}\n    softmax: false\n" + ("    over: channels\n" if over == "channels" else "")
+    found = bneck_cli.analyze(f"input: {channels} x {length}\nnet:\n  - attend: {{{ends}}}\n    {beside}").found
+    assert (found.root.out.channels, *found.root.out.spatial) == (y.shape[2], y.shape[1])
+    assert 2 * 3 * found.cost.macs == counter.get_total_flops()
+    assert saved(found).bytes(3, 4) == measured(model, x)
+
+
+def test_over_channels_values_are_as_wide_as_keys() -> None:
+    """A value of each of a key's channels is weighed; other widths were multiplied as if they fitted."""
+    ends = "queries: linear 8, keys: linear 8, values: linear 12"
+    with pytest.raises(BneckError, match="a value has 6 channels in each head, a key 4"):
+        bneck_cli.analyze(f"input: 8 x 5\nnet:\n  - attend: {{{ends}}}\n    heads: 2\n    over: channels\n")

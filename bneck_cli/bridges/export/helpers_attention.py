@@ -24,25 +24,25 @@ def product(x, y, heads=1):
     return z.unflatten(1, x.shape[1:-1])
 ''',
     "scored": '''
-def scored(q, k, heads, kv, causal=False, channels=False):
+def scored(q, k, heads, kv, causal=False, channels=False, softmax=True):
     """Score keys for queries, both N×...×C; over channels those of a head meet."""
     q = q.flatten(1, -2).unflatten(-1, (heads, -1)).transpose(1, 2)
     k = k.flatten(1, -2).unflatten(-1, (kv, -1)).transpose(1, 2)
     k = k.repeat_interleave(heads // kv, 1)
     if channels:
-        return q.transpose(-2, -1) @ k * q.shape[-2] ** -0.5
-    scores = q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5
+        return q.transpose(-2, -1) @ k * (q.shape[-2] ** -0.5 if softmax else 1.0)
+    scores = q @ k.transpose(-2, -1) * (q.shape[-1] ** -0.5 if softmax else 1.0)
     if causal:
         later = torch.ones(scores.shape[-2:], device=q.device).triu(1).bool()
-        scores = scores.masked_fill(later, float("-inf"))
+        scores = scores.masked_fill(later, float("-inf") if softmax else 0.0)
     return scores
 ''',
     "weighed": '''
-def weighed(scores, v, kv, channels=False):
-    """Weigh values, N×...×C, by the softmax of their scores."""
+def weighed(scores, v, kv, channels=False, softmax=True):
+    """Weigh values, N×...×C, by the softmax of their scores, or by these."""
     v = v.flatten(1, -2).unflatten(-1, (kv, -1)).transpose(1, 2)
     v = v.repeat_interleave(scores.shape[1] // kv, 1)
-    weights = scores.softmax(-1)
+    weights = scores.softmax(-1) if softmax else scores
     x = v @ weights.transpose(-2, -1) if channels else weights @ v
     return x.transpose(1, 2).flatten(2)
 ''',

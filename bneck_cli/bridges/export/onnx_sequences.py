@@ -305,6 +305,8 @@ class Sequences(Layers):
         rule = step.layer.rule
         if rule.window is not None or rule.position != 0 or rule.past != 0 or k.bare:
             raise unheld(step, "attention with a window, positions or a past")
+        if not rule.softmax:
+            raise unheld(step, "attention without softmax")
         heads, kv = number(rule.heads), number(rule.kv)
         one = self.flat_heads(q, heads, 1, f"{step.path}.q")
         other = self.flat_heads(k, kv, heads // kv, f"{step.path}.k")

@@ -231,7 +231,7 @@ class Sequences(Layers):
             raise NotPureError
         rules = {lane: _scores(event.node) for lane, event in lanes.items()}
         rule = next(iter(rules.values()))
-        alike = {lane: (one.channels, one.causal, one.position != 0) for lane, one in rules.items()}
+        alike = {lane: (one.channels, one.causal, one.softmax, one.position != 0) for lane, one in rules.items()}
         if len(set(alike.values())) > 1:
             raise Vary(alike)
         if rule.window is not None or rule.past != 0:
@@ -258,7 +258,8 @@ class Sequences(Layers):
         words = f"{self.kept(heads)}, {self.kept(kv)}"
         self.writer.needs("scored")
         self.writer.needs("weighed")
-        flags = f"{', causal=True' if rule.causal else ''}{', channels=True' if rule.channels else ''}"
+        over = f"{', channels=True' if rule.channels else ''}{'' if rule.softmax else ', softmax=False'}"
+        flags = f"{', causal=True' if rule.causal else ''}{over}"
         scores = f"scored({ends[0].expr}, {ends[1].expr}, {words}{flags})"
         if rule.position != 0:
             scores = f"self.{self._distances(attend, lanes, rules, heads)}({scores})"
@@ -268,7 +269,6 @@ class Sequences(Layers):
             with self.holding(tensor.expr, *kept):
                 start = self.assigned(Tensor(scores, heads, begun, FIRST))
                 scores = self.flush(self.to(self.emit(inside, start), FIRST), "scores").expr
-        over = ", channels=True" if rule.channels else ""
         expr = f"weighed({scores}, {ends[2].expr}, {self.kept(kv)}{over})"
         with self.holding(tensor.expr, *kept):
             end = self.assigned(Tensor(expr, channels, shapes, LAST))

@@ -63,7 +63,7 @@ class Scores(_Product):
 
     ``past`` positions that were seen before are keys too. Within windows of a map there are as many sets of scores as
     windows; a window that slides over a sequence has so many keys for each query. Over channels (XCiT, 2106.09681)
-    every channel of a head meets every other.
+    every channel of a head meets every other. Without a softmax attention is linear (2006.16236).
     """
 
     name = "scores"
@@ -78,6 +78,7 @@ class Scores(_Product):
     cached: Size | None
     tiled: bool = False
     """Whether the window tiles a map."""
+    softmax: bool = True
     alone: bool = True
     """Whether nothing is done to the scores before they weigh the values, so that a fused kernel never writes them."""
 
@@ -85,11 +86,11 @@ class Scores(_Product):
         """Heads × queries × keys; heads × windows × positions × positions; heads × channels × channels."""
         keys = keys or x
         each = share(x.channels, self.heads, "the queries' channels", "heads")
-        if share(keys.channels, self.kv, "the keys' channels", "kv") != each:
-            own = share(keys.channels, self.kv, "the keys' channels", "kv")
-            raise LayerError(f"a query has {each} channels in each head, a key {own}", "heads")
+        own = share(keys.channels, self.kv, "the keys' channels", "kv")
         if self.channels:
-            return Shape(self.heads, (each, each))
+            return Shape(self.heads, (each, own))
+        if own != each:
+            raise LayerError(f"a query has {each} channels in each head, a key {own}", "heads")
         seen = keys.positions + self.past
         if self.window is None:
             return Shape(self.heads, (x.positions, seen))
@@ -98,6 +99,11 @@ class Scores(_Product):
             return Shape(self.heads, (x.positions, least(side, seen)))
         count, positions = tiles(x, self.window)
         return Shape(self.heads, (count, positions, positions))
+
+    def require_met(self, each: Size, y: Shape) -> None:
+        """Require that over channels a head has as many of the values as of the keys, which stand for them."""
+        if each != y.spatial[-1]:
+            raise LayerError(f"a value has {each} channels in each head, a key {y.spatial[-1]}", "heads")
 
     def params(self, x: Shape) -> Size:
         """The values that are learned for positions, and added to the scores."""
@@ -123,6 +129,8 @@ class Scores(_Product):
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
         """The product, the softmax, and queries scaled by the root of a head's channels."""
+        if not self.softmax:
+            return {"attention": self.macs(x, y)}
         rows = y.elements if not y.spatial else prod(y.spatial[:-1]) * y.channels
         return {
             "attention": self.macs(x, y),
@@ -133,20 +141,20 @@ class Scores(_Product):
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
         """The softmax."""
-        return (("softmax", y.elements),)
+        return (("softmax", y.elements),) if self.softmax else ()
 
     def keeps(self, x: Shape, y: Shape, fused: bool | None = None) -> Keeps:
         """The softmax of the scores, beside queries and keys."""
-        return Keeps(output=True)
+        return Keeps(output=self.softmax)
 
     def working(self, x: Shape, y: Shape, fused: bool | None = None) -> Size:
         """Scores, and their softmax."""
-        return 2 * y.elements
+        return (1 + self.softmax) * y.elements
 
     def fuses(self, attention: str) -> bool:
         """Whether the scores are never written: they are, within windows of a map, unless told otherwise."""
         asked = attention == "fused" or (attention == "usual" and not self.tiled)
-        return asked and self.alone and not self.channels
+        return asked and self.alone and self.softmax and not self.channels
 
     def cache(self, layer: Layer) -> Size:
         """Elements of keys that are kept of the positions seen before, or of what stands for keys and values."""
@@ -168,6 +176,7 @@ class WeightedSum(_Product):
     fused: bool = False
     past: Size
     cached: bool = False
+    softmax: bool = True
 
     def fused_one(self) -> WeightedSum:
         """Return the same, as one kernel with the scores."""
@@ -180,7 +189,8 @@ class WeightedSum(_Product):
 
     def role(self, x: Shape, y: Shape) -> str:
         """What the scores are for."""
-        return "The softmax of the scores says how much of each value is taken."
+        scores = "The softmax of the scores says" if self.softmax else "The scores say"
+        return f"{scores} how much of each value is taken."
 
     def worked(self, x: Shape, y: Shape) -> tuple[str, ...]:
         """Each value that leaves is a sum over as many values as there are scores in a row."""

@@ -69,8 +69,11 @@ def attended(
     layer = Layer("scores", _text(rule), rule, (queries.shape, keys.shape), shape, cost, place)
     scored = fork("scores", (asking, holding), layer, flow, Flow(shape, None, place))
     scored = scored if changed is None else changed(scored)
-    weighing = WeightedSum(past=rule.past, cached=rule.cached is not None)
+    weighing = WeightedSum(past=rule.past, cached=rule.cached is not None, softmax=rule.softmax)
     each = share(values.shape.channels, rule.kv, "the values' channels", "kv")
+    if rule.channels:
+        rule.require_met(each, shape)
+        each = share(queries.shape.channels, rule.heads, "the queries' channels", "heads")
     out = Shape(each * rule.heads, queries.shape.spatial)
     walk.meter.layer(place)
     layer = Layer(
@@ -93,9 +96,17 @@ DEFAULTS: dict[str, Any] = {
     "grid": False,
     "position": 0,
     "cached": None,
+    "softmax": True,
 }
 """What holds where nothing is written beside the branches."""
-CONVERTERS = {"heads": positive, "kv": positive, "causal": boolean, "window": window_extent, "grid": boolean}
+CONVERTERS = {
+    "heads": positive,
+    "kv": positive,
+    "causal": boolean,
+    "window": window_extent,
+    "grid": boolean,
+    "softmax": boolean,
+}
 
 
 def _options(walk: Walk, attend: Attend, flow: Flow, frame: Frame) -> dict[str, Any]:
@@ -155,4 +166,5 @@ def _text(rule: Scores) -> str:
     words = ["causal"] if rule.causal else []
     words += ["over", "channels"] if rule.channels else []
     words += ["grid"] if rule.grid else []
+    words += [] if rule.softmax else ["softmax=false"]
     return spelled("scores", words, shown)
