@@ -56,6 +56,14 @@ def test_a_product_of_vectors_has_the_shape_that_is_stated() -> None:
     assert sizes(model.graph.output[0])[1:] == [1]
 
 
+def test_a_frozen_convolution_has_no_parameters() -> None:
+    """Its values are constants of the model, and do not count."""
+    onnx = pytest.importorskip("onnx")
+    spec = "input: 3 x 8 x 8\nnet: conv 3x3 4 -> dwconv 3x3 frozen -> conv 1x1 2 frozen\n"
+    model = onnx.load_from_string(onnx_model(analyze(spec).found).content)
+    onnx.checker.check_model(model, full_check=True)
+
+
 @pytest.mark.parametrize("name", ["resnet50", "mobilenet_v2", "vit_b_16", "unet", "swin_v2_t", "lstm_lm"])
 def test_onnx_runtime_runs_it(name: str) -> None:
     """The shape that leaves is the analysis's."""

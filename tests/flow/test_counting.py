@@ -121,11 +121,11 @@ def test_a_block_is_written_in_its_own_file() -> None:
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ("functions", "`written` is `modules`, or a mapping such as `relu: function`"),
-        ("{relu: functional}", "relu is written as module, function or subclass (got 'functional')"),
+        ("functions", "`written` must be `modules`, or a mapping such as `relu: function`"),
+        ("{relu: functional}", "relu can be written as module, function or subclass (got 'functional')"),
         ("{relux: function}", "unknown layer or block 'relux'"),
-        ("{block.relu: function}", "no block is called 'block'"),
-        ("{global_avgpool: multihead}", "global_avgpool is written as module, function or mean (got 'multihead')"),
+        ("{block.relu: function}", "no block 'block'"),
+        ("{global_avgpool: multihead}", "global_avgpool can be written as module, function or mean (got 'multihead')"),
     ],
 )
 def test_a_wrong_form_is_an_error(written: str, message: str) -> None:

@@ -120,8 +120,9 @@ class Layers(Graph):
             more["output_padding"] = list(window.output_padding)
         else:
             dims = [leaving, x.channels // groups, *window.kernel]
-        inputs = [name, self.weight(f"{self.prefix}.weight", dims)]
-        inputs += [self.weight(f"{self.prefix}.bias", [leaving])] if layer.rule.bias else []
+        make = self.filled_once if getattr(layer.rule, "frozen", False) else self.weight
+        inputs = [name, make(f"{self.prefix}.weight", dims, 0.0)]
+        inputs += [make(f"{self.prefix}.bias", [leaving], 0.0)] if layer.rule.bias else []
         kind = "ConvTranspose" if window.transposed else "Conv"
         return self.out(step, self.op(kind, inputs, step.path, sizes, **more), FIRST)
 
