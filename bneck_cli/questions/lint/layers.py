@@ -32,7 +32,7 @@ def bias_before_norm(flow: Flow) -> Iterator[Finding]:
     """Find biases that the norm behind them takes away."""
     for met in flow.layers:
         layer = met.layer
-        if not _weighs(layer):
+        if not _weighs(layer) or layer.cost.params == 0:  # its weights are another's, where the bias is found
             continue
         readers = [flow.layers[reader].layer if reader >= 0 else None for reader in met.out.all_readers()]
         norms = [reader.rule for reader in readers if reader and reader.rule is not None and reader.rule.centres]
