@@ -171,7 +171,6 @@ def test_designs_of_a_network_are_what_each_is_by_itself(name: str) -> None:
         ("swin_t", ["H=1:300", "W=1:300"]),
         ("unet", ["H=1:100", "W=1:100"]),
         ("mobilenet_v1", ["width=0.05:2:0.05", "side=20:300"]),
-        ("wavenet", ["stacks=1:3", "depth=1:4", "width=8:64:8", "L=16:400"]),
         ("llama3_8b", ["depth=1:9", "heads=8:64:8", "channels=512:4096:128", "L=1:4096", "past=0:4096", "batch=1:9"]),
     ],
 )
