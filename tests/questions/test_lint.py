@@ -74,14 +74,6 @@ def test_the_biases_of_keras_resnet50_are_the_difference_to_torchvisions() -> No
     assert len([group for group in groups(found) if group.rule == "bias-before-norm"]) == 5
 
 
-def test_a_shared_bias_is_wasted_once() -> None:
-    """Steps with the weights of another have its bias, too: it is one set of parameters."""
-    shared, apart = (
-        linted(net(f"conv 3x3 3 bias{word} -> bn -> conv 3x3 3 bias{word} -> bn")) for word in (" share=c", "")
-    )
-    assert [sum(finding.cost for finding in of("bias-before-norm", one)) for one in (shared, apart)] == [3, 6]
-
-
 def test_the_strided_1x1_of_resnet50_v1_skip_three_quarters() -> None:
     """The first 1x1 of three stages skips 2,352, 588 and 147 positions; torchvision's has none in its bodies."""
     sizes = (56, 28, 14)
