@@ -145,31 +145,38 @@ class Follow(Generic[V]):
 
     # Values by the names of the report
 
-    def visits(self, folded: bool = True, last: bool = True) -> Iterator[Visit[V]]:
+    def visits(self, folded: bool = True, last: bool = True, toward: str | None = None) -> Iterator[Visit[V]]:
         """Yield every layer and group in execution order, named as the report names it.
 
-        Of folded copies the ``last`` is followed, or else the first.
+        Of folded copies the ``last`` is followed, or else the first. With a path ``toward`` only what stands at it and
+        around it is visited, and nothing beside.
         """
-        visits = self.within(self.part, self.inputs, "", (folded, last and folded), False)
+        visits = self.within(self.part, self.inputs, "", (folded, last and folded, toward), False)
         yield from bounded(visits, self.part.node, folded)
 
     def within(
-        self, part: Part, inputs: list[Way[V]], path: str, form: tuple[bool, bool], idle: bool
+        self, part: Part, inputs: list[Way[V]], path: str, form: tuple[bool, bool, str | None], idle: bool
     ) -> Iterator[Visit[V]]:
         """Yield what stands in a part."""
-        folded, last = form
+        folded, last, toward = form
         part, inputs = self.inner(part, inputs)
         named = [child for child in children(part.node) if not isinstance(child.node, Wire)]
         for held, (operation, entering) in zip(named, self.held(part, inputs), strict=True):
             values = self.last(operation, entering) if last else entering
             for child in (held,) if folded else held.opened():
                 name = f"{path}.{child.label}" if path else child.label
+                beside = toward is not None and not f"{toward}.".startswith(f"{name}.")
+                if beside and folded:
+                    continue
                 results = self.given(operation, values)
                 out = results[0]
                 away = idle or child.idle
-                yield Visit(name, child, [self.value(way) for way in values], self.value(out), away)
-                if operation.part is not None:
-                    yield from self.within(operation.part, values, name, form, away)
+                if not beside:
+                    yield Visit(name, child, [self.value(way) for way in values], self.value(out), away)
+                    if operation.part is not None and name != toward:
+                        yield from self.within(operation.part, values, name, form, away)
+                    if toward is not None:
+                        return
                 values = operation.onward(values, results)
 
     def inner(self, part: Part, inputs: list[Way[V]]) -> tuple[Part, list[Way[V]]]:

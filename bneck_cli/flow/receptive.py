@@ -62,6 +62,12 @@ def reaches(analysis: Analysis, folded: bool = True) -> dict[str, Reach]:
     return {visit.path: visit.leaving for visit in Follow(analysis, Sight()).visits(folded) if not visit.idle}
 
 
+def reach_at(analysis: Analysis, path: str, folded: bool = True) -> Reach | None:
+    """Return the reach of what leaves one layer or group, as ``reaches`` has it, without working out all others."""
+    visits = Follow(analysis, Sight()).visits(folded, toward=path)
+    return next((visit.leaving for visit in visits if visit.path == path and not visit.idle), None)
+
+
 def receptive_field(analysis: Analysis) -> Reach:
     """Return the reach of the last feature map: what the pooling of the whole map, or the net's end, is given."""
     return last_field(Follow(analysis, Sight()))

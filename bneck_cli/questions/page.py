@@ -43,11 +43,11 @@ def page(programs: Sequence[tuple[str, Program]], settings: Settings = Settings(
 
     def parts() -> Iterator[Part]:
         if alone:
-            yield from _chapters(subjects[0], settings, "r0")
+            yield from _chapters(subjects[0], "r0")
             return
         yield Chapter("Comparison", tuple(_compared(programs, settings)))
         for index, subject in enumerate(subjects):
-            yield Chapter(subject.analysis.name, tuple(_chapters(subject, settings, f"r{index}")))
+            yield Chapter(subject.analysis.name, tuple(_chapters(subject, f"r{index}")))
 
     return Report(
         "report",
@@ -66,7 +66,7 @@ def _compared(programs: Sequence[tuple[str, Program]], settings: Settings) -> It
     yield from comparison(compare_programs(list(programs), settings)).parts()
 
 
-def _chapters(subject: Subject, settings: Settings, key: str) -> Iterator[Part]:
+def _chapters(subject: Subject, key: str) -> Iterator[Part]:
     """Yield what there is to say of one spec; a question that its sizes do not answer is left out."""
     analysis, program = subject.analysis, subject.program
     drawn = _drawn(analysis, key)
@@ -75,7 +75,7 @@ def _chapters(subject: Subject, settings: Settings, key: str) -> Iterator[Part]:
     shares = bars(analysis) if program.block is None else None
     if shares:
         yield Chapter("Where the cost is", (shares,))
-    yield from _explained(*among(program, settings))
+    yield from _explained(analysis)
     yield Chapter("Layer by layer", tuple(_layers(analysis, key)), folded=True)
     yield Chapter("Lint", tuple(_linted(analysis)), folded=True)
     yield Chapter("Memory", tuple(_measured(analysis)), folded=True)
@@ -106,11 +106,11 @@ def _same(node: Node) -> Iterator[Node]:
                 yield from _same(run.node)
 
 
-def _explained(program: Program, settings: Settings) -> Iterator[Part]:
-    from bneck_cli.questions.explain import explain
+def _explained(analysis: Analysis) -> Iterator[Part]:
+    from bneck_cli.questions.explain import explain_analysis
 
     try:
-        found = explain(program, settings)
+        found = explain_analysis(analysis)
     except BneckError:  # sizes with symbols
         return
     for section in found.sections:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import bneck_cli
 from bneck_cli.engine.network import Fork, Layer, Node, Wire, entries
 from bneck_cli.engine.tensor import TooSmallError
-from bneck_cli.flow.receptive import reaches, receptive_field
+from bneck_cli.flow.receptive import reach_at, reaches, receptive_field
 from bneck_cli.questions.analyze import table
 from bneck_cli.questions.rows import View, shown_rows
 
@@ -109,6 +109,9 @@ def test_every_layer_that_runs_has_a_reach(name: str, folded: bool) -> None:
     analysis = bneck_cli.analyze(name)
     found = reaches(analysis, folded)
     assert {entry.path for entry in entries(analysis.root, folded) if not entry.idle} <= found.keys()
+    for path in [*found][:: 1 + len(found) // 60]:
+        assert reach_at(analysis, path, folded) == found[path]
+    assert reach_at(analysis, "nowhere", folded) is None
 
 
 def test_folded_copies_show_the_last() -> None:

@@ -52,12 +52,16 @@ def explain(program: Program, settings: Settings = Settings(), at: str | None = 
 
     Raises BneckError for a path that is not there, and where sizes are symbols.
     """
-    analysis = analyze_program(program, settings)
+    return explain_analysis(analyze_program(program, settings), at)
+
+
+def explain_analysis(analysis: Analysis, at: str | None = None) -> Explanation:
+    """Explain what has been analysed, as ``explain`` does."""
     if not is_numeric(analysis.root):
         raise BneckError(
             "an explanation needs numbers; the sizes have symbols", hint="give --channels 256 --input 56x56"
         )
-    if at is None and program.block is None:
+    if at is None and analysis.program.block is None:
         return _network(analysis)
     return _part(analysis, at)
 

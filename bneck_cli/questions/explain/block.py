@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bneck_cli.engine.network import Fork, Layer, Series, Wire, children, entries
 from bneck_cli.errors import listed
 from bneck_cli.flow.follow import Follow
-from bneck_cli.flow.receptive import Sight, reaches, sees_the_map
+from bneck_cli.flow.receptive import Sight, reach_at, sees_the_map
 from bneck_cli.questions.explain.facts import Product, Sums, arriving, forks, is_identity, sums_of, taken, whole
 from bneck_cli.questions.explain.place import copies_at, way_to
 from bneck_cli.questions.explain.sentences import (
@@ -371,9 +371,9 @@ def sight(analysis: Analysis, subject: Subject) -> Iterator[str]:
         return
     folded, _ = copies_at(analysis, subject)
     if folded == subject.path:
-        found = reaches(analysis).get(folded)
+        found = reach_at(analysis, folded)
     elif sum(entry.copies for entry in entries(analysis.root)) <= MOST_OPENED:
-        found = reaches(analysis, folded=False).get(subject.path)
+        found = reach_at(analysis, subject.path, folded=False)
     else:
         found = None
     if found is not None and found.known:
