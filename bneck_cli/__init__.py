@@ -7,7 +7,7 @@
 >>> network
 <bneck analyze: ResNet-50 · 3×224×224 · 25,557,032 params, 4,089,184,256 MACs>
 
-Every function answers the question of the command that bears its name, and returns an ``Answer``. A spec is a path,
+Every function corresponds to the command of its name, and returns an ``Answer``. A spec is a path,
 the name of a bundled network or block (``basic 64``), or the text of a spec: anything with a line break.
 """
 
@@ -57,7 +57,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Load what is no function only when it is asked for: importing the package costs nothing."""
+    """Load classes only when they are used, so that importing the package costs nothing."""
     if name == "BneckError":
         from bneck_cli.errors import BneckError
 
@@ -82,18 +82,18 @@ def analyze(
     symbols: Iterable[str] = (),
     **parameters: object,
 ) -> Network:
-    """Work out every layer's shapes, parameters and multiply-adds.
+    """Compute every layer's shapes, parameters and multiply-adds.
 
     Args:
         spec: a path, a bundled name, or the text of a spec.
         input: the input's sizes, ``3x224x224``, ``320x320`` or, with symbols, ``3xHxW``.
         channels: a block's channels, a number or a symbol's name.
-        in_channels: the channels that enter a block, where they are others.
-        assume: what is known of symbols, ``H%32==0,C>=16``.
-        past: positions that causal attention has seen before, a number or a symbol's name.
+        in_channels: the input channels of a block, if they differ.
+        assume: assumptions about symbols, ``H%32==0,C>=16``.
+        past: earlier positions in the cache of causal attention, a number or a symbol's name.
         symbolic: keep the batch, the map's sides and a block's channels as symbols.
         symbols: parameters to keep as symbols of their own names.
-        batch: inputs at once, which multiply ``macs``, ``activations`` and the rows; ``cost`` is that of one input.
+        batch: batch size, which multiplies ``macs``, ``activations`` and the rows; ``cost`` is that of one input.
         parameters: parameters of the net or the block, such as ``width=0.5``.
 
     Raises:
@@ -141,7 +141,7 @@ def match(
 ) -> Answer[Comparison]:
     """Find the width at which the others cost as much as the first: ``weights``, ``params``, ``macs`` ...
 
-    ``vary`` is what varies instead of the channels, a parameter or ``group_width=1:64``; the value found costs no more
+    ``vary`` names a parameter to vary instead of the channels, or ``group_width=1:64``; the value found costs no more
     than the first, or is the ``nearest``. Raises BneckError for an unknown measure, and where no value matches.
     """
     from bneck_cli.answers import Answer
@@ -165,7 +165,7 @@ def explain(
 ) -> Answer[Explanation]:
     """Explain in words what a block or network does and why; ``at`` is the path of a part of it.
 
-    Raises BneckError for a path that is not there, and for sizes with symbols.
+    Raises BneckError for an unknown path, and for symbolic sizes.
     """
     from bneck_cli.answers import Answer
     from bneck_cli.questions.explain import explain as explained
@@ -212,7 +212,7 @@ def lint(
 ) -> Answer[Lint]:
     """Find what a design pays for and does not use; ``findings`` holds them.
 
-    Raises BneckError for a rule in ``ignore`` that is not there.
+    Raises BneckError for an unknown rule in ``ignore``.
     """
     from bneck_cli.answers import Answer
     from bneck_cli.questions.lint import USUAL
@@ -238,10 +238,10 @@ def footprint(
     channels: int | str | None = None,
     **parameters: object,
 ) -> Answer[Footprint]:
-    """Work out memory, bytes moved and, on a device, time; ``dtype`` may name parts, ``bf16,master=fp32``.
+    """Compute memory, bytes moved and, on a device, time; ``dtype`` may name parts, ``bf16,master=fp32``.
 
     ``attention`` is fused, plain or usual; ``recompute`` none, attention or full; ``inplace`` activations write over
-    what they take. Raises BneckError for a word or a device that is not there.
+    what they take. Raises BneckError for an unknown word or device.
     """
     from bneck_cli.answers import Answer
     from bneck_cli.questions.footprint import footprint as measured
@@ -256,7 +256,7 @@ def reconcile(
 ) -> Answer[Reconciliation]:
     """Find the counting rule and the variant of a network behind a published figure, such as ``4.11G``.
 
-    Raises BneckError for a text that is no figure.
+    Raises BneckError for a text that is not a figure.
     """
     from bneck_cli.answers import Answer
     from bneck_cli.questions.reconcile import reconcile as reconciled
@@ -279,9 +279,8 @@ def draw(
 ) -> Drawing:
     """Draw a block as in papers, or a network as its stages; ``text("svg")`` is the drawing.
 
-    With ``match`` (weights, macs ...) blocks are as wide as the first is dear; ``depth`` opens so many levels;
-    ``direction`` is where the tensor runs, down or right.
-    Raises BneckError for a path that is not there.
+    With ``match`` (weights, macs ...) blocks have the width that costs as much as the first; ``depth`` is the number of
+    levels to open; ``direction`` is that of the flow, down or right. Raises BneckError for an unknown path.
     """
     from bneck_cli.answers import Drawing
     from bneck_cli.questions.draw import draw as drawn
@@ -309,28 +308,28 @@ def sweep(
     batch: int = 1,
     **parameters: object,
 ) -> Answer[Sweep]:
-    """Work out every combination of the values that vary, and choose among them.
+    """Compute every combination of the values that vary, and choose among them.
 
     Args:
         spec: a path, a bundled name, or the text of a spec.
         vary: values by name: a list, a range, or text, ``{"width": "0.25:1.5:0.25", "side": [128, 224]}``.
-        columns: totals to work out.
+        columns: totals to compute.
         keep: a condition on them, ``macs < 600M and params < 5M``.
-        best: only so many, with the least of ``minimize`` or the most of ``maximize``.
+        best: how many to keep, with the least of ``minimize`` or the most of ``maximize``.
         minimize: a total.
         maximize: a total.
-        pareto: only designs that no other beats in all of these.
-        zip: values side by side, and not every combination.
-        random: so many designs by chance, which begins with ``seed``.
-        seed: what chance begins with.
+        pareto: keep only the Pareto front of these totals.
+        zip: pair the values up instead of combining all.
+        random: how many random designs to draw, from ``seed``.
+        seed: the seed for ``random``.
         input: the input's sizes.
         channels: a block's channels.
-        in_channels: the channels that enter a block.
-        batch: inputs at once.
+        in_channels: the input channels of a block.
+        batch: the batch size.
         parameters: parameters that do not vary.
 
     Raises:
-        BneckError: for what the spec does not have, a total that is none, and words that exclude each other.
+        BneckError: for unknown parameters or totals, and for options that exclude each other.
     """
     from bneck_cli.answers import Answer
     from bneck_cli.errors import BneckError
@@ -367,11 +366,11 @@ def plot(
     channels: int | str | range | None = None,
     **parameters: object,
 ) -> Chart:
-    """Plot where the cost is, what a position sees, what bounds a layer, blocks over their width, or the library.
+    """Plot cost, memory, receptive field or a roofline by layer, blocks over their width, or the library.
 
     ``kind`` is cost, receptive, roofline, width or library; ``channels`` may be a range of widths; ``own`` are networks
     to show among the library's. ``write(file="cost.svg")`` draws it (extra `plot`), ``records()`` are its points.
-    Raises BneckError for an unknown kind, and for one that needs what was not given.
+    Raises BneckError for an unknown kind, and for missing arguments.
     """
     from bneck_cli.answers import Chart
     from bneck_cli.questions.plot import plot as plotted
@@ -388,9 +387,9 @@ def page(
     in_channels: int | str | None = None,
     **parameters: object,
 ) -> Answer[None]:
-    """Write one page on a spec, or on several with their comparison, as the command ``report`` does.
+    """Make one page about a spec, or about several with their comparison, like the command ``report``.
 
-    ``write(file="resnet50.html")`` saves it. Raises BneckError for no spec, and as an analysis does.
+    ``write(file="resnet50.html")`` saves it. Raises BneckError without a spec, and as an analysis does.
     """
     from bneck_cli.answers import Answer
     from bneck_cli.errors import BneckError
@@ -405,7 +404,7 @@ def page(
 def layers(kind: str | None = None) -> Answer[None]:
     """List the layer kinds of the language, or describe one.
 
-    Raises BneckError for a kind that is not there.
+    Raises BneckError for an unknown kind.
     """
     from bneck_cli.answers import Answer
     from bneck_cli.questions.layers import kind_report, kinds_report

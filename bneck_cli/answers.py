@@ -1,4 +1,4 @@
-"""What the library's functions return: an answer that prints shortly, shows as a table, and gives its data."""
+"""Results of the library's functions: they print briefly, display as tables, and give their data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 class Answer(Generic[T]):
     """The answer to a question, as the command of the same name gives it.
 
-    ``found`` is what was worked out; its attributes are the answer's own. A notebook shows the tables, ``print`` the
+    ``found`` is what was computed; its attributes are the answer's own. A notebook shows the tables, ``print`` the
     text of the command.
     """
 
@@ -53,7 +53,7 @@ class Answer(Generic[T]):
     def text(self, format: str = "text") -> str:
         """Return the whole answer in a format.
 
-        Raises BneckError for a format that is not there.
+        Raises BneckError for an unknown format.
         """
         from bneck_cli.formats import ALIASES, FORMATS, as_text
 
@@ -75,7 +75,7 @@ class Answer(Generic[T]):
     def write(self, format: str | None = None, file: str | os.PathLike[str] | IO[str] = "-") -> None:
         """Write the answer to a path, a text stream or (``-``) standard output; without a format the suffix says it.
 
-        Raises BneckError for a format that is not there, and where the file cannot be written.
+        Raises BneckError for an unknown format, and where the file cannot be written.
         """
         from bneck_cli.formats import FORMATS
         from bneck_cli.output import suffix_format, write
@@ -97,12 +97,12 @@ class Network(Answer["Analysis"]):
 
     @property
     def inputs(self) -> dict[str, Shape]:
-        """The shapes that enter, by name."""
+        """The input shapes, by name."""
         return self.found.inputs
 
     @property
     def outputs(self) -> dict[str, Shape]:
-        """The shapes that leave, by name."""
+        """The output shapes, by name."""
         return self.found.outputs
 
     @property
@@ -127,13 +127,13 @@ class Network(Answer["Analysis"]):
 
     @property
     def activations(self) -> Size:
-        """Elements that leave convolutions, linear layers and attention, of the whole batch."""
+        """Output elements of convolutions, linear layers and attention, of the whole batch."""
         return self.found.activations
 
     def layers(self, fold: bool = False) -> list[dict[str, Any]]:
         """Return a record for every layer, the columns of the CSV; with ``fold`` one for identical layers.
 
-        Raises BneckError where there are more layers than rows.
+        Raises BneckError if there are more layers than rows.
         """
         from bneck_cli.questions.analyze import report
         from bneck_cli.questions.rows import View
@@ -205,7 +205,7 @@ class Chart(Answer["Plot"]):
     def write(self, format: str | None = None, file: str | os.PathLike[str] | IO[str] = "-") -> None:
         """Write the plot to a path (``cost.svg``, ``.pdf``, ``.png``, or ``.csv`` for the points) or a text stream.
 
-        Raises BneckError for a format that is not there, and where the file cannot be written.
+        Raises BneckError for an unknown format, and where the file cannot be written.
         """
         from bneck_cli.output import write
 

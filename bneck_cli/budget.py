@@ -24,7 +24,7 @@ class Place(Protocol):
     """Where in a spec the work is asked for."""
 
     def location(self) -> Location:
-        """Work out where it is."""
+        """Compute where it is."""
 
 
 class Limit(NamedTuple):
@@ -43,10 +43,10 @@ WALKS = 3
 PRODUCTS = Limit("products of terms in one formula", 20_000)
 TERMS = Limit("terms of all formulas together", 250_000)
 DIGITS = Limit("digits of a number", 78)
-ITEMS = Limit("items in a list", 10_000)
+ITEMS = Limit("items of a list", 10_000)
 FILES = Limit("files that include each other", 200)
 ROWS = Limit("rows", 50_000, 1, "--fold puts equal layers in one row; so do tables without --expand")
-"""A layer that is worked out anew brings a row more."""
+"""A layer that is computed anew brings a row more."""
 BOXES = Limit("boxes in one drawing", 500, hint="draw a part of it: --at PATH, or --depth 1")
 
 LARGEST = 10**DIGITS.most
@@ -119,14 +119,14 @@ class Meter:
         return weight
 
     def step(self, weight: int, place: Place) -> None:
-        """Count so many steps. Raises BneckError beyond."""
+        """Count steps. Raises BneckError beyond the limit."""
         self.steps += weight
         self.budget.steps += weight
         if self.steps > STEPS.most or self.budget.steps > WALKS * STEPS.most:
             self.require(STEPS, self.steps, self.budget.steps, place)
 
     def layer(self, place: Place) -> None:
-        """Count a layer that is worked out anew. Raises BneckError beyond."""
+        """Count a layer that is computed anew. Raises BneckError beyond."""
         self.layers += 1
         self.budget.layers += 1
         if self.layers > LAYERS.most or self.budget.layers > WALKS * LAYERS.most:

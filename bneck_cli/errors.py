@@ -1,4 +1,4 @@
-"""The one public error: what is wrong, where, and the nearest way to right it."""
+"""The one public error: the fact, its place, and the nearest fix."""
 
 from __future__ import annotations
 
@@ -91,6 +91,6 @@ def nearest(word: str, known: Iterable[str], closeness: float = 0.6) -> str:
 
 
 def listed(words: Iterable[str], joint: str = "or") -> str:
-    """Join words as a sentence does: ``a, b or c``; ``none`` where there are none."""
+    """Join words as a sentence does: ``a, b or c``; ``none`` if there are none."""
     *most, last = list(words) or ["none"]
     return f"{', '.join(most)} {joint} {last}" if most else last

@@ -1,4 +1,4 @@
-"""What stands in a folder of the package: a format or a command is there as soon as its file is."""
+"""Modules of a package folder: a format or a command exists as soon as its file does."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Where text goes: to standard output, or to a file that is replaced when all of it is written, and not before."""
+"""Output: to standard output, or to a file that is replaced only once everything is written."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def degrade_gracefully() -> None:
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
-    """Replace what cannot be encoded; a byte of a file's name that is no text is written as an escape."""
+    """Replace what cannot be encoded; a byte of a file's name that is not a text is written as an escape."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     bad = error.object[error.start : error.end]
@@ -65,7 +65,7 @@ def write(chunks: Iterable[str], output: str | None, encoding: str = "") -> None
     ``encoding`` is latin-1 for bytes that were decoded so, else that of the stream, and UTF-8 for a file.
 
     A regular file, or one that is not there yet, is replaced atomically and keeps its mode; through a symbolic link
-    its target is. A device or a pipe is written to as it is. Raises BneckError where not all of it can be written.
+    its target is. A device or a pipe is written to as it is. Raises BneckError if not all of it can be written.
     """
     if output is None or output == "-":
         _write_stdout(chunks, encoding)
@@ -176,7 +176,7 @@ def _signals_raise() -> Iterator[None]:
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 before[number] = signal.signal(number, leave)
-    except ValueError:  # not the main thread: whoever runs it handles signals
+    except ValueError:  # not the main thread: its owner handles signals
         pass
     try:
         yield

@@ -1,4 +1,4 @@
-"""What a question answers, before any format: titled parts with exact values, and the same as data."""
+"""The report model: titled parts with exact values, independent of any format, and the same as data."""
 
 from __future__ import annotations
 

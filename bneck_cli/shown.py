@@ -1,4 +1,4 @@
-"""What every text is made of: numbers in groups, and foreign text as it may be shown."""
+"""Text basics: numbers in groups, and foreign text made safe to show."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ PLAIN = {"×": "x", "·": "*", "⌊": "floor(", "⌋": ")", "√": "sqrt", "→"
 PLAIN |= {**dict.fromkeys("─┄–—", "-"), **dict.fromkeys("│┆", "|"), **dict.fromkeys("┌┐└┘├┤┬┴┼", "+")}
 PLAIN |= {"▼": "v", "▲": "^", "◄": "<", "►": ">", **dict.fromkeys("█▉▊▋▌▍▎▏", "#")}
 PLAIN |= {digit: f"^{index}" for index, digit in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
-"""What stands for a character where there is none but ASCII."""
+"""What stands for a character if there is none but ASCII."""
 LONGEST = 2000
 """Characters of one text that are shown; a name of 100,000 says no more."""
 
@@ -19,7 +19,7 @@ def shown(text: str) -> str:
 
 
 def _escape(character: str) -> str:
-    if "\udc80" <= character <= "\udcff":  # a byte of a file's name that is no text
+    if "\udc80" <= character <= "\udcff":  # a byte of a file's name that is not a text
         return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape").decode("ascii") if not character.isspace() or character < "\x20" else " "
 

@@ -1,1 +1,1 @@
-"""Bridges to other formats: readers that make a spec of a framework's model, and writers that make theirs of a spec."""
+"""Import and export: readers turn a framework's model into a spec, and writers turn a spec into other formats."""

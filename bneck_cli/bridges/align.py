@@ -1,4 +1,4 @@
-"""Uses of one block laid over each other: what is the same in all, what is there in some, and where values differ."""
+"""Align the uses of one block: what is the same in all, what occurs in some, and where values differ."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Things = tuple[Any, ...]
 
 
 class Laid(NamedTuple):
-    """One item of a template. ``uses`` are the items that it stands for, None where a use has none.
+    """One item of a template. ``uses`` are the items that it stands for, None if a use has none.
 
     ``parts`` are the templates of a fork's branches; ``shortcut`` is a residual's word.
     """
@@ -67,7 +67,7 @@ class Laid(NamedTuple):
 
     @property
     def here(self) -> Vector:
-        """The channels that arrive at it in each use."""
+        """Its input channels in each use."""
         return tuple(None if use is None else number(use.into.channels) for use in self.uses)
 
 
@@ -75,7 +75,7 @@ Template = tuple[Laid, ...]
 
 
 def is_activation(kind: str) -> bool:
-    """Tell whether a kind is a function of each element without parameters."""
+    """Return whether a kind is a function of each element without parameters."""
     return kind in LAYERS and LAYERS[kind].elementwise and not LAYERS[kind].fields
 
 
@@ -132,7 +132,7 @@ def _residual(fork: Fork, branches: tuple[Items, ...]) -> Any:
 
 
 def strides(body: Things) -> bool:
-    """Tell whether the stride of a body can be told: nothing gives its elements another shape."""
+    """Return whether the stride of a body can be told: nothing gives its elements another shape."""
     for item in body:
         if isinstance(item, Residual) and not strides(item.body):
             return False
@@ -152,7 +152,7 @@ def strides(body: Things) -> bool:
 
 
 def _projects(side: Items, fork: Fork) -> bool:
-    """Tell whether a branch is what `shortcut: auto` writes: a strided 1x1 convolution and batch norm."""
+    """Return whether a branch is what `shortcut: auto` writes: a strided 1x1 convolution and batch norm."""
     if len(side) != 2 or fork.into == fork.out.out or not all(isinstance(one, Leaf) for one in side):
         return False
     conv, norm = (one.node for one in side if isinstance(one, Leaf))
@@ -172,7 +172,7 @@ def _projects(side: Items, fork: Fork) -> bool:
 
 
 def _pads(side: Items, fork: Fork) -> bool:
-    """Tell whether a branch is what `shortcut: pad` writes: positions left out, and zeros around the channels."""
+    """Return whether a branch is what `shortcut: pad` writes: positions left out, and zeros around the channels."""
     if not 1 <= len(side) <= 2 or not all(isinstance(one, Leaf) for one in side):
         return False
     *before, last = (one.node for one in side if isinstance(one, Leaf))
@@ -206,7 +206,7 @@ def with_dropped(bodies: list[Things]) -> list[Things]:
 
 
 def arriving_of(items: Sequence[Any]) -> Any:
-    """Return the shape that arrives at items."""
+    """Return the input shape of items."""
     return next(item.into for item in items if not isinstance(item, Wire))
 
 
@@ -220,7 +220,7 @@ def leaving_of(items: Sequence[Any]) -> Node:
 
 
 def fits(base: Any, other: Any) -> bool:
-    """Tell whether one item may stand for another: the same kind, the same flags, parts that fit."""
+    """Return whether one item may stand for another: the same kind, the same flags, parts that fit."""
     if type(base) is not type(other):
         return False
     if isinstance(base, Leaf):
@@ -298,7 +298,7 @@ def _shortcuts_fit(one: Any, other: Any) -> bool:
 
 
 def same_length(one: Things, other: Things) -> bool:
-    """Tell whether items fit one for one."""
+    """Return whether items fit one for one."""
     return len(one) == len(other) and all(fits(mine, theirs) for mine, theirs in zip(one, other, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""What a layer asks of a tensor: its channels in one axis, its map in those behind; nodes that move elements there."""
+"""Insert nodes that move elements, so that each layer finds its channels on one axis and its map after it."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ class Arranging:
         return Value(node, tuple(axes))
 
     def mapped(self, value: Value, stack: tuple[Call, ...] = (), pads: bool = False) -> Value:
-        """Return a tensor whose channels stand in the second axis and whose map in those behind it.
+        """Return a tensor whose channels stand in the second axis and whose map in those after it.
 
         What else stands in the first axis is the map's first.
         """

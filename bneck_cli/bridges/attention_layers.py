@@ -53,7 +53,7 @@ class _Around:
         self.params = 0
 
     def layer(self) -> tuple[set[int], int, Node] | None:
-        """Return the nodes that a layer replaces, the one that it stands for, and itself; None where it is another."""
+        """Return the nodes that a layer replaces, the one that it stands for, and itself; None if it is another."""
         scores, nodes = self.nodes[self.scores], self.nodes
         if self.readers[self.scores] != [self.index]:
             return None
@@ -204,7 +204,7 @@ def _between(graph: Graph, index: int, readers: list[list[int]]) -> list[int] | 
     reached: dict[int, bool] = {}
 
     def from_scores(one: int, depth: int = 0) -> bool:
-        """Tell whether a node is made of the scores."""
+        """Return whether a node is made of the scores."""
         if one not in reached:
             node = graph.nodes[one]
             reached[one] = node.kind == SCORES or (
@@ -231,7 +231,7 @@ def _between(graph: Graph, index: int, readers: list[list[int]]) -> list[int] | 
 
 
 def _is_constant(graph: Graph, index: int) -> bool:
-    """Tell whether a node is made of tensors that are all weights."""
+    """Return whether a node is made of tensors that are all weights."""
     node = graph.nodes[index]
     if node.kind == SOURCE:
         return True

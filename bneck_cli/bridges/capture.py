@@ -1,4 +1,4 @@
-"""What a PyTorch model calls, on tensors without storage: each function with its module, its parameters, its cost.
+"""Capture the calls of a PyTorch model on tensors without storage: each function with its module, parameters and cost.
 
 A function mode sees every call at the level at which people write; hooks on all modules know which of them runs. No
 weight is allocated, nothing is computed. This is the one room that imports PyTorch.
@@ -54,15 +54,15 @@ class Trace(NamedTuple):
     unread: tuple[tuple[str, int], ...]
     """Parameters that no call reads."""
     entered: dict[Call, tuple[Ref, ...]]
-    """The tensors that enter each call of a module."""
+    """The input tensors of each call of a module."""
     left: dict[Call, tuple[Ref, ...]]
-    """The tensors that leave it."""
+    """The output tensors of it."""
     total: int
     """Elements of all parameters."""
 
 
 def require_torch() -> Any:
-    """Import PyTorch. Raises BneckError where it is not installed."""
+    """Import PyTorch. Raises BneckError if it is not installed."""
     try:
         import torch
     except ImportError:
@@ -93,7 +93,7 @@ def built_on_meta() -> Iterator[None]:
 def capture(model: Any, shapes: list[tuple[int, ...]], batch: int = 1) -> Trace:
     """Run a model on the meta device in evaluation mode and keep every call.
 
-    ``shapes`` are those of the inputs without the batch. Raises BneckError where the model does not run.
+    ``shapes`` are those of the inputs without the batch. Raises BneckError if the model does not run.
     """
     torch = require_torch()
     from torch.utils.flop_counter import FlopCounterMode

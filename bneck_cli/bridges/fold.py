@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 INLINED = 4
-"""So many layers one after the other are written where they stand."""
+"""So many layers in sequence are written where they stand."""
 GENERIC = re.compile(r"_*(conv|fc|linear|proj|bn|norm|block|layer|feature|dw|pw|expan|mlp|cv|body|net)\w*")
 """Attributes that say no more than what kind of layer they keep."""
 LABELS = re.compile(r"[a-z][a-z0-9_]*")
@@ -121,7 +121,7 @@ class _Folder:
                 self.kept.discard(name)
 
     def keeps(self, held: list[Group]) -> bool:
-        """Tell whether a class is worth a block of its own."""
+        """Return whether a class is worth a block of its own."""
         name = held[0].call.name
         if name in CONTAINERS or len(held) < 2:
             return False
@@ -146,7 +146,7 @@ class _Folder:
             self.definition(name, [held[place] for place in inside], [bodies[place] for place in inside], bodies[base])
 
     def over(self, base: Items, body: Items) -> bool:
-        """Tell whether a body fits over a longer one, and is most of it."""
+        """Return whether a body fits over a longer one, and is most of it."""
         named = [(one.kind, one.name) for one in base if isinstance(one, Wire)]
         if named != [(one.kind, one.name) for one in body if isinstance(one, Wire)]:
             return False
@@ -216,7 +216,7 @@ class _Folder:
         return tuple(found)
 
     def labelled(self, group: Group) -> bool:
-        """Tell whether a module is a stage: all that it holds are uses of blocks, and no part of another stage."""
+        """Return whether a module is a stage: all that it holds are uses of blocks, and no part of another stage."""
         words = group.call.path.split(".")
         if len(words) > 2 and words[-1].isdigit():
             return False

@@ -33,7 +33,7 @@ LEARNED = "learned_add"
 SOURCE = "learned"
 """A tensor that is all weights, and takes nothing; ``frozen`` it is none."""
 PART = "part"
-"""A range of the channels that arrive: ``slots`` are its first channel and the one behind its last."""
+"""A range of the input channels: ``slots`` are its first channel and the one behind its last."""
 MOST_NODES = 20_000
 
 
@@ -89,7 +89,7 @@ class Problem(NamedTuple):
 
 
 class Graph:
-    """Nodes in execution order. The inputs come first; ``outputs`` are what leaves."""
+    """Nodes in execution order. The inputs come first; ``outputs`` are the output."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -105,7 +105,7 @@ class Graph:
         return self._put(Node(INPUT, (("name", name),), (), shape))
 
     def shape(self, index: int) -> Shape:
-        """Return the shape that leaves a node."""
+        """Return the output shape of a node."""
         return self.nodes[index].out
 
     def layer(
@@ -148,7 +148,7 @@ class Graph:
         return self._put(Node(kind, kept, (source,), leaves, *mine, stack))
 
     def join(self, kind: str, sources: Sequence[int], stack: tuple[Call, ...] = (), along: str = "") -> int:
-        """Add a join of tensors that fit; the first of a sum or a product is as large as what leaves."""
+        """Add a join of tensors that fit; the first of a sum or a product is as large as the output."""
         shapes = [self.shape(source) for source in sources]
         first = shapes[0]
         slots: tuple[tuple[str, Any], ...] = ()
@@ -213,7 +213,7 @@ class Graph:
         return self._put(node)
 
     def learned(self, source: int, whole: bool, params: int, stack: tuple[Call, ...] = ()) -> int:
-        """Add the sum with a learned tensor: as large as what arrives, or a number for each channel."""
+        """Add the sum with a learned tensor: as large as the input, or a number for each channel."""
         shape = self.shape(source)
         wanted = shape.elements if whole else shape.channels
         if params != wanted:
@@ -288,7 +288,7 @@ def spelled(value: Any) -> str:
 
 
 def _everywhere(shape: Shape, whole: Shape) -> bool:
-    """Tell whether a tensor is the same at every position of another."""
+    """Return whether a tensor is the same at every position of another."""
     return shape.channels == whole.channels and shape.positions == 1 and len(shape.spatial) in (0, len(whole.spatial))
 
 

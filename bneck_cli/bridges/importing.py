@@ -33,7 +33,7 @@ class Imported(NamedTuple):
 def read_model(target: str, calls: Sequence[str], given: str | None) -> Graph:
     """Make the graph of a PyTorch model.
 
-    Raises BneckError where it cannot be made; what the language cannot say are the graph's problems.
+    Raises BneckError if it cannot be made; what the language cannot say are the graph's problems.
     """
     from bneck_cli.bridges.target import arguments, build, quiet, usual_input
 
@@ -98,7 +98,7 @@ def verified(written: str, graph: Graph, folded: Folded, origin: str) -> None:
 
 
 def told(compared: Comparison) -> str:
-    """Say in one line what differs first."""
+    """Describe the first difference in one line."""
     if not compared.differences:
         ours, theirs = (
             f"{people(params)} params, {people(macs)} MACs" for params, macs in (compared.spec, compared.model)
@@ -111,7 +111,7 @@ def told(compared: Comparison) -> str:
 
 
 def _writable(graph: Graph) -> bool:
-    """Tell whether what is unknown takes one tensor each, as an op does."""
+    """Return whether what is unknown takes one tensor each, as an op does."""
     return all(len(set(node.inputs)) == 1 for node in graph.nodes if node.kind == OPAQUE)
 
 

@@ -1,4 +1,4 @@
-"""Where the elements of a framework's tensor lie in ours: views and permutations, followed without a copy.
+"""Where the elements of a framework's tensor lie in ours: views and permutations, tracked without copying.
 
 A tensor of ours has channels and spatial sizes. A framework's holds the same elements in axes of its own: an axis is a
 product of atoms, and an atom a range of one of our dimensions. A view splits and groups atoms, a permutation moves
@@ -90,7 +90,7 @@ def merged(axis: Iterable[Atom]) -> Axis:
 
 
 def viewed(axes: Axes, shape: Sequence[int]) -> Axes | None:
-    """Group the elements into axes of new sizes, in their order; None where an atom would be cut unevenly."""
+    """Group the elements into axes of new sizes, in their order; None if an atom would be cut unevenly."""
     atoms = [atom for axis in axes for atom in axis]
     atoms.reverse()
     result: list[Axis] = []

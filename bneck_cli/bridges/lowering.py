@@ -60,7 +60,7 @@ class Bound:
         return self.record.args[index] if index < len(self.record.args) else self.record.kwargs.get(name, default)
 
     def thing(self) -> Thing:
-        """Return what the tensor is that a call is about. Raises BneckError where it is about none."""
+        """Return what the tensor is that a call is about. Raises BneckError if it is about none."""
         found = self.get(0, "input")
         if isinstance(found, (Constant, Value, Scores)):
             return found
@@ -190,7 +190,7 @@ class Lowering(Arranging):
             self.graph.problem((), f"{people(sum(count for _, count in left))} parameters belong to no layer: {names}")
 
     def follow(self, record: Record, place: int, as_data: bool = False) -> None:
-        """Work out what a call gives; what cannot be said becomes an opaque node and a problem."""
+        """Compute what a call gives; what cannot be said becomes an opaque node and a problem."""
         if place in self.skipped:
             return
         call = Bound(self, record, place)
@@ -283,7 +283,7 @@ class Lowering(Arranging):
         return Value(node, strided(constant.shape, [channels], spatial))
 
     def scores_of(self, node: int) -> int | None:
-        """Return the scores that a tensor is made of, one step after the other; None where it is not."""
+        """Return the scores that a tensor is made of, one step after the other; None if it is not."""
         for _ in range(FAR):
             found = self.graph.nodes[node]
             if found.kind == SCORES:
@@ -294,7 +294,7 @@ class Lowering(Arranging):
         return None
 
     def becomes_scores(self, ref: Ref) -> bool:
-        """Tell whether a product is the scores of attention: a softmax follows before the next product."""
+        """Return whether a product is the scores of attention: a softmax follows before the next product."""
         left, seen = [ref.number], {ref.number}
         while left and len(seen) < FAR:
             for record in self.takers.get(left.pop(0), ()):

@@ -1,4 +1,4 @@
-"""Attention, from its products: queries times keys, a softmax, times values; and products that are none."""
+"""Attention from its products: queries times keys, a softmax, times values; and products that are not attention."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ def _product(call: Bound, left: Any, right: Any, out: tuple[int, ...], learned: 
 
 
 def _is_scores(lowering: Lowering, value: Value) -> bool:
-    """Tell whether a tensor is made of scores."""
+    """Return whether a tensor is made of scores."""
     return lowering.scores_of(value.node) is not None
 
 
 def _is_matrix(lowering: Lowering, constant: Constant) -> bool:
-    """Tell whether a constant is a matrix of weights that nothing else has read."""
+    """Return whether a constant is a matrix of weights that nothing else has read."""
     params = lowering.fresh(constant)
     return not constant.made and len(constant.shape) >= 2 and prod(constant.shape[-2:]) == params
 
@@ -181,18 +181,18 @@ def paired(lowering: Lowering, queries: Value, keys: Value, values: Value | None
 
 
 def _shared(batch: Axes, others: list[Axes]) -> int:
-    """Count the heads of keys and values, each of which several of the queries' share; 0 where they do not."""
+    """Count the heads of keys and values, each of which several of the queries' share; 0 if they do not."""
     sizes = [tuple(map(extent, one)) for one in others]
     if len(set(sizes)) != 1 or any(mine not in (1, extent(axis)) for mine, axis in zip(sizes[0], batch, strict=True)):
         return 0
     leading = [mine for mine, axis in zip(sizes[0], batch, strict=True) if axis]
-    if leading != sorted(leading, reverse=True) or 1 not in leading[1:]:  # heads that share stand beside each other
+    if leading != sorted(leading, reverse=True) or 1 not in leading[1:]:  # heads that share stand side by side
         return 0
     return prod(sizes[0])
 
 
 def _alike(one: Axes, other: Axes) -> bool:
-    """Tell whether axes hold the same: so many heads, and the same windows."""
+    """Return whether axes hold the same: so many heads, and the same windows."""
     heads = [[atom.size for atom in axis if atom.dimension == CHANNELS] for axis in one]
     theirs = [[atom.size for atom in axis if atom.dimension == CHANNELS] for axis in other]
     rest = [[atom for atom in axis if atom.dimension != CHANNELS] for axis in one]
@@ -200,7 +200,7 @@ def _alike(one: Axes, other: Axes) -> bool:
 
 
 def _over_positions(lowering: Lowering, value: Value) -> bool:
-    """Tell whether a tensor's last axis is channels, and the one before it all positions."""
+    """Return whether a tensor's last axis is channels, and the one before it all positions."""
     rows, last = value.axes[-2:]
     shape = lowering.graph.shape(value.node)
     positions = number(shape.positions) if shape.spatial else 0
@@ -208,7 +208,7 @@ def _over_positions(lowering: Lowering, value: Value) -> bool:
 
 
 def _over_channels(lowering: Lowering, value: Value, values: bool) -> bool:
-    """Tell whether rows are channels, and they meet each other over all positions; values are exchanged."""
+    """Return whether rows are channels, and they meet each other over all positions; values are exchanged."""
     rows, last = value.axes[-2:]
     positions = number(lowering.graph.shape(value.node).positions)
     full = extent(last) == positions and CHANNELS not in dimensions(last) and dimensions(rows) <= {CHANNELS}
@@ -216,7 +216,7 @@ def _over_channels(lowering: Lowering, value: Value, values: bool) -> bool:
 
 
 def _tiles(lowering: Lowering, parts: list[Value], windows: list[Atom]) -> bool:
-    """Tell whether windows tile a map that queries, keys and values share."""
+    """Return whether windows tile a map that queries, keys and values share."""
     shapes = [lowering.graph.shape(one.node) for one in parts]
     spatial = shapes[0].spatial
     fits = len(spatial) > 1 and all(shape.spatial == spatial for shape in shapes)
@@ -284,7 +284,7 @@ def _scores_node(lowering: Lowering, scores: Scores, pairing: Pairing, stack: tu
 def _is_continuous(
     lowering: Lowering, computed: list[Constant], slots: dict[str, Any], heads: int, spatial: tuple[int, ...]
 ) -> bool:
-    """Tell whether positions are computed by Swin V2's small network, which `attention` has a word for."""
+    """Return whether positions are computed by Swin V2's small network, which `attention` has a word for."""
     if slots.get("over"):
         return False
     made = {place for added in computed for place in added.made}
@@ -350,7 +350,7 @@ def attended(call: Bound, scores: Scores | Value, values: Value) -> Value:
 
 
 def pairing_windows(graph: Graph, scores: int) -> bool:
-    """Tell whether scores are apart for each window."""
+    """Return whether scores are apart for each window."""
     return "window" in dict(graph.nodes[scores].slots)
 
 

@@ -1,4 +1,4 @@
-"""Sums and products: of tensors, with what is learned, with numbers; those of scores are part of attention."""
+"""Sums and products: of tensors, of learned values, of numbers; sums on scores are part of attention."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _gates(kind: str, left: Value, right: Value, one: Shape, other: Shape) -> bo
 
 
 def _broadcasts(kind: str, whole_shape: Shape, part: Shape) -> bool:
-    """Tell whether the language joins these: a vector or one position with a map; of a product, 1 along any axis."""
+    """Return whether the language joins these: a vector or one position with a map; of a product, 1 along any axis."""
     if len(part.spatial) not in (0, len(whole_shape.spatial)):
         return False
     if kind == "add":
@@ -221,7 +221,7 @@ def _positions(call: Bound, ready: Value, constant: Constant) -> int:
 
 
 def broadcasts(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
-    """Tell whether a shape goes into another one, each side of it the same or 1."""
+    """Return whether a shape goes into another one, each side of it the same or 1."""
     last = large[len(large) - len(small) :] if len(small) <= len(large) else ()
     return len(last) == len(small) and all(mine in (1, theirs) for mine, theirs in zip(small, last, strict=True))
 

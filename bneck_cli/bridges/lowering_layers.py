@@ -1,4 +1,4 @@
-"""Calls that are layers or joins of the language: each with its arguments, its parameters and its multiply-adds."""
+"""Calls that are layers or joins of the language, with their arguments, parameters and multiply-adds."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _kernel(size: tuple[int, ...]) -> tuple[int, ...] | int:
 
 
 def _padding(value: Value, shape: Shape, kernel: Any, stride: Any, dilation: Any, given: Any, usual: Any) -> Any:
-    """Say how a window is padded: zeros put around the map before it, and its own; None where that goes unsaid."""
+    """Say how a window is padded: zeros put around the map before it, and its own; None if that goes unsaid."""
     rank = len(shape.spatial)
     own = _each(given, rank)
     before = [*value.pad, *[(0, 0)] * (rank - len(value.pad))][:rank][::-1]
@@ -68,7 +68,7 @@ def _no_pad(_k: int, _d: int) -> tuple[int, int]:
 
 
 def put(call: Bound, value: Value, kind: str, slots: dict[str, Any], axis: int, constants: list[Constant]) -> Value:
-    """Add a layer whose channels stand at an axis, and return what leaves it."""
+    """Add a layer whose channels stand at an axis, and return the output of it."""
     lowering = call.lowering
     macs = call.record.macs + lowering.cost(constants)
     node = lowering.graph.layer(kind, value.node, slots, call.stack, lowering.charge(constants), macs)
@@ -260,7 +260,7 @@ NAMES = {
 
 @handles(*NAMES)
 def activation(call: Bound) -> Thing:
-    """A function of each element by itself."""
+    """An elementwise function."""
     value = call.lowering.picked(call.value())
     kind = NAMES[call.name.rstrip("_")]
     if kind == "hard_tanh" and (call.raw(1, "min_val", -1.0), call.raw(2, "max_val", 1.0)) == (0.0, 6.0):
@@ -343,7 +343,7 @@ def pool(call: Bound) -> Thing:
 
 
 def _fits(shape: Shape, kernel: Any, stride: Any, dilation: Any, value: Value, own: tuple[int, ...]) -> bool:
-    """Tell whether rounding up changes nothing, so that nobody would write it."""
+    """Return whether rounding up changes nothing, so that nobody would write it."""
     rank = len(shape.spatial)
     before = [*value.pad, *[(0, 0)] * (rank - len(value.pad))][::-1]
     return all(

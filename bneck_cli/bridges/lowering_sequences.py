@@ -1,4 +1,4 @@
-"""Calls of sequences: tables of words, states that are carried along, rotations, masks."""
+"""Calls on sequences: embeddings, recurrent states, rotations, masks."""
 
 from __future__ import annotations
 

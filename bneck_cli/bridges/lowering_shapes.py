@@ -225,7 +225,7 @@ def _range(call: Bound, value: Value, atom: Atom, start: int, count: int, step: 
 
 
 def _is_whole(call: Bound, value: Value, atom: Atom) -> bool:
-    """Tell whether an atom is all of an axis of ours."""
+    """Return whether an atom is all of an axis of ours."""
     return atom.stride == 1 and atom.size == sizes(call.lowering.graph.shape(value.node))[atom.dimension]
 
 
@@ -290,14 +290,14 @@ def select(call: Bound) -> Thing:
 
 @handles("unbind")
 def unbind(call: Bound) -> list[Thing]:
-    """Every index of an axis by itself."""
+    """Every index of an axis separately."""
     value, axis = call.value(), call.raw(1, "dim", 0)
     return [picked(call, value, axis, index, index + 1, 1, drop=True) for index in range(len(call.record.outs))]
 
 
 @handles("chunk", "split", "tensor_split", "split_with_sizes")
 def chunk(call: Bound) -> list[Thing]:
-    """Ranges of an axis one after the other."""
+    """Ranges of an axis in sequence."""
     value, axis = call.value(), call.raw(2, "dim", 0)
     axis %= len(value.axes)
     found: list[Thing] = []
@@ -314,7 +314,7 @@ def chunk(call: Bound) -> list[Thing]:
 
 @handles("cat", "concat", "concatenate")
 def cat(call: Bound) -> Thing:
-    """Channels one after the other; tokens before a sequence; or the squares of a map as channels."""
+    """Channels in sequence; tokens before a sequence; or the squares of a map as channels."""
     axis = call.raw(1, "dim", 0) % len(call.out)
     things = [call.lowering.thing(ref) for ref in call.raw(0, "tensors") if prod(ref.shape)]
     if all(isinstance(one, Value) and one.picks for one in things):
@@ -328,7 +328,7 @@ def cat(call: Bound) -> Thing:
 
 @handles("stack", "hstack", "vstack")
 def stack(call: Bound) -> Thing:
-    """Tensors beside each other in an axis of their own."""
+    """Tensors side by side in an axis of their own."""
     if call.name != "stack":
         raise BneckError(f"`{call.name}` is outside the language")
     axis = call.raw(1, "dim", 0) % len(call.out)
@@ -390,7 +390,7 @@ def _squares(call: Bound, values: list[Value], axis: int) -> Thing | None:
 
 
 def _are_tokens(call: Bound, things: list[Any], axis: int) -> bool:
-    """Tell whether learned vectors stand before a sequence."""
+    """Return whether learned vectors stand before a sequence."""
     *before, value = things
     if not isinstance(value, Value) or not before or len(call.out) != 3 or axis != 1 or value.axes[0]:
         return False

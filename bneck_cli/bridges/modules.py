@@ -1,4 +1,4 @@
-"""The calls of modules that a network is made of: which hold which, and which are worth a block of their own."""
+"""The module calls that make up a network: which contain which, and which deserve a block."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def height(group: Group) -> int:
 
 
 def plain(items: Items) -> bool:
-    """Tell whether items are layers one after the other."""
+    """Return whether items are layers in sequence."""
     return all(plain(item.items) if isinstance(item, Group) else isinstance(item, Leaf) for item in items)
 
 
 def are_stages(held: list[Group]) -> bool:
-    """Tell whether a class is a stage: copies of one class and at most two other modules, not always as many."""
+    """Return whether a class is a stage: copies of one class and at most two other modules, not always as many."""
     counts = []
     for group in held:
         names = [item.call.name for item in _unwrapped(group.items)]
@@ -90,7 +90,7 @@ def wires(items: Items) -> Iterable[Wire]:
 
 
 def closed(items: Items, reads: list[str]) -> bool:
-    """Tell whether all names that a module takes or gives are its own, of all that are read anywhere."""
+    """Return whether all names that a module takes or gives are its own, of all that are read anywhere."""
     held = list(wires(items))
     given = {wire.name for wire in held if wire.kind == "as"}
     taken = [wire.name for wire in held if wire.kind == "from"]

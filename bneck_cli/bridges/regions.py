@@ -1,6 +1,6 @@
-"""From the flat graph to structures: steps one after the other, forks, and what must be said with names.
+"""From the flat graph to structures: steps in sequence, forks, and what must be said with names.
 
-A node that nobody reads past is a cut. Between two cuts stands a step, or a fork whose branches share nothing; what is
+A node that nothing reads past is a cut. Between two cuts stands a step, or a fork whose branches share nothing; what is
 neither is a knot, and is walked along with ``as`` and ``from``.
 """
 
@@ -23,7 +23,7 @@ Stack = tuple[Call, ...]
 
 
 class Leaf(NamedTuple):
-    """One layer, and the shape that arrives at it."""
+    """One layer, and its input shape."""
 
     node: Node
     into: Shape
@@ -164,7 +164,7 @@ class _Cutter:
         return self.joined(entry, last, [self.cut(entry, branch) for branch in branches])
 
     def closed(self, branch: Sequence[int], last: int) -> bool:
-        """Tell whether a branch is read by itself and the join alone."""
+        """Return whether a branch is read by itself and the join alone."""
         inside = {*branch, last}
         return all(reader in inside for index in branch for reader in self.readers[index])
 
@@ -208,7 +208,7 @@ class _Cutter:
         return cutter.cut(0, range(count, len(graph.nodes)))
 
     def slices(self, branches: list[Items], cin: int) -> tuple[int, ...] | None:
-        """Return the sizes of the slices that branches begin with, where they are all channels, one after the other."""
+        """Return the sizes of the slices that branches begin with, where they are all channels, in sequence."""
         start = 0
         sizes = []
         for branch in branches:
@@ -386,7 +386,7 @@ class Piece(NamedTuple):
 
     @property
     def short(self) -> bool:
-        """Whether it is a few layers, one after the other, from one tensor."""
+        """Whether it is a few layers, in sequence, from one tensor."""
         items = self.items
         plain = items is not None and all(isinstance(item, Leaf) for item in items)
         return plain and len(items or ()) <= BRANCH and len(self.sources) == 1
@@ -453,7 +453,7 @@ def _inner(item: Item, depth: int) -> Item:
 
 
 def arriving(items: Items) -> Shape:
-    """Return the shape that arrives at items."""
+    """Return the input shape of items."""
     return next(item.into for item in items if not isinstance(item, Wire))
 
 

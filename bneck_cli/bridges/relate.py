@@ -1,4 +1,4 @@
-"""What a number in a block's definition is: a literal, a multiple of the channels around it, or a parameter."""
+"""The meaning of a number in a definition: a literal, a multiple of the surrounding channels, or a parameter."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from bneck_cli.bridges.graph import spelled
 
 Vector = tuple[Any, ...]
-"""A value for each use of a block; None where the use has not the layer that it belongs to."""
+"""A value for each use of a block; None if the use has not the layer that it belongs to."""
 
 SIZES = frozenset({"channels", "groups", "heads", "head_dim", "width"})
 """Slots that may follow the channels around them."""
@@ -40,7 +40,7 @@ def known(values: Vector) -> list[Any]:
 
 
 def constant(values: Vector) -> bool:
-    """Tell whether all uses agree."""
+    """Return whether all uses agree."""
     return len({repr(value) for value in known(values)}) <= 1
 
 
@@ -51,7 +51,7 @@ def round8(value: int, by: int) -> int:
 
 
 def forms(base: str) -> list[tuple[str, Any]]:
-    """List expressions of channels by preference, each with what it gives; None where it is not exact."""
+    """List expressions of channels by preference, each with what it gives; None if it is not exact."""
     found: list[tuple[str, Any]] = [(base, lambda x: x)]
     found += [(f"{k}*{base}", lambda x, k=k: k * x) for k in MULTIPLES]
     found += [(f"{base}/{k}", lambda x, k=k: x // k if x % k == 0 else None) for k in DIVISORS]
@@ -90,7 +90,7 @@ def fit(values: Vector, around: Around, share: float = 1.0) -> tuple[str, Vector
 
 
 def usual(values: Vector) -> Any:
-    """Return the value that most uses have, where at least half do; None where none has."""
+    """Return the value that most uses have, where at least half do; None if none has."""
     held = known(values)
     counts: dict[str, int] = {}
     for value in held:
@@ -112,7 +112,7 @@ class Parameters:
     def text(self, slot: str, values: Vector, here: Vector, word: str = "", copies: bool = False) -> str:
         """Say what a slot holds in the body; a value that nothing explains becomes a parameter.
 
-        What may stand in ``copies`` is not said by what enters the block: in a repeat that is what enters each copy.
+        What may stand in ``copies`` is not said by the input of the block: in a repeat that is the input of each copy.
         """
         held = known(values)
         cin = (None,) * len(here) if copies and self.cin != here else self.cin
@@ -141,16 +141,16 @@ class Parameters:
         self.uses_channels = any("channels" in (one.default or "") for one in self.found)
 
     def stands_for(self, one: Parameter, text: str, values: Vector) -> bool:
-        """Tell whether a parameter is what an expression says, and more."""
+        """Return whether a parameter is what an expression says, and more."""
         return one.default == text and self.same(one.values, values)
 
     def expression(self, text: str) -> str:
-        """Use an expression, and know whether it needs the channels that leave."""
+        """Use an expression, and know whether it needs the output channels."""
         self.uses_channels = self.uses_channels or "channels" in text
         return text
 
     def same(self, one: Vector, other: Vector) -> bool:
-        """Tell whether two slots hold the same wherever both are there."""
+        """Return whether two slots hold the same wherever both are there."""
         return all(a == b or a is None or b is None for a, b in zip(one, other, strict=True))
 
     def made(self, name: str, slot: str, values: Vector, around: Around) -> Parameter:

@@ -1,4 +1,4 @@
-"""Steps as they are written, and equal ones written once with their number."""
+"""Steps as written in a spec, with equal neighbours folded into repeats."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def repeated(steps: Iterable[Written]) -> list[Written]:
 
 
 def _row(steps: list[Written], place: int) -> tuple[Written, int]:
-    """Return a step with its copies, and the place behind them."""
+    """Return a step with its copies, and the place after them."""
     step, after = steps[place], place + 1
     if not isinstance(step, Step) or not _counts(step):
         return step, after
@@ -74,7 +74,7 @@ def _row(steps: list[Written], place: int) -> tuple[Written, int]:
 
 
 def _counts(step: Step) -> bool:
-    """Tell whether a step may be repeated by its number: a block, and not a layer or a name."""
+    """Return whether a step may be repeated by its number: a block, and not a layer or a name."""
     return step.name not in LAYERS and step.name not in ("as", "from", "identity")
 
 
@@ -106,5 +106,5 @@ def _run(steps: list[Written], place: int) -> tuple[int, int]:
 
 
 def _worth(run: list[Written]) -> bool:
-    """Tell whether steps are more than a layer with its norm and activation."""
+    """Return whether steps are more than a layer with its norm and activation."""
     return len(run) > 1 and any(not isinstance(step, Step) or step.name not in LAYERS for step in run)

@@ -61,7 +61,7 @@ class _Search:
         return inside
 
     def rotated(self, record: Record) -> Ref | None:
-        """Return the tensor that a sum rotates; None where it is another sum."""
+        """Return the tensor that a sum rotates; None if it is another sum."""
         given = [ref for ref in record.args[:2] if isinstance(ref, Ref) and ref.number in self.given]
         terms = [self.records[self.given[ref.number]] for ref in given]
         if len(terms) != 2 or any(plain(term.name) != "mul" for term in terms):
@@ -73,7 +73,7 @@ class _Search:
         return None
 
     def turns(self, moved: Ref, x: Ref) -> bool:
-        """Tell whether a tensor is made of another by moving its elements, some of them negated."""
+        """Return whether a tensor is made of another by moving its elements, some of them negated."""
         left, negated = [moved], False
         for _ in range(FAR):
             if not left:

@@ -30,7 +30,7 @@ USUAL = (3, 224, 224)
 
 
 def is_target(name: str) -> bool:
-    """Tell whether a name is that of a model in Python: ``module:name``, or ``file.py:name``."""
+    """Return whether a name is that of a model in Python: ``module:name``, or ``file.py:name``."""
     before, colon, after = name.rpartition(":")
     return (
         bool(colon)

@@ -1,4 +1,4 @@
-"""What a tensor of a framework is while its calls are followed, and how its axes lie in a shape of ours."""
+"""A framework's tensor while its calls are followed, and how its axes lie in a shape of ours."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Constant(NamedTuple):
     """A tensor that no input reaches: its shape, the parameters that it is made of, what making it costs.
 
-    ``made`` are the calls that multiply for it, and those behind them: it can be followed as data is.
+    ``made`` are the calls that multiply for it, and those after them: it can be followed as data is.
     """
 
     shape: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""From what a model was seen to call to a graph in which attention is a layer, held against the model's own totals."""
+"""From the calls of a model to a graph with attention as a layer, checked against the model's own totals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A spec against the graph that it was made of, or that it should be: totals, figures and shapes of every layer."""
+"""Compare a spec with the graph of a model: totals, figures and shapes of every layer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Line(NamedTuple):
-    """A layer or a join as both sides have it: its kind, what leaves it, and its figures."""
+    """A layer or a join as both sides have it: its kind, the output of it, and its figures."""
 
     kind: str
     channels: int
@@ -87,7 +87,7 @@ def spec_lines(analysis: Analysis, names: dict[str, str]) -> list[Line]:
     """List an analysis's layers and joins; ``names`` are those of the operations behind a file's own ops."""
     found = []
     for entry in entries(analysis.root, folded=False):
-        if entry.idle or entry.layer.op == "slice":  # a range of what arrives is no operation
+        if entry.idle or entry.layer.op == "slice":  # a range of the input is no operation
             continue
         layer = entry.layer
         found.append(

@@ -1,4 +1,4 @@
-"""A spec and a model side by side: what differs, row by row, and what both have in all."""
+"""The report of a comparison between spec and model: differing rows, and the totals of both."""
 
 from __future__ import annotations
 

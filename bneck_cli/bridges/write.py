@@ -1,4 +1,4 @@
-"""A folded network as the text of a spec, in lines that a person would write."""
+"""A folded network as the text of a spec, formatted as a person would."""
 
 from __future__ import annotations
 
@@ -97,12 +97,12 @@ def _parts(steps: Sequence[Written]) -> Iterator[str | Structure]:
 
 
 def _together(line: Sequence[Step], step: Step) -> bool:
-    """Tell whether a layer is written on the line of those before it, none of which has weights that multiply."""
+    """Return whether a layer is written on the line of those before it, none of which has weights that multiply."""
     return step.name in LAYERS and not any(_begins(one) or one.name == "as" for one in line)
 
 
 def _begins(step: Step) -> bool:
-    """Tell whether a step begins a line: it has weights of its own that multiply, or it is a block."""
+    """Return whether a step begins a line: it has weights of its own that multiply, or it is a block."""
     if step.name == "from":
         return True
     if step.name in LAYERS:

@@ -80,7 +80,7 @@ def run() -> int:
     rejoin_words()
     columns = os.environ.get("COLUMNS", "1")
     if not (is_number(columns) and 0 < int(columns[:9]) < 10_000):
-        del os.environ["COLUMNS"]  # whoever reads it next would take it for a number
+        del os.environ["COLUMNS"]  # the next reader would take it for a number
     longest = max(map(len, sys.argv))
     if longest > LONGEST_WORD:
         print(

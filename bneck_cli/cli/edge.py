@@ -1,4 +1,4 @@
-"""The edge of a command: from the words of its options to values, and from its answer to the place that it goes to."""
+"""The boundary of a command: option words become values, and the report goes to its output."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""The arguments and options that several commands have, each declared once."""
+"""Arguments and options shared by several commands, each declared once."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Options with several values, ``--set width=0.5,1 --input 128..224:32``: axes, which give the table of a sweep."""
+"""Options with several values, ``--set width=0.5,1 --input 128..224:32``: they become axes of a table."""
 
 import typer
 

@@ -1,4 +1,4 @@
-"""Watch long work: how much is done, on a terminal; and stop it, where the user wants no more."""
+"""Progress of long work, shown on a terminal, and a clean stop on an interrupt."""
 
 import sys
 from collections.abc import Callable, Iterator

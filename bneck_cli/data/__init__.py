@@ -1,1 +1,1 @@
-"""What is known by data: the counting rules of other tools, and devices with their published peaks."""
+"""Data files: the counting rules of other tools, and devices with their published peaks."""

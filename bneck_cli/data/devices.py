@@ -1,4 +1,4 @@
-"""Devices by their published peaks, for estimates of time."""
+"""Devices with their published peaks, for time estimates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Device(NamedTuple):
     """A machine as its maker publishes it: operations per second by data type (``""`` for any), bytes per second.
 
-    ``memory`` are the bytes that it holds, 0 where that is not known.
+    ``memory`` are the bytes that it holds, 0 if that is not known.
     """
 
     key: str
@@ -29,7 +29,7 @@ class Device(NamedTuple):
     memory: int = 0
 
     def peak(self, dtype: str) -> int:
-        """Give the operations per second in a data type; one without a published peak is an error."""
+        """Return the operations per second in a data type; one without a published peak is an error."""
         if "" in self.peaks:
             return self.peaks[""]
         if dtype not in self.peaks:

@@ -1,4 +1,4 @@
-"""Data types by their widths, and which of them each part of a network's memory has."""
+"""Data types, their widths, and which type each part of a network's memory has."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STATE = "fp32"
 
 
 class Precision(NamedTuple):
-    """The type of each part; ``master`` is None where there is no second copy of the weights."""
+    """The type of each part; ``master`` is None if there is no second copy of the weights."""
 
     text: str
     weights: str

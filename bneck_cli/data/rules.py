@@ -1,4 +1,4 @@
-"""Counting rules from their files: those of the library, in ``specs/rules``, or a file of the same form."""
+"""Counting rules, read from files: the bundled ones in ``specs/rules``, or a user's."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def rule_names() -> tuple[str, ...]:
 def load_rule(name: str) -> CountingRule:
     """Load a rule by its name, or from a file.
 
-    Raises BneckError for a name that is neither, and for a file that is no rule.
+    Raises BneckError for a name that is neither, and for a file that is not a rule.
     """
     if name.endswith((".yaml", ".yml")) or os.sep in name:
         return parse_rule(read_source(name))

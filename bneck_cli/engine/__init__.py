@@ -1,1 +1,1 @@
-"""A program to an analysed network: settings, the walk, its joins and its layers."""
+"""Analysis: from a program to a network with shapes and costs; the walk, its joins and its layers."""

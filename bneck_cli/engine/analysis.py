@@ -1,4 +1,4 @@
-"""From a program to an Analysis: its input settled, the walk made, the published figures compared."""
+"""From a program to an Analysis: settle its input, walk it, and compare published figures."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Analysis(NamedTuple):
 
     @property
     def activations(self) -> Size:
-        """Elements that leave convolutions, linear layers and attention, of the whole batch."""
+        """Output elements of convolutions, linear layers and attention, of the whole batch."""
         return self.cost.activations * self.batch
 
 
@@ -186,7 +186,7 @@ def _given_symbols(program: Program, settings: Settings) -> dict[str, str]:
 def _require_apart(program: Program, settings: Settings, inputs: tuple[Input, ...]) -> None:
     """Require that a symbol of a parameter is none of the input's sides, which it would silently equal.
 
-    The channels that enter may be the same symbol as those that leave: a block's are, unless told otherwise.
+    The input channels may be the same symbol as those that leave: a block's are, unless told otherwise.
     """
     sides = {size for one in inputs for size in one.sizes[1:] if isinstance(size, str)}
     entering = {one.sizes[0] for one in inputs if isinstance(one.sizes[0], str)}
@@ -297,7 +297,7 @@ def _symbolic_input(program: Program, own: tuple[Input, ...]) -> str:
 
 
 def _sized(inputs: tuple[Input, ...], known: dict[str, Assumed]) -> dict[str, Shape]:
-    """Give each input its shape, under what is assumed of its symbols."""
+    """Return the shape of each input, with the assumptions on its symbols."""
     shapes = {}
     for name, sizes, _ in inputs:
         settled = [_sized_by(size, known) for size in sizes]
@@ -352,7 +352,7 @@ def _mapped(root: Series, change: Callable[[Size], Size]) -> Series:
 
 
 def _rule(rule: Any, change: Callable[[Size], Size]) -> Any:
-    """Change the sizes that a layer was given; what it has worked out of them it works out anew."""
+    """Change the sizes that a layer was given; what it has computed of them it computes anew."""
     given = {} if rule is None else {name: value for name, value in vars(rule).items() if name != "_last"}
     sizes = [size for value in given.values() for size in (value if type(value) is tuple else (value,))]
     if not any(map(is_symbolic, sizes)):
@@ -370,7 +370,7 @@ def smallest_input(program: Program, settings: Settings = Settings(), limit: int
     """Find the smallest square input (or the shortest) that is accepted, under the assumptions made.
 
     Sizes never decrease in the input's, so where some layer's is below 1 every smaller input is refused: a bisection
-    finds those, and from there each side is tried, for maps must also divide. None where the spec's channels are
+    finds those, and from there each side is tried, for maps must also divide. None if the spec's channels are
     symbolic, where another reason refuses any input, or where nothing up to ``limit`` is accepted.
     """
     net, _ = settled(program, settings)

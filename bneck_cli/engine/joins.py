@@ -21,7 +21,7 @@ VERBS = {
     "attend": "pair keys and values,",
     "pair": "pair queries and keys,",
 }
-"""What a join that is no product does, in messages."""
+"""What a join that is not a product does, in messages."""
 
 
 class Joins:
@@ -34,7 +34,7 @@ class Joins:
         """What symbols are taken not to be, in words."""
 
     def unchanged(self, one: Flow, other: Flow) -> bool:
-        """Tell whether a body leaves the tensor as it was: its shape, and no stride.
+        """Return whether a body leaves the tensor as it was: its shape, and no stride.
 
         Where that depends on symbols it does not, and for which values is kept in ``apart``.
         """

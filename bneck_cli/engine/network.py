@@ -37,7 +37,7 @@ class Cost(NamedTuple):
     """What a part of a network costs: parameters, and multiply-adds of one input in their three parts.
 
     ``idle_params`` are those of ``params`` that belong to heads which do not run at inference; ``activations`` are the
-    elements that leave convolutions, linear layers and attention; ``other`` is what a counting rule adds beside them.
+    output elements of convolutions, linear layers and attention; ``other`` is what a counting rule adds beside them.
     ``inactive_params`` are those of ``params`` that belong to experts which a position does not meet.
     """
 
@@ -99,12 +99,12 @@ class Layer(NamedTuple):
 
     @property
     def shape(self) -> Shape:
-        """The shape that arrives (the first, at a join)."""
+        """The input shape (the first, at a join)."""
         return self.inputs[0]
 
     @property
     def is_source(self) -> bool:
-        """Whether it reads nothing of what arrives."""
+        """Whether it reads nothing of the input."""
         return self.rule is not None and self.rule.source
 
     @property
@@ -139,10 +139,10 @@ class Run(NamedTuple):
 
 
 class Series(NamedTuple):
-    """Nodes one after the other: a block, the copies of a repeat, a pipeline or the whole net.
+    """Nodes in sequence: a block, the copies of a repeat, a pipeline or the whole net.
 
     ``kind`` is ``block``, ``repeat`` or ``chain``; ``name`` is the block's; ``label`` is given by ``as``. A block that
-    gives several tensors has their names in ``outputs``, the first being what leaves.
+    gives several tensors has their names in ``outputs``, the first being the output.
     """
 
     kind: str
@@ -161,7 +161,7 @@ class Fork(NamedTuple):
     """Branches from one tensor and the layer that joins them.
 
     ``kind`` is ``residual`` (the body, then the shortcut), ``add``, ``mul``, ``concat``, ``matmul``, ``split``,
-    ``op`` (what arrives, and the tensors that an op of a file's own takes by name), ``scores`` (queries, keys),
+    ``op`` (the input, and the tensors that an op of a file's own takes by name), ``scores`` (queries, keys),
     ``attend`` (scores, values), ``experts`` (the router, the experts), ``scale`` (the gate) or ``aside`` (a head that
     does not run; nothing joins).
     """
@@ -260,7 +260,7 @@ class Child(NamedTuple):
         return self.stem == "aside"
 
     def opened(self) -> Iterator[Child]:
-        """Yield each copy by itself."""
+        """Yield each copy separately."""
         for index in range(self.copies):
             yield Child(self.stem, self.node, 1, None if self.first is None else self.first + index)
 
@@ -295,7 +295,7 @@ def rebuilt(root: Node, change: Callable[[Layer], Layer]) -> Node:
 
 
 def starts_anew(root: Node) -> bool:
-    """Tell whether anything takes no notice of what arrives: ``from``, or a layer that is given nothing."""
+    """Return whether anything takes no notice of the input: ``from``, or a layer that is given nothing."""
     known: set[int] = set()
     left: list[Node] = [root]
     while left:
@@ -336,7 +336,7 @@ def bounded(rows: Iterable[T], root: Node, folded: bool) -> Iterator[T]:
 def require_rows(root: Node, folded: bool = False) -> int:
     """Require that a network has no more layers than a report has rows, and return how many that is.
 
-    Each layer that was worked out anew brings a row; blocks are shared, so all is known before a row is made.
+    Each layer that was computed anew brings a row; blocks are shared, so all is known before a row is made.
     Raises BneckError beyond.
     """
     known: dict[int, int] = {}
@@ -373,7 +373,7 @@ def _entries(node: Node, path: str, copies: int, folded: bool, idle: bool) -> It
 def children(node: Node) -> list[Child]:
     """Name what a node holds.
 
-    Copies of a repeat are numbered from 0; others bear their label or their kind, numbered from 1 where it occurs more
+    Copies of a repeat are numbered from 0; others have their label or their kind, numbered from 1 where it occurs more
     than once.
     """
     if isinstance(node, Series):

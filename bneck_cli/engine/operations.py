@@ -3,7 +3,7 @@
 The tree of a network is for people; whoever follows tensors (depth, receptive fields, liveness, results that nobody
 reads) follows these lists. Names of tensors are resolved here and nowhere else.
 
-A part of the tree has a list of its own, relative to the part: -1 is the tensor that arrives, -2, -3 and so on are
+A part of the tree has a list of its own, relative to the part: -1 is the input tensor, -2, -3 and so on are
 those that it takes by name from outside, and results are numbered from 0 in execution order. A list of tensors that
 holds the results and then the inputs backwards is therefore indexed by any of these numbers.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 ARRIVES = -1
-"""The tensor that arrives at a part."""
+"""The input tensor of a part."""
 FUSED = ("·queries", "·keys")
 """The names under which scores that are not written hand on what they would be made of."""
 OUTER = "../"
@@ -32,11 +32,11 @@ OUTER = "../"
 
 
 class Operation(NamedTuple):
-    """A layer (``part`` is None) or a part, in so many copies one after the other.
+    """A layer (``part`` is None) or a part, in so many copies in sequence.
 
-    ``inputs`` are the tensors that it takes: what arrives, then others. A later copy takes what the one before it gave
-    for what arrives and for the tensors whose names it gives again, and the same others. Results are numbered from
-    ``first``: what leaves, then the tensors that a part names, of the last copy.
+    ``inputs`` are the tensors that it takes: the input, then others. A later copy takes what the one before it gave
+    for the input and for the tensors whose names it gives again, and the same others. Results are numbered from
+    ``first``: the output, then the tensors that a part names, of the last copy.
     """
 
     node: Layer | Series | Fork
@@ -64,8 +64,8 @@ class Operation(NamedTuple):
 class Part(NamedTuple):
     """The operations of a series or a fork, in execution order.
 
-    ``inputs`` are the shapes of what arrives and of the tensors that are ``taken`` by name from outside. ``outs`` are
-    the numbers of what leaves and of the tensors that are ``given`` a name that holds outside. A part that the tree
+    ``inputs`` are the shapes of the input and of the tensors that are ``taken`` by name from outside. ``outs`` are
+    the numbers of the output and of the tensors that are ``given`` a name that holds outside. A part that the tree
     shares is shared.
     """
 
@@ -85,7 +85,7 @@ class Part(NamedTuple):
 
     @property
     def carried(self) -> dict[int, int]:
-        """What a copy hands to the next: what leaves it, and the tensors whose names it takes and gives again."""
+        """What a copy hands to the next: the output of it, and the tensors whose names it takes and gives again."""
         given = {name: at for at, name in enumerate(self.given, 1)}
         return {0: 0} | {at: given[name] for at, name in enumerate(self.taken, 1) if name in given}
 
@@ -105,7 +105,7 @@ def operations(analysis: Analysis, attention: str = "plain") -> Part:
 
 
 def network_outputs(analysis: Analysis, part: Part) -> tuple[int, ...]:
-    """Return the tensors that leave a network: those that its spec names, else what leaves its last layer."""
+    """Return the output tensors of a network: those that its spec names, else the output of its last layer."""
     program = analysis.program
     if not program.spec.outputs or program.block is not None:
         return part.outs if _gives_several(part.node) else part.outs[:1]
@@ -163,7 +163,7 @@ class _Scope:
         )
 
     def inside(self, node: Series | Fork) -> int:
-        """List what a node holds; return the tensor that leaves it."""
+        """List what a node holds; return the output tensor of it."""
         if isinstance(node, Series):
             tensor = ARRIVES
             for run in node.runs:
@@ -186,7 +186,7 @@ class _Scope:
         return self.operation(join, None, 1, ends)
 
     def node(self, node: Node, copies: int, tensor: int) -> int:
-        """List copies of a node to which a tensor arrives; return what leaves the last copy."""
+        """List copies of a node to which a tensor arrives; return the output of the last copy."""
         if isinstance(node, Wire):
             if node.kind == "from":
                 return self.named(node.name, node.out)

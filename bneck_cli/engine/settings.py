@@ -48,12 +48,12 @@ class Settings(NamedTuple):
         return next((given for given in self.values if given.name == name), None)
 
     def with_value(self, name: str, text: str) -> Settings:
-        """Give a parameter another value."""
+        """Set a parameter to another value."""
         others = (given for given in self.values if given.name != name)
         return self._replace(values=(*others, parse_given(name, text)))
 
     def with_input(self, text: str) -> Settings:
-        """Give the input other sizes."""
+        """Change the sizes of the input."""
         return self._replace(input=read_input(text))
 
 
@@ -95,7 +95,7 @@ def read_input(text: str) -> Input:
 def require_used(programs: Iterable[Program], settings: Settings) -> None:
     """Require that the channels and parameters asked for reach some program: what stands behind a name wins.
 
-    Raises BneckError where they would change nothing.
+    Raises BneckError if they would change nothing.
     """
     programs = list(programs)
     words = [program.words for program in programs]
@@ -113,7 +113,7 @@ def require_used(programs: Iterable[Program], settings: Settings) -> None:
 
 
 def no_channels(program: Program) -> BneckError:
-    """Return the error for ``--channels`` where no parameter is called so; what enters has an option of its own."""
+    """Return the error for ``--channels`` where no parameter is called so; the input has an option of its own."""
     if program.block is None:
         return BneckError(f"--channels is for blocks ({program.spec.file} is a network)", hint="use --set name=value")
     names = [parameter.name for parameter in as_network(program).parameters]

@@ -26,7 +26,7 @@ class TooSmallError(BneckError):
 
 
 class Flow(NamedTuple):
-    """The tensor that flows: its shape, its stride since the block began (None where there is no such number)."""
+    """The tensor that flows: its shape, its stride since the block began (None if there is no such number)."""
 
     shape: Shape
     stride: tuple[int, ...] | None
@@ -52,7 +52,7 @@ def sizes_of(shape: Shape) -> dict[str, Size]:
 
 
 class Names(dict[str, Any]):
-    """What expressions see: a definition's own names and, behind them, tensors as taps, and the sizes that arrive.
+    """What expressions see: a definition's own names and, after them, tensors as taps, and the sizes that arrive.
 
     The sizes are ``c``, ``n`` (positions) and, by axis, ``l`` of a sequence, ``h`` and ``w`` of a map, ``t`` of a
     video before them; ``low.h`` is one of a tensor's. They are no items, so a parameter may be called ``n``.
@@ -68,7 +68,7 @@ class Names(dict[str, Any]):
         self.lists: dict[str, tuple[str, ...]] = {}
 
     def __missing__(self, name: str) -> Any:
-        """Find a tensor, a list of them (``all NAME`` are those of all copies), or a size of what arrives."""
+        """Find a tensor, a list of them (``all NAME`` are those of all copies), or a size of the input."""
         wire = self.wires.get(name)
         if wire is not None:
             return Tap(name, *wire[:3])
@@ -88,7 +88,7 @@ class Names(dict[str, Any]):
         return {} if self.shape is None else sizes_of(self.shape)
 
     def copy(self) -> Names:
-        """Copy the names, and what arrives."""
+        """Copy the names, and the input."""
         other = Names(self.wires)
         other.update(self)
         other.shape, other.lists = self.shape, dict(self.lists)
@@ -101,7 +101,7 @@ class Copies:
     def __init__(self, body: Body) -> None:
         self.body = body
         self.given: dict[str, Flow | None] = {}
-        """What this copy has named, and the tensor that bore the name before it."""
+        """What this copy has named, and the tensor that had the name before it."""
         self.first: dict[str, Flow | None] = {}
         """The same, since the loop began."""
         self.lists: dict[str, tuple[str, ...]] = {}
@@ -122,7 +122,7 @@ class Frame(NamedTuple):
     loops: list[Copies]
     """The loops that are being walked, the innermost last."""
     counts: dict[str, int]
-    """How many tensors have borne such a name."""
+    """How many tensors have had such a name."""
     shares: dict[str, Held]
     """Sets of weights by name, each held by the first step that has it."""
 
@@ -138,7 +138,7 @@ def frame(
 
 
 class Result(NamedTuple):
-    """A node, and the tensor that leaves it."""
+    """A node, and the output tensor of it."""
 
     node: Node
     flow: Flow
@@ -171,7 +171,7 @@ def series(kind: str, name: str, nodes: list[Node], shape: Shape, out: Shape, pl
 
 
 def enters(node: Node, arrives: Shape) -> Shape:
-    """Return the shape of the first tensor that a node works on: one that it takes by name, else what arrives."""
+    """Return the shape of the first tensor that a node works on: one that it takes by name, else the input."""
     if isinstance(node, Wire):
         return node.out
     return arrives if isinstance(node, Layer) else node.shape
@@ -210,7 +210,7 @@ def times(left: tuple[int, ...] | None, right: tuple[int, ...] | None) -> tuple[
 
 
 def rebased(value: Any, flow: Flow) -> Any:
-    """Count a passed tensor's stride from where the block begins; inside, it bears its caller's name as ``../name``."""
+    """Count a passed tensor's stride from where the block begins; inside, it has its caller's name as ``../name``."""
     if type(value) is tuple:
         return tuple([rebased(item, flow) for item in value])
     if not isinstance(value, Tap):
@@ -250,7 +250,7 @@ def fingerprint(value: Any) -> str:
 
 
 def stride_after(rule: Any, flow: Flow, out: Shape) -> tuple[int, ...] | None:
-    """Multiply in a layer's stride; None where it does not step over its input (upsampling, tokens, global pools)."""
+    """Multiply in a layer's stride; None if it does not step over its input (upsampling, tokens, global pools)."""
     if len(out.spatial) != len(flow.shape.spatial):
         return None
     window = rule.geometry(flow.shape)
@@ -282,7 +282,7 @@ def came_from(flow: Flow) -> str:
 
 
 def too_small_for(rule: Kind, shape: Shape, out: Shape, idle: bool) -> bool:
-    """Tell whether an input leaves a layer nothing to give.
+    """Return whether an input leaves a layer nothing to give.
 
     In a head that does not run an empty map flows on, up to a layer whose channels or parameters it decides.
     """

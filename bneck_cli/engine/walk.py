@@ -1,6 +1,6 @@
-"""A program and its input to an analysed network: blocks expanded, names bound, shapes and costs worked out.
+"""A program and its input to an analysed network: blocks expanded, names bound, shapes and costs computed.
 
-One walk does it all, since what a spec says may depend on what arrives (``cin``, ``shortcut: auto``, ``if``). A block
+One walk does it all, since what a spec says may depend on the input (``cin``, ``shortcut: auto``, ``if``). A block
 met again with the same arguments and the same input is not walked again.
 """
 
@@ -147,7 +147,7 @@ class Walk:
         return WALKS[type(body)](self, body, flow, frame)
 
     def reads(self, body: Body, name: str) -> bool:
-        """Tell whether a body reads a name."""
+        """Return whether a body reads a name."""
         key = id(body), name
         if key not in self.read:
             self.read[key] = reads(body, name)
@@ -201,7 +201,7 @@ class Walk:
         return settled(self.open_value(expression, frame))
 
     def open_value(self, expression: Expression, frame: Frame) -> Any:
-        """Evaluate an argument that others are worked out from; whether a ratio is whole is left open."""
+        """Evaluate an argument that others are computed from; whether a ratio is whole is left open."""
         if isinstance(expression, Name):
             try:
                 return frame.scope[expression.name]
@@ -230,7 +230,7 @@ def nodes(written: Any) -> int:
 
 
 def _begins_with_resume(body: Body) -> bool:
-    """Tell whether a body begins by taking a named tensor."""
+    """Return whether a body begins by taking a named tensor."""
     while isinstance(body, Chain):
         body = body.steps[0]
     return isinstance(body, Resume) or (

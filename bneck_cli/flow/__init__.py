@@ -1,1 +1,1 @@
-"""What follows from an analysed network: receptive fields, liveness, tensors and their readers, counts."""
+"""Properties derived from an analysed network: receptive fields, liveness, tensors and their readers, counts."""

@@ -115,7 +115,7 @@ class _Written:
 def recount(analysis: Analysis, rule: CountingRule) -> Analysis:
     """Count an analysis anew: figures of every layer, block and total follow the rule.
 
-    Raises BneckError where it is not established what the rule counts.
+    Raises BneckError if it is not established what the rule counts.
     """
     written = as_written(analysis)
     root = rebuilt(written.root, lambda layer: _counted(layer, rule))

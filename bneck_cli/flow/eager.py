@@ -3,7 +3,7 @@
 The caller of a network holds its input. A block is a call, and so are a stage and a repeat that hold one; a call holds
 what it is given until it returns. A block that the spec says is written ``inline`` is none (VGG's convolutions stand in
 one row). What branches begin with has a name until they are joined; other tensors go after their last reader. A layer
-may need more than its result while it runs (``Kind.working``). Blocks that concatenate what arrives with layers of
+may need more than its result while it runs (``Kind.working``). Blocks that concatenate the input with layers of
 their own keep a list of maps, which each of them concatenates anew (DenseNet).
 """
 
@@ -38,7 +38,7 @@ class _Step(NamedTuple):
 
 
 class _Call(NamedTuple):
-    """A call worked out: the most that is alive inside beside what it is given, and its results.
+    """A call computed: the most that is alive inside beside what it is given, and its results.
 
     A result is one of its inputs (negative, as in the part) or an index into ``sizes`` of new ones.
     """
@@ -59,7 +59,7 @@ def eager_elements(analysis: Analysis, attention: str = "usual", inplace: bool =
 
 
 class _Run:
-    """Calls worked out so far, each once however often it is made."""
+    """Calls computed so far, each once however often it is made."""
 
     def __init__(self, attention: str, over: set[int], inline: set[str]) -> None:
         self.attention = attention
@@ -92,7 +92,7 @@ class _Run:
         return self.calls[id(part)]
 
     def called(self, part: Part) -> _Call:
-        """Work a call out once."""
+        """Compute a call once."""
         if id(part) not in self.known:
             self.known[id(part)] = self.call(part, part.outs)
         return self.known[id(part)]
@@ -110,7 +110,7 @@ class _Run:
         return _Call(most, tuple(places[end] for end in ends), tuple(frame.sizes[tensor] for tensor in made))
 
     def working(self, layer: Layer) -> int:
-        """Count what is alive while a layer runs, beside what arrives."""
+        """Count what is alive while a layer runs, beside the input."""
         if not isinstance(layer.rule, Kind):
             return self.number(layer.out.elements)
         if layer.rule.part == "attention" and self.attention != "usual":
@@ -228,7 +228,7 @@ def _alone(part: Part) -> Part:
 
 
 def _grows(part: Part) -> bool:
-    """Whether a part is a block that does nothing but concatenate what arrives with layers of its own."""
+    """Whether a part is a block that does nothing but concatenate the input with layers of its own."""
     if not (isinstance(part.node, Series) and part.node.kind == "block" and len(part.operations) == 1):
         return False
     inner = _alone(part)
@@ -243,7 +243,7 @@ def _grows(part: Part) -> bool:
 
 
 def _arrives(part: Part, number: int) -> bool:
-    """Whether a tensor of a part is what arrives: itself, or through a branch in which nothing stands."""
+    """Whether a tensor of a part is the input: itself, or through a branch in which nothing stands."""
     if number < 0:
         return number == ARRIVES
     maker = next(operation for operation in part.operations if number in operation.results)

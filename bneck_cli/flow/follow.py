@@ -2,7 +2,7 @@
 
 A meaning says what a layer does (a *step*), how two steps make one, and how several join: a depth adds and takes the
 largest, a receptive field composes and joins. A step after a join must be the join of that step after each. Then a part
-is one step from each of its inputs, worked out once however often it is used, and n copies of it are n steps made one
+is one step from each of its inputs, computed once however often it is used, and n copies of it are n steps made one
 by doubling.
 """
 
@@ -42,7 +42,7 @@ class Meaning(Protocol[V]):
 
 
 class Visit(NamedTuple, Generic[V]):
-    """A layer or a group as the report names it, with what enters it and what leaves."""
+    """A layer or a group as the report names it, with the input of it and the output."""
 
     path: str
     child: Child
@@ -92,7 +92,7 @@ class Follow(Generic[V]):
         return [tensors[number] for number in part.outs]
 
     def ways(self, operation: Operation) -> list[Way[V]]:
-        """Return the steps from the inputs of one copy to its results, worked out once for each part."""
+        """Return the steps from the inputs of one copy to its results, computed once for each part."""
         part, layer = operation.part, operation.node
         if part is None:
             layer = cast("Layer", layer)
@@ -104,7 +104,7 @@ class Follow(Generic[V]):
         return self.known[id(part)]
 
     def last(self, operation: Operation, inputs: list[Way[V]]) -> list[Way[V]]:
-        """Return what enters the last copy: the copies before it are one step, made by doubling."""
+        """Return the input of the last copy: the copies before it are one step, made by doubling."""
         before = operation.copies - 1
         if not before:
             return inputs
@@ -190,7 +190,7 @@ class Follow(Generic[V]):
         return part, inputs
 
     def held(self, part: Part, inputs: list[Way[V]]) -> Iterator[tuple[Operation, list[Way[V]]]]:
-        """Yield the operations that ``network.children`` names, with what enters the first copy of each."""
+        """Yield the operations that ``network.children`` names, with the input of the first copy of each."""
         tensors = self.run(part, inputs)
         numbered = isinstance(part.node, Series) and part.node.kind == "repeat"
         for operation, name in zip(part.operations, _names(part), strict=True):

@@ -1,7 +1,7 @@
 """The peak of memory at inference, by liveness over the graph.
 
 A tensor is alive from the layer that writes it to the last layer that reads it. A part that reads nothing but its own
-input is worked out once, however many copies of it there are.
+input is computed once, however many copies of it there are.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def peak(analysis: Analysis, dtype: str = "fp32", inplace: bool = False, attenti
 
     ``attention`` is fused, plain or usual: whether scores are written.
 
-    Raises BneckError where sizes are symbolic.
+    Raises BneckError if sizes are symbolic.
     """
     if not isinstance(analysis.batch, int):
         raise BneckError("peak memory needs numbers", hint="give --batch 1")
@@ -108,7 +108,7 @@ def peak(analysis: Analysis, dtype: str = "fp32", inplace: bool = False, attenti
 def peak_elements(analysis: Analysis) -> int:
     """Count the elements alive at the peak of inference on one input.
 
-    Raises BneckError where sizes are symbolic.
+    Raises BneckError if sizes are symbolic.
     """
     return _largest(analysis, _Walk(set(), "usual")).size
 
@@ -130,7 +130,7 @@ class Step(NamedTuple):
 def steps(analysis: Analysis, dtype: str = "fp32", attention: str = "usual") -> list[Step]:
     """List what is in memory as each layer runs, copy by copy; the largest step is the peak.
 
-    Raises BneckError where sizes are symbolic.
+    Raises BneckError if sizes are symbolic.
     """
     walk = _Walk(set(), attention, unrolled=True)
     plan = _planned(analysis, walk)
@@ -192,7 +192,7 @@ class _Walk:
         self.unrolled = unrolled
         """Whether every copy of every part stands in one plan, rather than each part in one of its own."""
         self.plans: dict[int, list[tuple[int, Plan]]] = {}
-        """The plans of each part, each with the size of the tensor that arrives."""
+        """The plans of each part, each with the size of the input tensor."""
         self.moments: dict[tuple[int, bool], Moment] = {}
         self.counts: dict[int, int] = {}
         self.children: dict[int, tuple[list[Child], list[int]]] = {}
@@ -348,7 +348,7 @@ def _described(plan: Plan, last: dict[int, int], index: int, size: int, inner: M
 
 
 def _telling(copies: int, carried: int) -> Iterable[int]:
-    """Give the copies that tell of all: those in the middle are alike, and the last needs the one before it.
+    """Return the copies that tell of all: those in the middle are alike, and the last needs the one before it.
 
     Of ``carried`` tensors each may be what a copy gave as many copies before.
     """

@@ -54,7 +54,7 @@ class Sight:
 
 
 def reaches(analysis: Analysis, folded: bool = True) -> dict[str, Reach]:
-    """Return the reach of what leaves every layer and group, by path; of folded copies, that of the last.
+    """Return the reach at the output of every layer and group, by path; of folded copies, that of the last.
 
     Heads that do not run are left out. A reach is unknown after a layer that makes the map finer, where branches of
     different strides join, and where attention stays within windows.
@@ -82,7 +82,7 @@ def last_field(follow: Follow[Reach]) -> Reach:
 
 
 def sees_the_map(layer: Layer) -> bool:
-    """Tell whether a layer makes one position of the whole map: a global pooling, or a vector of all its values."""
+    """Return whether a layer makes one position of the whole map: a global pooling, or a vector of all its values."""
     return layer.rule is not None and layer.rule.sees == MAP
 
 
@@ -99,7 +99,7 @@ def joined(ends: list[Reach]) -> Reach:
 
 
 def step_of(layer: Layer) -> Reach:
-    """Give the step that a layer makes, as its kind says; of an op of a file's own nothing is known."""
+    """Return the step that a layer makes, as its kind says; of an op of a file's own nothing is known."""
     if layer.rule is None:
         return UNKNOWN
     return layer.rule.reach(layer.shape, layer.out)  # type: ignore[no-any-return]

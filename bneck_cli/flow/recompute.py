@@ -1,4 +1,4 @@
-"""What training works out again instead of keeping it: activation checkpointing.
+"""What training computes again instead of keeping it: activation checkpointing.
 
 Whole blocks are of arXiv 1604.06174, attention's scores alone of 2205.05198.
 """
@@ -44,7 +44,7 @@ class Blocks:
         return isinstance(node, Series) and node.kind == "block" and not self.repeats(node)
 
     def reads(self, part: Part) -> tuple[bool, ...]:
-        """Say which of its inputs a part reads: a tensor that is all weights takes no notice of what arrives."""
+        """Say which of its inputs a part reads: a tensor that is all weights takes no notice of the input."""
         if id(part) not in self.read:
             used: set[int] = set(part.outs)
             for operation in part.operations:

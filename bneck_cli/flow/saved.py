@@ -42,7 +42,7 @@ class Saved(NamedTuple):
     statistics: Size = 0
 
     def plus(self, other: Saved | Keeps, times: int = 1) -> Saved:
-        """Add so many times another."""
+        """Add a multiple of another."""
         return Saved(
             self.values + other.values * times,
             self.indices + other.indices * times,
@@ -58,7 +58,7 @@ class Saved(NamedTuple):
 class _Storage:
     """A tensor's memory: its size, how many copies have one, whether a gradient flows, whether it is kept.
 
-    ``score`` says that it is made of scores of attention, which are worked out again and not kept.
+    ``score`` says that it is made of scores of attention, which are computed again and not kept.
     """
 
     __slots__ = ("kept", "learned", "score", "size", "times")
@@ -79,17 +79,17 @@ class _Own(NamedTuple):
     again: Size = 0
 
     def plus(self, other: _Own, times: int = 1) -> _Own:
-        """Add so many times another."""
+        """Add a multiple of another."""
         macs = [mine + theirs * times for mine, theirs in zip(self[1:], other[1:], strict=True)]
         return _Own(self.saved.plus(other.saved, times), *macs)
 
     def keeping(self, values: Size) -> _Own:
-        """Keep so many values more."""
+        """Keep more values."""
         return self._replace(saved=self.saved._replace(values=self.saved.values + values))
 
 
 class _Summary(NamedTuple):
-    """What a part saves: ``own`` without its inputs and what leaves; which inputs; and each result.
+    """What a part saves: ``own`` without its inputs and the output; which inputs; and each result.
 
     A result is an input (negative, as in the part) or the index of one of the storages in ``made``.
     """
@@ -124,7 +124,7 @@ class Trained(NamedTuple):
 def saved(analysis: Analysis, attention: str = "usual", inplace: bool = False) -> Saved:
     """Add up what training saves, heads that run in training alone too; the input counts where a layer keeps it.
 
-    ``attention`` is fused, plain or usual; with ``inplace`` activations write over what they take.
+    ``attention`` is fused, plain or usual; with ``inplace`` activations overwrite their inputs.
     """
     return trained(analysis, attention, inplace).saved
 
@@ -132,14 +132,14 @@ def saved(analysis: Analysis, attention: str = "usual", inplace: bool = False) -
 def backward_macs(analysis: Analysis) -> Size:
     """Count the multiply-adds of the backward pass of one input: gradients of weights, and of what layers take.
 
-    None is worked out for what no parameter precedes; heads that run in training alone are part of it. Attention counts
+    None is computed for what no parameter precedes; heads that run in training alone are part of it. Attention counts
     what its rule says: a fused kernel's second look at the scores is not in it.
     """
     return trained(analysis, "plain").backward
 
 
 def trained(analysis: Analysis, attention: str = "usual", inplace: bool = False, recompute: str = "none") -> Trained:
-    """Follow training; ``recompute`` says what is worked out again instead of being kept (``RECOMPUTE``)."""
+    """Follow training; ``recompute`` says what is computed again instead of being kept (``RECOMPUTE``)."""
     part = operations(analysis, attention)
     walk = _Walk(attention, overwriting(part) if inplace else set(), recompute)
     found = walk.part(part, ((False, False),) * len(part.inputs), inside=False)
@@ -152,7 +152,7 @@ def trained(analysis: Analysis, attention: str = "usual", inplace: bool = False,
 
 
 class _Walk:
-    """A walk over parts, each worked out once for its inputs."""
+    """A walk over parts, each computed once for its inputs."""
 
     def __init__(self, attention: str, over: set[int], recompute: str) -> None:
         self.attention = attention
@@ -163,7 +163,7 @@ class _Walk:
         self.blocks: dict[Saved, None] = {}
 
     def part(self, part: Part, given: tuple[tuple[bool, bool], ...], inside: bool) -> _Summary:
-        """Work a part out; ``given`` says of its inputs whether gradients flow through them, and whether scores do.
+        """Compute a part; ``given`` says of its inputs whether gradients flow through them, and whether scores do.
 
         ``inside`` says that it stands in a block that runs again.
         """
@@ -260,14 +260,14 @@ class _Walk:
         return layer.cost.attention_macs if written else 0
 
     def keeps(self, layer: Layer) -> Keeps:
-        """Say what a layer keeps, without the scores that are worked out again."""
+        """Say what a layer keeps, without the scores that are computed again."""
         keeps = self.kept(layer)
         if self.recompute != "attention" or keeps.scores == 0:
             return keeps
         return keeps._replace(values=keeps.values - keeps.scores, scores=0)
 
     def kept(self, layer: Layer) -> Keeps:
-        """Say what a layer keeps; a sum and a concatenation nothing, an op of the spec's own what arrives."""
+        """Say what a layer keeps; a sum and a concatenation nothing, an op of the spec's own the input."""
         rule, x = layer.rule, layer.inputs[0]
         if not isinstance(rule, Kind):
             return Keeps(input=rule is not None)
@@ -297,7 +297,7 @@ def _weights(copies: int, carried: int) -> tuple[int, ...]:
 
 
 def overwriting(part: Part) -> set[int]:
-    """Find the activations (by identity) that write over what they take: it is a layer's result and nobody else's."""
+    """Find the activations (by identity) that write over what they take: it is a layer's result and nothing else's."""
     found: set[int] = set()
     apart: set[int] = set()
     for each in parts(part):

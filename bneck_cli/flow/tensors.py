@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 Seen = tuple[Reach, ...]
 """What each tensor that a layer reads sees."""
 OUTPUT = -1
-"""The reader of what leaves the network."""
+"""The reader of the output of the network."""
 
 
 class Tensor:
     """One tensor between layers.
 
-    ``readers`` are indices into the flow's layers; ``onward`` are other names of the same values (what enters the next
+    ``readers`` are indices into the flow's layers; ``onward`` are other names of the same values (the input of the next
     copy of a repeat); ``sources`` are the tensors that its channels come from, where no weight lies between.
     ``given`` says that its channels are the input's, not a choice.
     """
@@ -84,7 +84,7 @@ class Met(NamedTuple):
 
 
 class Shortcut(NamedTuple):
-    """The shortcut of a residual: the tensor that enters, and its layers, from ``first`` to before ``end``."""
+    """The shortcut of a residual: the input tensor, and its layers, from ``first`` to before ``end``."""
 
     fork: Fork
     before: Tensor
@@ -143,7 +143,7 @@ def _seen(sight: Follow[Reach], last: bool) -> Iterator[Seen]:
 
 
 def _repeats(part: Part, known: set[int]) -> bool:
-    """Tell whether a part holds copies of anything."""
+    """Return whether a part holds copies of anything."""
     known.add(id(part))
     return any(
         operation.copies > 1

@@ -1,4 +1,4 @@
-"""Results that lead nowhere: those that nobody reads, and those that lead to such alone.
+"""Results that lead nowhere: unused ones, and those that lead only to unused ones.
 
 What is wanted of a part's outputs decides what is wanted of its inputs, so operations are followed backwards.
 """
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from bneck_cli.engine.operations import Operation, Part
 
 UNREAD, VAIN, WANTED = range(3)
-"""What becomes of a tensor: nobody reads it; it leads to such alone; it leads to an output of the network."""
+"""The fate of a tensor: it is unused; it leads only to unused ones; it leads to an output of the network."""
 Uses = tuple[int, ...]
 """What becomes of each of several tensors."""
 
 
 class Spent(NamedTuple):
-    """A layer that runs: how many of its copies lead to no output, and of how many nobody reads the result."""
+    """A layer that runs: how many of its copies lead to no output, and of how many nothing reads the result."""
 
     entry: Entry
     vain: int

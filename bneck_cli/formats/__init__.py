@@ -1,4 +1,4 @@
-"""A report to text: a file for each format with ``write(report, style)``, imported when it is used."""
+"""Output formats: one file each with ``write(report, style)``, imported when used."""
 
 from __future__ import annotations
 

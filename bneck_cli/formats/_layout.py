@@ -78,7 +78,7 @@ def _share(value: Any, bars: bool) -> str:
 
 
 def fitted(table: Table, width: int | None, bars: bool = True) -> list[list[Lane]]:
-    """Lay a table out within a width: words are shortened and wrapped, columns give way in their order.
+    """Lay out a table within a width: words are shortened and wrapped, columns give way in their order.
 
     Where the numbers alone are wider, the table becomes several, each with the first column. No number is broken.
     """

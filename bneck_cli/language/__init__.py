@@ -1,1 +1,1 @@
-"""Text to a program: documents, expressions, steps, definitions, and the library of specs."""
+"""Parsing: documents, expressions, steps, definitions, and the library of specs."""

@@ -67,7 +67,7 @@ class Loop(NamedTuple):
 
 
 class Chain(NamedTuple):
-    """Bodies one after the other."""
+    """Bodies in sequence."""
 
     steps: tuple[Body, ...]
     place: Place
@@ -169,7 +169,7 @@ class Resume(NamedTuple):
 
 
 def reads(node: object, name: str) -> bool:
-    """Tell whether a body, or whatever it is made of, reads a name that is not its own: a loop's, a copy's index."""
+    """Return whether a body, or whatever it is made of, reads a name that is not its own: a loop's, a copy's index."""
     if isinstance(node, (Name, All)):
         return node.name.partition(".")[0] == name
     if not isinstance(node, tuple) or isinstance(node, Place):

@@ -35,7 +35,7 @@ class Source(NamedTuple):
     bundled: bool = False
 
     def location(self, line: int, column: int, width: int = 1) -> Location:
-        """Give the place at ``line`` and ``column``, both from 0."""
+        """Return the place at ``line`` and ``column``, both from 0."""
         return Location(self.file, line + 1, column + 1, self.line(line), width)
 
     def line(self, number: int) -> str:
@@ -199,7 +199,7 @@ def _node(source: Source, events: Iterator[yaml.Event], event: yaml.Event, depth
 
 
 def _start(event: yaml.Event) -> tuple[int, int]:
-    """Give the line and column, from 0, at which an event begins."""
+    """Return the line and column, from 0, at which an event begins."""
     mark = event.start_mark
     return (mark.line, mark.column) if mark else (0, 0)
 

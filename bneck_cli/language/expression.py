@@ -1,4 +1,4 @@
-"""Arithmetic inside a spec: ``channels/4``, ``(depths[0])``, ``round8(24*width)``; worked out here, exactly.
+"""Arithmetic inside a spec: ``channels/4``, ``(depths[0])``, ``round8(24*width)``; computed here, exactly.
 
 Values are integers, ratios (a decimal such as ``1.4`` is 7/5), symbolic sizes, lists, and bare words. Length,
 depth and magnitude are bounded, so no expression is slow.
@@ -31,7 +31,7 @@ class Number(NamedTuple):
     place: Place
 
     def evaluate(self, _scope: Scope) -> Any:
-        """Give the literal's value."""
+        """Return the literal's value."""
         return self.value
 
 
@@ -79,7 +79,7 @@ class All(NamedTuple):
 class Items(NamedTuple):
     """A list ``[3, 4, 6, 3]``, a tuple ``(0, 1, 0, 1)``, or sizes of several axes, ``c x n``.
 
-    A bare word in it that is no name is a word.
+    A bare word in it that is not a name is a word.
     """
 
     items: tuple[Expression, ...]
@@ -158,7 +158,7 @@ class Operation(NamedTuple):
         return _bounded(value, self.place)
 
     def longer(self, left: Any, right: Any) -> Any:
-        """Put one list behind another, or so many of a list in a row."""
+        """Join two lists, or repeat one."""
         lists = type(left) is tuple, type(right) is tuple
         if self.operator == "+" and all(lists):
             size = len(left) + len(right)
@@ -171,7 +171,7 @@ class Operation(NamedTuple):
         return left + right if self.operator == "+" else left * right
 
     def equal(self, scope: Scope) -> bool:
-        """Compare with ``==``, ``!=`` or ``in``; beside a word, a name that nothing bears is a word too."""
+        """Compare with ``==``, ``!=`` or ``in``; beside a word, a name that nothing has is a word too."""
         left, right = word_or_value(self.left, scope), word_or_value(self.right, scope)
         if self.operator == "in" and type(right) is not tuple:
             raise self.right.place.error(f"`in` looks into a list (got {show(right)})")
@@ -217,7 +217,7 @@ Expression = Number | Name | All | Items | Index | Call | Operation | Negation |
 
 
 def is_unknown(expression: Expression, scope: Scope) -> bool:
-    """Tell whether an expression is a bare word that is no name in a scope."""
+    """Return whether an expression is a bare word that is not a name in a scope."""
     if not isinstance(expression, Name):
         return False
     try:
@@ -228,7 +228,7 @@ def is_unknown(expression: Expression, scope: Scope) -> bool:
 
 
 def word_or_value(expression: Expression, scope: Scope) -> Any:
-    """Evaluate an expression, or take it as a word where it is one that is no name in the scope."""
+    """Evaluate an expression, or take it as a word where it is one that is not a name in the scope."""
     return (
         expression.name
         if isinstance(expression, Name) and is_unknown(expression, scope)
@@ -247,7 +247,7 @@ def parts_of(node: object) -> Iterator[object]:
 
 
 def truth(value: Any, place: Place) -> bool:
-    """Tell whether a value counts as true: a number that is not 0, a list that is not empty."""
+    """Return whether a value counts as true: a number that is not 0, a list that is not empty."""
     if isinstance(value, (int, tuple, Ratio)):
         return bool(value)
     if is_symbolic(value):

@@ -63,7 +63,7 @@ class Program(NamedTuple):
     block: str | None = None
     """The block that is analysed by itself, where it is one and not the net."""
     words: Words | None = None
-    """What stood behind the name that it was loaded by: ``basic 64 stride=2``."""
+    """What stood after the name that it was loaded by: ``basic 64 stride=2``."""
     scopes: dict[str, Scope] = {}  # noqa: RUF012  (never changed in place)
     """What each file sees: an included file its own, a spec that is extended what the one that extends it sees."""
     extended: tuple[str, ...] = ()
@@ -181,7 +181,7 @@ def _block_file(name: str) -> Program:
 
 
 def _named(name: str) -> tuple[str, list[tuple[str, str, Place]]]:
-    """Take ``basic 64 stride=2`` apart: what to find, and the words behind it; a file's name may have spaces."""
+    """Take ``basic 64 stride=2`` apart: what to find, and the words after it; a file's name may have spaces."""
     if len(name.split()) < 2 or _is_file(name) or _is_file(name.rpartition(":")[0]):
         return name, []
     from bneck_cli.language.pipelines import read_named
@@ -190,7 +190,7 @@ def _named(name: str) -> tuple[str, list[tuple[str, str, Place]]]:
 
 
 def _is_file(name: str) -> bool:
-    """Tell whether ``name`` is there as a file, or as anything that a file's error should be told of."""
+    """Return whether ``name`` is there as a file, or as anything that a file's error should be told of."""
     try:
         return os.path.exists(name) and ("/" in name or name.endswith((".yaml", ".yml")) or os.path.isfile(name))
     except ValueError:
@@ -198,7 +198,7 @@ def _is_file(name: str) -> bool:
 
 
 def load(name: str) -> Program:
-    """Load what a name stands for, as ``find`` finds it, with the channels and options that stand behind the name."""
+    """Load what a name stands for, as ``find`` finds it, with the channels and options that stand after the name."""
     bare, words = _named(name)
     source, block = find(bare)
     program = resolve(source)
@@ -348,7 +348,7 @@ def _near(name: str) -> str:
 
 
 def as_network(program: Program) -> Definition:
-    """Give the body to analyse: the net, or a net that is the one block, whose parameters become the net's."""
+    """Return the body to analyse: the net, or a net that is the one block, whose parameters become the net's."""
     if program.block is None:
         if program.net is None:
             names = ", ".join(program.blocks) or "none"

@@ -43,7 +43,7 @@ LEVELS = (("or",), ("and",), COMPARING, ("+", "-"), ("*", "/", "//", "%"))
 def parse_expression(scalar: Scalar, start: int = 0, end: int | None = None) -> Expression:
     """Parse the characters ``start`` to ``end`` of a scalar.
 
-    Raises BneckError where they are not one expression of the language.
+    Raises BneckError if they are not one expression of the language.
     """
     text = scalar.text[start:end]
     place = Place(scalar, start, len(text))

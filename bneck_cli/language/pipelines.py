@@ -28,7 +28,7 @@ ARROWS = frozenset({"→", "⟶", "⇒", "=>", "-->", ">", "|"})
 
 
 def in_a_row(steps: list[Body], place: Place) -> Body:
-    """Return steps one after the other as one body."""
+    """Return steps in sequence as one body."""
     return steps[0] if len(steps) == 1 else Chain(tuple(steps), place)
 
 
@@ -206,7 +206,7 @@ def _crossed(scalar: Scalar, words: list[Word]) -> list[Word]:
 def read_named(scalar: Scalar) -> tuple[str, list[tuple[str, str, Place]]]:
     """Read ``basic 64 stride=2`` as a step is read, whatever the name is made of.
 
-    Returns the name, and each word behind it: the option that it sets (empty for an argument), its value, its place.
+    Returns the name, and each word after it: the option that it sets (empty for an argument), its value, its place.
     """
     head, *rest = words = words_of(scalar)
     _, options = _given(scalar, words)

@@ -46,7 +46,7 @@ class Definition(NamedTuple):
 
 
 class Formula(NamedTuple):
-    """A layer kind of the file's own: its shape (``c n l t h w`` are what arrives), params and macs as expressions.
+    """A layer kind of the file's own: its shape (``c n l t h w`` are the input), params and macs as expressions.
 
     ``part`` is the head under which its multiply-adds count. A parameter may be a tensor, which it takes as well.
     """
@@ -206,7 +206,7 @@ def _require_spec(source: Source, keys: list[str]) -> None:
 
 
 def _no_spec(source: Source, near: list[str], message: str = "") -> BneckError:
-    """Make the error for a file of another kind, with the key that is nearly spelled, if there is one."""
+    """Make the error for a file of another kind, with the key that is nearly spelled, if any."""
     message = message or "it has none of the keys `net:`, `blocks:`, `ops:` and `extends:`"
     hint = f"did you mean '{near[0]}'?" if near else "a spec is a mapping with keys such as `input:` and `net:`"
     return BneckError(f"{source.file}: not a spec: {message}", hint=hint)

@@ -81,7 +81,7 @@ def parse_body(node: Node) -> Body:
 
 
 def entries(node: Node, what: str) -> dict[str, tuple[Scalar, Node]]:
-    """Give a mapping's entries by key; anything else is an error that says what was expected."""
+    """Return a mapping's entries by key; anything else is an error that says what was expected."""
     if not isinstance(node, Mapping):
         got = "a list" if isinstance(node, Sequence) else f"'{node.text[:40]}'" if node.text else "nothing"
         raise Place(node, 0, _width(node)).error(f"{what} must be a mapping (got {got})")
@@ -246,7 +246,7 @@ def _branch(item: Node) -> Body:
 
 
 def _is_several(body: Body) -> bool:
-    """Tell whether a body may stand for several branches."""
+    """Return whether a body may stand for several branches."""
     return isinstance(body, Resume) or (isinstance(body, Loop) and body.branches)
 
 

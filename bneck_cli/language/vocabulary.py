@@ -138,7 +138,7 @@ def layer_hint(word: str, known: Iterable[str], included: dict[str, str]) -> str
 
 
 def structure_of(word: str) -> str:
-    """Return the structure that another name stands for; empty where there is none."""
+    """Return the structure that another name stands for; empty if there is none."""
     return _table(_STRUCTURES).get(_plain(word), "")
 
 
@@ -172,5 +172,5 @@ IMPORTED = (".onnx", ".keras", ".json", ".cfg", ".prototxt", ".csv", ".m")
 
 
 def foreign(name: str) -> str:
-    """Say what a file is that is no spec, by its suffix; empty where it may be one."""
+    """Say what a file is that is not a spec, by its suffix; empty where it may be one."""
     return next((what for suffix, what in FOREIGN.items() if name.lower().endswith(suffix)), "")

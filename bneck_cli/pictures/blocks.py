@@ -47,7 +47,7 @@ class Item(NamedTuple):
 
 
 def drawn_block(title: str, node: Series, caption: str, m: Measures, shapes: bool = True) -> Element:
-    """Return a block under its title, from the shape that enters to the one that leaves, its caption below."""
+    """Return a block under its title, from its input shape to its output shape, its caption below."""
     m = m._replace(read=frozenset(read_names(node)))
     ends = [end(shape_words(shape), m) for shape in (node.shape, node.out)]
     inside = items(flat(node), m, shape_words(node.shape))
@@ -145,7 +145,7 @@ def end(text: str, m: Measures) -> Element:
 
 
 def text_element(text: str, role: str, m: Measures) -> Element:
-    """Return a line of text by itself."""
+    """Return a single line of text."""
     width, height = (m.wide(text, role) if text else 0), m.high(role)
     return Element(width, height, width // 2, (Words(width // 2, m.middle(0, height), text, role),))
 
@@ -154,7 +154,7 @@ def text_element(text: str, role: str, m: Measures) -> Element:
 
 
 def stack(items: Sequence[Item], m: Measures) -> Element:
-    """Return elements one after the other, their spines in line, an arrow and a shape in every gap."""
+    """Return elements in sequence, their spines in line, an arrow and a shape in every gap."""
     left = max((item.element.spine for item in items), default=0)
     right = max((item.element.width - item.element.spine for item in items), default=0)
     noted = [m.across(item.note, "small") for item in items[:-1] if item.note]
@@ -252,7 +252,7 @@ def box(words: Label, more: str, m: Measures) -> Element:
 
 
 def linked(element: Element, link: str) -> Element:
-    """Let a box lead to an anchor, if there is one."""
+    """Let a box lead to an anchor, if any."""
     if not link:
         return element
     marks = (mark._replace(link=link) if isinstance(mark, Box) else mark for mark in element.marks)
@@ -324,7 +324,7 @@ def fork(node: Fork, m: Measures) -> Element:
 
 
 def branch(node: Node | None, m: Measures) -> Element:
-    """Return what a branch holds as one element; nothing where it is the identity."""
+    """Return what a branch holds as one element; nothing if it is the identity."""
     if node is None or not holds_something(node):
         return Element(0, 0, 0, (), bare=True)
     return stack(items(flat(node), m, shape_words(node.shape)), m)
@@ -391,7 +391,7 @@ def joining(join: Layer | None) -> str:
 
 
 def concatenates(node: Fork) -> bool:
-    """Tell whether branches end in a bar that says what leaves, and not in a joint with a sign."""
+    """Return whether branches end in a bar that says the output, and not in a joint with a sign."""
     return node.kind not in ("scale", "residual", "aside") and (node.join is None or node.join.op not in SIGNS)
 
 

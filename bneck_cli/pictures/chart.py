@@ -1,4 +1,4 @@
-"""A plot by matplotlib, which is imported here alone, when a plot is drawn."""
+"""Plots by matplotlib, which is imported only here, when a plot is drawn."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def chart(
 ) -> bytes:
     """Draw series over bands; return the file as ``svg``, ``pdf`` or ``png``.
 
-    Raises BneckError where matplotlib is not installed.
+    Raises BneckError if matplotlib is not installed.
     """
     try:
         matplotlib: Any = import_module("matplotlib")

@@ -25,7 +25,7 @@ JOINTS = {
 
 
 class Vertex(NamedTuple):
-    """A box, its lines of text from the top; ``form`` is ``box``, ``joint`` or ``shape`` (what enters and leaves)."""
+    """A box, its lines of text from the top; ``form`` is ``box``, ``joint`` or ``shape`` (input and output)."""
 
     lines: tuple[str, ...]
     form: str
@@ -48,7 +48,7 @@ class Graph(NamedTuple):
 
 
 def block_graph(node: Series) -> Graph:
-    """Return a block's layers and joins, from the shape that enters to the one that leaves."""
+    """Return a block's layers and joins, from its input shape to its output shape."""
     graph = Graph([], [], {})
     start = graph.add(Vertex((shape_words(node.shape),), "shape"), [])
     end = _follow(flat(node), start, graph)

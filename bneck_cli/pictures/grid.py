@@ -46,7 +46,7 @@ class Place(NamedTuple):
 
 
 def arranged(stages: Sequence[Stage], outputs: Sequence[int]) -> Grid:
-    """Give every stage its row and its column; several outputs stand in a last column of their own."""
+    """Place every stage in a row and a column; several outputs get a last column."""
     sizes = sorted({_extent(stage) for stage in stages}, reverse=True)
     at_row = {size: row for row, size in enumerate(sizes)}
     rows = tuple(at_row[_extent(stage)] for stage in stages)
@@ -105,7 +105,7 @@ MOST_TIGHT = 2
 
 
 def _extent(stage: Stage) -> tuple[bool, int]:
-    """Order stages by the positions that leave them, vectors last; sizes with symbols are all alike."""
+    """Order stages by the output positions of them, vectors last; sizes with symbols are all alike."""
     positions = stage.out.positions
     return bool(stage.out.spatial), positions if isinstance(positions, int) else 0
 
@@ -168,7 +168,7 @@ def _in(columns: Sequence[int], column: int) -> list[int]:
 
 
 def _said(stage: Stage) -> str:
-    """Return the title of a stage's row: the size of the map that leaves it."""
+    """Return the title of a stage's row: the size of its output map."""
     return "×".join(map(str, stage.out.spatial)) or "vector"
 
 
@@ -242,7 +242,7 @@ class _Roads:
         self.ends: list[float] = []
         """Where the gutter of every column ends."""
         self.ports: dict[tuple[int, int], float] = {}
-        """Where an edge that runs in a lane enters its target: not level with what leaves another."""
+        """Where an edge that runs in a lane enters its target: not level with the output of another."""
         bundles: dict[tuple[int, int], list[tuple[int, int]]] = {}
         for edge in self.edges:
             if self.kind(*edge) == "lane":
@@ -253,7 +253,7 @@ class _Roads:
             self.lane |= dict.fromkeys(bundles[key], free)
 
     def _span(self, key: tuple[int, int], edges: Sequence[tuple[int, int]]) -> tuple[float, float]:
-        """Give the edges of one stage beside one column their entries, and return from where to where they run."""
+        """Assign entries to the edges of one stage beside one column, and return the span in which they run."""
         column, start = key
         leaving = {self.middles[a] for a, b in self.edges if a != start and self.beside(a, b) == column}
         near = 14 if self.m.round else 1
@@ -308,7 +308,7 @@ class _Roads:
         return ("turn up" if upward else "turn down") if clear else "lane"
 
     def _free(self, row: int, first: int, last: int) -> bool:
-        """Tell whether nothing stands in a row between two columns."""
+        """Return whether nothing stands in a row between two columns."""
         cells = zip(self.where.rows, self.where.columns, strict=True)
         return not any(at == row and first <= column < last for at, column in cells)
 

@@ -1,4 +1,4 @@
-"""What stands in a box: a layer in the words of the papers' figures, and the kind that colours it."""
+"""The text of boxes: a layer as labelled in papers, and the kind that decides its colour."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def label(layer: Layer) -> Label:
 
 
 def is_line(node: Node) -> bool:
-    """Tell whether a layer stands as a line in the box of the layer before: it changes each position by itself."""
+    """Return whether a layer is drawn as a line in the previous layer's box: it changes each position separately."""
     return isinstance(node, Layer) and node.rule is not None and label(node).fill == LINE
 
 
@@ -50,7 +50,7 @@ def read_names(root: Node) -> set[str]:
 
 
 def is_silent(node: Node) -> bool:
-    """Tell whether a layer does nothing at inference, and is not drawn."""
+    """Return whether a layer does nothing at inference, and is not drawn."""
     return isinstance(node, Layer) and node.rule is not None and node.rule.view_at_inference
 
 
@@ -136,7 +136,7 @@ def outputs_of(node: Series) -> tuple[Wire, ...]:
 
 
 def held_names(repeat: Series) -> str:
-    """Name the copies of a repeat by the blocks in one of them: ``res + transformer``; nothing where those are many."""
+    """Name the copies of a repeat by the blocks in one of them: ``res + transformer``; nothing if those are many."""
     node = next((run.node for run in repeat.runs if isinstance(run.node, Series)), None)
     while node is not None and not node.name and len(node.runs) == 1 and isinstance(node.runs[0].node, Series):
         node = node.runs[0].node
@@ -156,7 +156,7 @@ def opened_lines(series: Series) -> Iterator[Node]:
 
 
 def holds_layers(node: Node) -> bool:
-    """Tell whether a node is a layer, or has any inside."""
+    """Return whether a node is a layer, or has any inside."""
     if isinstance(node, Series):
         return any(holds_layers(run.node) for run in node.runs)
     return isinstance(node, Layer) or (isinstance(node, Fork) and any(map(holds_layers, node.branches)))
@@ -201,5 +201,5 @@ def in_words(node: Node) -> str:
 
 
 def holds_something(node: Node) -> bool:
-    """Tell whether a branch has anything to draw; an empty one is the identity."""
+    """Return whether a branch has anything to draw; an empty one is the identity."""
     return any(not isinstance(item, Wire) or item.kind == "from" for item in flat(node))

@@ -1,4 +1,4 @@
-"""What a drawing is made of, and what it is measured with: marks at places, in pixels or in cells of characters."""
+"""The elements of a drawing and their measures: marks at positions, in pixels or in character cells."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Picture(NamedTuple):
 
 
 class Element(NamedTuple):
-    """A part of a drawing by itself, its upper left corner at 0, 0.
+    """A part of a drawing, its upper left corner at 0, 0.
 
     ``spine`` is the x at which the tensor enters at the top and leaves at the bottom; a ``bare`` element begins with a
     line, so the arrow into it has no head; one that stands ``apart`` does not follow what is above it.
@@ -118,7 +118,7 @@ class Measures(NamedTuple):
     """Between a line and the words beside it."""
     round: float
     bar: float
-    """The height of a bar with the space above it; 0 where there are none."""
+    """The height of a bar with the space above it; 0 if there are none."""
     tight: int = 0
     """Where room is short: from 1 on branches are listed and a caption takes two lines, from 2 on it is left out."""
     links: Mapping[int, str] = {}
@@ -146,7 +146,7 @@ class Measures(NamedTuple):
         return self.beside + (self.high(role) if self.right else self.wide(text, role))
 
     def along(self, text: str, role: str) -> float:
-        """Measure how long a line must be for the words beside it; 0 where it always is."""
+        """Measure how long a line must be for the words beside it; 0 if it always is."""
         return self.wide(text, role) + (2 if not self.round else 2 * self.beside) if self.right and text else 0
 
     def note(self, line: float, start: float, length: float, text: str, role: str) -> Words:

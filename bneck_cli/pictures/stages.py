@@ -1,4 +1,4 @@
-"""A network as stages: its lines, cut at the names that they give and before a second block."""
+"""A network as stages: its lines, cut at named tensors and before a second block."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Stage(NamedTuple):
-    """A line of a network: what its box says, the shape that leaves it, what it reads (stages by their index)."""
+    """A line of a network: what its box says, the output shape of it, what it reads (stages by their index)."""
 
     lines: tuple[str, ...]
     fill: str
@@ -95,7 +95,7 @@ class _Stages:
         self.stages[before:] = [stage._replace(name="") for stage in self.stages[before:]]
 
     def close(self, name: str = "") -> None:
-        """End the stage at hand, if there is one."""
+        """End the stage at hand, if any."""
         if not self.items:
             if name and self.stages and not self.stages[-1].name:
                 self.stages[-1] = self.stages[-1]._replace(name=name)
@@ -145,13 +145,13 @@ def _without_many(found: list[Stage]) -> list[Stage]:
 
 
 def is_pyramid(block: Series) -> bool:
-    """Tell whether a block gives maps of several sizes of the one tensor that it reads: it is drawn opened."""
+    """Return whether a block gives maps of several sizes of the one tensor that it reads: it is drawn opened."""
     sizes = {wire.out.spatial for wire in block.outputs}
     return len(sizes) == len(block.outputs) > 1 and next(taken(block), None) is None
 
 
 def _lines(series: Series) -> Iterator[Node | None]:
-    """Yield the nodes of a net or a block line by line, None where a line begins and where it ends."""
+    """Yield the nodes of a net or a block line by line, None if a line begins and where it ends."""
     for run in series.runs:
         line = isinstance(run.node, Series) and run.node.kind == "chain"
         if line:
@@ -179,7 +179,7 @@ def _identity(node: Node) -> int:
 
 
 def _is_block(node: Node) -> bool:
-    """Tell whether a node is a block, a repeat or a fork that holds layers: what a stage has at most one of."""
+    """Return whether a node is a block, a repeat or a fork that holds layers: what a stage has at most one of."""
     return isinstance(node, Series) or (isinstance(node, Fork) and any(map(holds_layers, node.branches)))
 
 
@@ -193,7 +193,7 @@ def _blocks(node: Node) -> list[Series]:
 
 
 def taken(node: Node, depth: int = 0) -> Iterator[str]:
-    """Yield the tensors of the net that a node takes by name; inside a block each bears one ``../`` more."""
+    """Yield the tensors of the net that a node takes by name; inside a block each has one ``../`` more."""
     if isinstance(node, Wire):
         ups = node.name.count("../")
         if node.kind == "from" and ups == depth:

@@ -1,1 +1,1 @@
-"""What is asked of a network, one module a command."""
+"""Questions about a network, one module per command."""

@@ -1,4 +1,4 @@
-"""Two trees of layers aligned level by level, so a layer is sought only in the block that stands for its own."""
+"""Align two trees of layers level by level, so that a layer is matched only within the matching block."""
 
 from __future__ import annotations
 
@@ -175,14 +175,14 @@ class Alignment:
         return Entry(path, layer, 1, idle)
 
     def children(self, node: Node) -> list[Child]:
-        """Give what a node holds, each copy by itself."""
+        """Return what a node holds, each copy separately."""
         found = self.held.get(id(node))
         if found is None:
             found = self.held[id(node)] = [copy for child in children(node) for copy in child.opened()]
         return found
 
     def opposed(self, one: Node, other: Node) -> tuple[list[Child], list[Child], tuple[str, str]]:
-        """Give what two nodes hold; a group within which there is but another is looked through."""
+        """Return what two nodes hold; a group within which there is but another is looked through."""
         mine, theirs = [
             [Child("", node, 1, None)] if isinstance(node, Layer) else self.children(node) for node in (one, other)
         ]
@@ -247,7 +247,7 @@ class Alignment:
         return [*found, *((child, None) for child in mine[i:]), *((None, child) for child in theirs[j:])]
 
     def worth(self, one: Child, other: Child) -> int:
-        """Say how much is alike in two siblings; 0 where they are no pair."""
+        """Say how much is alike in two siblings; 0 if they are no pair."""
         leaf = isinstance(one.node, Layer)
         if leaf != isinstance(other.node, Layer) and (one.stem != other.stem or not one.stem):
             return 0
@@ -282,11 +282,11 @@ class Alignment:
         return (PAIRED + ALIKE * alike // len(names)) * weight + sizes
 
     def same(self, one: Child, other: Child) -> bool:
-        """Tell whether two siblings have the same name and hold the same, sizes aside."""
+        """Return whether two siblings have the same name and hold the same, sizes aside."""
         return one.label == other.label and self.key(one.node) == self.key(other.node)
 
     def key(self, node: Node) -> int:
-        """Give equal numbers to nodes that hold the same layers with the same settings under the same names."""
+        """Return a number that is equal for nodes with the same layers, settings and names."""
         if id(node) not in self.keys:
             if isinstance(node, Layer):
                 content: Any = (node.op, tuple(self.settings(node).items()))
@@ -296,7 +296,7 @@ class Alignment:
         return self.keys[id(node)]
 
     def settings(self, layer: Layer) -> dict[str, Any]:
-        """Give a layer's settings as they act, whichever way they were written."""
+        """Return a layer's settings as they act, whichever way they were written."""
         found = self.written.get(id(layer))
         if found is None:
             found = self.written[id(layer)] = settings_of(layer)
@@ -308,12 +308,12 @@ def _wraps(held: list[Child]) -> bool:
 
 
 def _numbered(held: list[Child]) -> bool:
-    """Tell whether these are the copies of a repeat."""
+    """Return whether these are the copies of a repeat."""
     return bool(held) and not held[0].stem and held[0].first is not None
 
 
 def _by_name(mine: list[Child], theirs: list[Child]) -> list[tuple[Child | None, Child | None]]:
-    """Pair what bears the same name and stands in the same order; where no name is shared, by place and kind."""
+    """Pair what has the same name and stands in the same order; where no name is shared, by place and kind."""
     if {child.label for child in mine}.isdisjoint(child.label for child in theirs):
         return _by_place(mine, theirs)
     places = {child.label: index for index, child in enumerate(theirs)}
@@ -360,7 +360,7 @@ def _below(path: str, label: str) -> str:
 
 
 def settings_of(layer: Layer) -> dict[str, Any]:
-    """Give a layer's settings by name: windows as text per axis, ``nobias`` as a bias that is not there.
+    """Return a layer's settings by name: windows as text per axis, ``nobias`` as a bias that is not there.
 
     A join has none, and a layer of the file's own is what is written.
     """

@@ -39,7 +39,7 @@ MILLION = 10**6
 
 
 def report(analysis: Analysis, view: View = View()) -> Report:
-    """Lay an analysis out: a table of its layers, its totals, and the counting rule.
+    """Lay out an analysis: a table of its layers, its totals, and the counting rule.
 
     With ``only``, ``sort`` or ``top`` the rows are a flat list of layers; otherwise they follow the tree.
     Raises BneckError for an unknown column, sort key or layer kind.
@@ -81,7 +81,7 @@ def _parts(analysis: Analysis, view: View) -> Iterator[Part]:
 
 
 def table(analysis: Analysis, view: View, rows: list[LayerRow]) -> Table:
-    """Lay rows out in columns, those asked for or those that tell something, and end in the network's total.
+    """Lay out rows in columns, those asked for or those that tell something, and end in the network's total.
 
     A flat list, which need not hold every layer, has the sum of what is shown before the total.
     """

@@ -1,4 +1,4 @@
-"""Where a network's cost is, at a glance: each stage's part of all parameters, multiply-adds and activations."""
+"""The distribution of costs: each stage's share of all parameters, multiply-adds and activations."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MEASURES = (("params", "params"), ("macs", "MACs"), ("activations", "activations
 
 
 def bars(analysis: Analysis) -> Table | None:
-    """Return a row for each stage, a bar for each measure; None where sizes are symbols or there is one row."""
+    """Return a row for each stage, a bar for each measure; None if sizes are symbols or there is one row."""
     cost = analysis.cost
     wholes: list[Any] = [getattr(cost, key) for key, _ in MEASURES]
     if not all(isinstance(whole, int) and whole for whole in wholes):

@@ -1,4 +1,4 @@
-"""The bundled library: what is in it, with its figures."""
+"""The bundled library and its figures."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _number(text: str | None) -> Any:
 
 
 def list_report(found: list[Listing], sorted_by: str | None = None) -> Report:
-    """Lay a list out: networks in a table for each task, or where they are ``sorted_by`` a key in one; then blocks."""
+    """Lay out a list: networks in a table for each task, or where they are ``sorted_by`` a key in one; then blocks."""
     return Report(
         "list",
         "bundled networks and blocks",

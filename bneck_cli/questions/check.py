@@ -1,4 +1,4 @@
-"""Whether a spec is what it should be: its published figures, met to the unit, and budgets that it must not exceed."""
+"""Checks of a spec: its published figures, to the unit, and budgets."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Budget(NamedTuple):
 
     @property
     def over(self) -> int:
-        """By how much it is exceeded; 0 where it is met."""
+        """By how much it is exceeded; 0 if it is met."""
         return max(0, self.found - self.most)
 
 
@@ -77,7 +77,7 @@ def check_budgets(
 ) -> list[Budget]:
     """Compare what specs have with the most that they may have, each measure of each spec.
 
-    Raises BneckError where sizes are symbols, and for a data type that is none.
+    Raises BneckError if sizes are symbols, and for a data type that is none.
     """
     budgets = []
     for name in names:
@@ -133,7 +133,7 @@ BUDGETED = (
 
 
 def check_report(checks: list[Check], named: bool, budgets: Sequence[Budget] = ()) -> Report:
-    """Lay checks out: a row for each figure that differs and for each budget, then what it comes to."""
+    """Lay out checks: a row for each figure that differs and for each budget, then what it comes to."""
     wrong = [(check.name, each) for check in checks for each in check.wrong]
 
     def cells(name: str, each: Comparison) -> list[Any]:

@@ -70,7 +70,7 @@ def _share(row: LayerRow, analysis: Analysis, _flat: bool) -> Share | None:
 
 
 def share(cost: Cost, analysis: Analysis) -> Share | None:
-    """Return a cost's part of all multiply-adds; None where they are symbols."""
+    """Return a cost's part of all multiply-adds; None if they are symbols."""
     macs, whole = cost.macs, analysis.cost.macs
     if not isinstance(macs, int) or not isinstance(whole, int):
         return None
@@ -78,7 +78,7 @@ def share(cost: Cost, analysis: Analysis) -> Share | None:
 
 
 def reach_axes(row: LayerRow, field: str) -> list[Any]:
-    """Return a figure of a row's reach by axis; nothing where it is unknown."""
+    """Return a figure of a row's reach by axis; nothing if it is unknown."""
     return [getattr(axis, field) for axis in row.reach.axes] if row.reach is not None and row.reach.known else []
 
 
@@ -112,7 +112,7 @@ def _count(key: str) -> Value:
 
 
 def _elements(row: LayerRow, analysis: Analysis, _flat: bool) -> Any:
-    """Return the values of what leaves, in all copies and for the batch."""
+    """Return the values of the output, in all copies and for the batch."""
     return row.out.elements * (row.repeat * analysis.batch)
 
 

@@ -34,7 +34,7 @@ class Metric(NamedTuple):
     values: tuple[Size, ...]
 
     def ratio(self, index: int) -> Any:
-        """Return a value over the first: a number, 1 for equal formulas, None where there is no such number."""
+        """Return a value over the first: a number, 1 for equal formulas, None if there is no such number."""
         first, value = self.values[0], self.values[index]
         if isinstance(first, int) and isinstance(value, int):
             return quotient(value, first)
@@ -210,7 +210,7 @@ STAGE_COLUMNS = ("layer", "output", "params", "macs")
 
 
 def report(comparison: Comparison) -> Report:
-    """Lay a comparison out: the candidates' layers side by side, their totals, and what they come to."""
+    """Lay out a comparison: the candidates' layers side by side, their totals, and what they come to."""
     from bneck_cli.questions.source import compared_source
 
     return Report(

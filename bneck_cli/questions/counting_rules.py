@@ -1,4 +1,4 @@
-"""The report of the counting rules: what each one weighs, and how it was established."""
+"""The report of the counting rules: their weights, and how each was established."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory and weights by layer as courses write them: every map once, activations in place, and the input as a row."""
+"""Memory and weights by layer, as courses tabulate them: every map once, activations in place, the input as a row."""
 
 from __future__ import annotations
 

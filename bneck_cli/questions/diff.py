@@ -47,7 +47,7 @@ class Move(NamedTuple):
 
 
 class Line(NamedTuple):
-    """Equal changes told once: where they are, what they are, how many layers they touch, what they cost together."""
+    """Equal changes, listed once: where they are, what they are, how many layers they touch, their total cost."""
 
     mark: str
     paths: tuple[str, ...]
@@ -57,7 +57,7 @@ class Line(NamedTuple):
 
 
 class Total(NamedTuple):
-    """A figure of both networks; ``difference`` is None where there is no such number."""
+    """A figure of both networks; ``difference`` is None if there is no such number."""
 
     key: str
     title: str
@@ -116,7 +116,7 @@ class Diff(NamedTuple):
 def diff(one: Analysis, other: Analysis, names: tuple[str, str] | None = None) -> Diff:
     """Align two analysed networks and say what changed from the first to the second.
 
-    Raises BneckError for analyses under different counting rules, and for more layers than can be told one by one.
+    Raises BneckError for analyses under different counting rules, and for more layers than can be listed.
     """
     first, second = names or (one.name, other.name)
     if first == second:
@@ -144,7 +144,7 @@ def diff(one: Analysis, other: Analysis, names: tuple[str, str] | None = None) -
 
 
 def block_of(path: str) -> str:
-    """Give the block that a layer's path lies in; the branches of a block are parts of it."""
+    """Return the block that a layer's path lies in; the branches of a block are parts of it."""
     parts = path.split(".")[:-1]
     while parts and re.fullmatch(r"(shortcut|gate|branch)\d*", parts[-1]):
         parts.pop()
@@ -152,7 +152,7 @@ def block_of(path: str) -> str:
 
 
 def within(path: str) -> str:
-    """Give a layer's path within its block."""
+    """Return a layer's path within its block."""
     block = block_of(path)
     return path[len(block) + 1 :] if block else path
 
@@ -173,7 +173,7 @@ def _moves(steps: tuple[Pair | Part, ...]) -> Iterator[Move]:
 
 
 def _moved(change: Change, earlier: Pair, later: Pair, block: str) -> Move:
-    """Tell from where to where a setting went: the value that is not plain is what moved."""
+    """Return where a setting moved from and to: the value that is not the plain one moved."""
     plain = PLAIN.get(change.name, False)
     before, after = change.other, change.one  # the earlier pair's, which are the later's turned round
     if _equal(after, plain):  # the earlier layer lost it
@@ -212,7 +212,7 @@ def _moves_together(moves: Iterable[Move]) -> dict[str, list[Move]]:
 
 
 def _lines(steps: tuple[Pair | Part, ...], moves: tuple[Move, ...]) -> Iterator[Line]:
-    """Fold changes that are told in the same words; each pair and each part belongs to exactly one line."""
+    """Fold changes with the same description; each pair and each part belongs to exactly one line."""
     told: dict[tuple[int, str], str] = {}
     for words, together in _moves_together(moves).items():
         for move in together:
@@ -250,7 +250,7 @@ def _path(step: Pair | Part) -> str:
 
 
 def _common_sizes(held: list[Pair | Part]) -> str:
-    """Add the change of the map that leaves, where settings made it and it is the same for all."""
+    """Add the change of the output map, where settings made it and it is the same for all."""
     found = {
         size_words(step) if step.one.layer.out.spatial != step.other.layer.out.spatial else ""
         for step in held
@@ -293,7 +293,7 @@ def shape_text(size: Size) -> str:
 
 
 def _totals(one: Analysis, other: Analysis) -> Iterator[Total]:
-    """Set the figures of both networks beside each other."""
+    """Set the figures of both networks side by side."""
     unit = one.rule.title if one.rule else "MACs"
     rows: list[tuple[str, str, Any, Any]] = [
         ("params", "params", one.cost.params, other.cost.params),
@@ -310,7 +310,7 @@ def _totals(one: Analysis, other: Analysis) -> Iterator[Total]:
 
 
 def _seen(analysis: Analysis) -> int | str | None:
-    """Give the receptive field of the last feature map: a number where it is square; None where it is unknown."""
+    """Return the receptive field of the last feature map: a number where it is square; None if it is unknown."""
     reach = receptive_field(analysis)
     if reach.whole:
         return "all"

@@ -27,7 +27,7 @@ FIGURES = tuple(name for name in (*RECORDED, "activations") if name not in ("pat
 
 
 def report(found: Diff, depth: int | None = None) -> Report:
-    """Lay a diff out; with a ``depth`` changes are summed up by stage (1), by block (2) and so on."""
+    """Lay out a diff; with a ``depth`` changes are summed up by stage (1), by block (2) and so on."""
     return Report(
         "diff",
         found.title,
@@ -47,7 +47,7 @@ def _parts(found: Diff, depth: int | None) -> Iterator[Part]:
 
 
 def _changes(found: Diff) -> Table:
-    """Write the folded changes: where, what, in how many layers, and what they cost more."""
+    """Write the folded changes: where, what, in how many layers, and the difference in cost."""
     unit = next(total.title for total in found.totals if total.key == "macs")
     columns = (
         Column("mark", "", "word"),
@@ -66,7 +66,7 @@ def _changes(found: Diff) -> Table:
 
 
 def _summed(found: Diff, depth: int) -> Table:
-    """Sum the changes up by the first names of their paths: how many of each kind, and what they cost more."""
+    """Sum changes by the first names of their paths: how many of each kind, and the difference in cost."""
     groups: dict[str, list[Pair | Unpaired]] = {}
     for step in found.steps:
         if isinstance(step, Unpaired) or step.changes:
@@ -136,7 +136,7 @@ def _totals(found: Diff) -> Table:
 
 
 def _records(found: Diff) -> Records:
-    """Return a row for each layer that changed, came or went, with the figures of both networks beside each other."""
+    """Return a row for each layer that changed, came or went, with the figures of both networks side by side."""
     header = ["change", "path_a", "path_b", "op", "settings"]
     layers = list(_layers(found))
     timed = has_time(entry.layer for line in layers for entry in line[1:3] if entry)

@@ -1,4 +1,4 @@
-"""Draw a block, a network, or several blocks side by side; the drawing shows what the analysis says."""
+"""Drawings of a block, a network, or several blocks side by side, with the figures of the analysis."""
 
 from __future__ import annotations
 
@@ -265,7 +265,7 @@ def render(
     """Write a drawing: as ``svg``, ``text``, ``tikz``, or without places as ``mermaid`` or ``dot``.
 
     Text is within a ``width`` as far as that can be, and ``plain`` where it is ASCII.
-    Raises BneckError where a graph of several subjects is asked for.
+    Raises BneckError if a graph of several subjects is asked for.
     """
     if format == "text":
         from bneck_cli.pictures.text import render_text

@@ -66,7 +66,7 @@ RULES = {
         "after another: an estimate, not a measurement"
     ),
 }
-"""How each figure is worked out, in words."""
+"""How each figure is computed, in words."""
 
 
 # The result
@@ -143,7 +143,7 @@ class Training(NamedTuple):
     state: Size
     saved: Size
     block: Size
-    """The largest of the blocks that are worked out again, while it is."""
+    """The largest of the blocks that are computed again, while it is."""
 
     @property
     def total(self) -> Size:
@@ -155,7 +155,7 @@ class Footprint(NamedTuple):
     """What a design costs, for data types, an optimizer and perhaps a device.
 
     ``idle`` are bytes of weights and buffers in heads that do not run, which are in memory all the same.
-    ``attention`` is fused, plain or usual. ``peak`` is None where sizes are symbolic, ``training`` for data types that
+    ``attention`` is fused, plain or usual. ``peak`` is None if sizes are symbolic, ``training`` for data types that
     do not train.
     """
 
@@ -171,10 +171,10 @@ class Footprint(NamedTuple):
     attention: str = "usual"
     inplace: bool = False
     backward: Size | None = None
-    """Multiply-adds of the batch's backward pass; None where the data type does not train."""
+    """Multiply-adds of the batch's backward pass; None if the data type does not train."""
     recompute: str = "none"
     again: Size = 0
-    """Multiply-adds of the batch's forward pass that training works out a second time."""
+    """Multiply-adds of the batch's forward pass that training computes a second time."""
     eager: int | None = None
     """Bytes of the tensors alive at the peak of inference as PyTorch runs the network."""
 
@@ -185,7 +185,7 @@ class Footprint(NamedTuple):
 
 
 def intensity(macs: Size, moved: Size) -> float | None:
-    """Divide operations, 2 for each multiply-add, by bytes; None where nothing moves or sizes are symbolic."""
+    """Divide operations, 2 for each multiply-add, by bytes; None if nothing moves or sizes are symbolic."""
     if not isinstance(macs, int) or not isinstance(moved, int) or moved == 0:
         return None
     try:
@@ -203,12 +203,12 @@ def footprint(
     inplace: bool = False,
     recompute: str = "none",
 ) -> Footprint:
-    """Work out memory, bytes moved and, on a device, time.
+    """Compute memory, bytes moved and, on a device, time.
 
     ``dtype`` is a type for all, or several: ``bf16,master=fp32``. ``attention`` says whether scores are written
     (plain) or not (fused); the usual is as torchvision's networks have it: fused over all positions, plain within
-    windows. With ``inplace`` activations write over what they take. ``recompute`` says what
-    training works out again.
+    windows. With ``inplace`` activations overwrite their inputs. ``recompute`` says what
+    training computes again.
 
     Raises BneckError for an unknown word or device, for a device without a peak for the
     data type, and for a device where sizes are symbolic.
@@ -288,7 +288,7 @@ def attends(analysis: Analysis) -> bool:
 
 
 def unfolded(found: Footprint) -> Iterator[Item]:
-    """Yield an item for every executed layer, each copy by itself."""
+    """Yield an item for every executed layer, each copy separately."""
     known: dict[int, Item] = {}
     analysis = found.analysis
     running = _as_run(analysis, found.attention)
@@ -302,7 +302,7 @@ def unfolded(found: Footprint) -> Iterator[Item]:
 
 
 def added(items: Iterable[Item]) -> Totals:
-    """Add items up, each as many times as it has copies."""
+    """Add up items, each as many times as it has copies."""
     figures: dict[str, Size] = dict.fromkeys(SUMMED, 0)
     seconds, compute, timed = 0.0, 0.0, False
     for item in items:
@@ -345,7 +345,7 @@ def _tensors(layer: Layer, attention: str) -> tuple[list[Size], list[Size]]:
 
 
 def _item(entry: Entry, asked: _Asked) -> Item:
-    """Work a layer's figures out; a view holds, reads and writes nothing."""
+    """Compute a layer's figures; a view holds, reads and writes nothing."""
     layer, precision, device, batch = entry.layer, asked.precision, asked.device, asked.batch
     dtype, cost = precision.activations, layer.cost
     macs = cost.macs * batch
@@ -386,7 +386,7 @@ def _item(entry: Entry, asked: _Asked) -> Item:
 
 
 def _summed(tensors: list[Size], batch: Size, dtype: str) -> tuple[Size, Size]:
-    """Add tensors up, in elements and in bytes."""
+    """Add up tensors, in elements and in bytes."""
     elements: Size = 0
     held: Size = 0
     for tensor in tensors:

@@ -1,4 +1,4 @@
-"""The report of a footprint: stages (or all layers) as a table, then the totals to the byte, and their rules."""
+"""The report of a footprint: a table of stages (or all layers), the totals to the byte, and the rules."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ COLUMNS = (
 
 
 def report(footprint: Footprint, full: bool = False, flops: bool = False) -> Report:
-    """Lay a footprint out by stages, with ``full`` by layers; with ``flops`` texts have 2 for each multiply-add."""
+    """Lay out a footprint by stages, with ``full`` by layers; with ``flops`` texts have 2 for each multiply-add."""
     return Report(
         "footprint",
         footprint.analysis.name,
@@ -74,7 +74,7 @@ class Line(NamedTuple):
 
 
 def _lines(footprint: Footprint, full: bool) -> list[Line]:
-    """Give a line for each stage, or for each layer; copies of a layer are one line with the figures of one."""
+    """Return a line for each stage, or for each layer; copies of a layer are one line with the figures of one."""
     if full:
         return [Line(item.path, item.copies, item.out, added([item._replace(copies=1)])) for item in footprint.items]
     lines = []

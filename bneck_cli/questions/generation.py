@@ -82,7 +82,7 @@ class Generation(NamedTuple):
 
     @property
     def fitting(self) -> int | None:
-        """How many sequences of the context a device holds; None where its memory is not known."""
+        """How many sequences of the context a device holds; None if its memory is not known."""
         step = self.step
         if step.device is None or not step.device.memory or step.peak is None:
             return None
@@ -121,7 +121,7 @@ def generation(found: Footprint) -> Generation | None:
 
 
 def _reads_tokens(analysis: Analysis) -> bool:
-    """Whether what arrives are indices that are looked up."""
+    """Whether the input are indices that are looked up."""
     layers = (entry.layer for entry in entries(analysis.root))
     return any(layer.rule is not None and layer.rule.part == "lookup" for layer in layers)
 

@@ -1,4 +1,4 @@
-"""The report of a lint: the findings by rule and place of the spec, their sums, and how they are silenced."""
+"""The report of a lint: findings by rule and place, their totals, and how to silence them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CELLS: dict[str, Callable[[Finding], Any]] = {
 
 
 def report(lint: Lint) -> Report:
-    """Lay findings out: each rule's at each place with its layers, its reason once, and the sums."""
+    """Lay out findings: each rule's at each place with its layers, its reason once, and the sums."""
     return Report(
         "lint",
         lint.title,

@@ -1,4 +1,4 @@
-"""At which width does another block cost the same? Found by working out every one; beside it the formula's solution."""
+"""The width at which another block costs the same, found by computing every width, with the formula's solution."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def _at(program: Program, settings: Settings, found: Match) -> tuple[Program, Se
 def match(name: str, program: Program, settings: Settings, way: Way, target: int) -> Match:
     """Find the largest value at which a measure is at most ``target``, or that at which it is nearest.
 
-    Raises BneckError where the values that are legal are none, or one alone; where none is cheap enough, or every one.
+    Raises BneckError if the values that are legal are none, or one alone; where none is cheap enough, or every one.
     """
     step = way.step or (STEP if way.vary == "channels" else 1)
     if "=" in way.vary:
@@ -198,7 +198,7 @@ def _beside(line: Line, measure: str, at: int) -> tuple[Any, int] | None:
 
 
 def _formula(program: Program, settings: Settings, measure: str) -> Dim | None:
-    """Give the measure as a polynomial in C; None where the block needs numbers, or rounds."""
+    """Return the measure as a polynomial in C; None if the block needs numbers, or rounds."""
     if measure == "memory":  # which of two tensors is larger depends on C
         return None
     try:
@@ -232,7 +232,7 @@ def _solved(formula: Dim, target: int) -> float | None:
 
 
 def _sentences(found: Match, way: Way, first: Candidate, program: Program, settings: Settings) -> list[str]:
-    """Say at which width a block costs the same, and what follows for whoever compares the two by that cost."""
+    """Say at which width a block costs the same, and what follows for code that compares the two by that cost."""
     if found.vary != "channels":
         return [_said_of(found, way, first.name)]
     channels, noun, name = settings.channels, found.noun, first.name
@@ -279,7 +279,7 @@ def _off(cost: int, target: int) -> Percent:
 
 
 def _cost(program: Program, settings: Settings, measure: str) -> int | None:
-    """Work the measure out; None where the block refuses the width."""
+    """Compute the measure; None if the block refuses the width."""
     try:
         value = TOTALS[measure](analyze_program(*with_words(program, settings)))
     except BneckError:

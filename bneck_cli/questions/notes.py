@@ -1,4 +1,4 @@
-"""Remarks on an analysis: its input, the counting rule, what is counted in vain, and where the figures hold."""
+"""Remarks on an analysis: its input, the counting rule, unused results, and conditions on symbols."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def shared_weights(analysis: Analysis) -> Iterator[str]:
 
 
 def unread_results(analysis: Analysis) -> tuple[str, ...]:
-    """Name the layers whose result nobody reads, with what it costs that they and others lead to no output."""
+    """Name the layers whose result nothing reads, with what it costs that they and others lead to no output."""
     if analysis.in_a_row:
         return ()
     from bneck_cli.flow.unread import vain

@@ -1,4 +1,4 @@
-"""One page that has all that there is to say of a spec: its drawing, where its cost is, its reasons, its own text."""
+"""One page about a spec: its drawing, its costs, its explanation and its own text."""
 
 from __future__ import annotations
 

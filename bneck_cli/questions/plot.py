@@ -1,4 +1,4 @@
-"""The points of a plot: where the cost is, what is worth using, what bounds a layer, what it sees, blocks by width."""
+"""The points of a plot: cost, memory, roofline or receptive field by layer, blocks by width, the library."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def plot(
     device: str | None = None,
     more: Sequence[str] = (),
 ) -> Plot:
-    """Work out the points of a plot.
+    """Compute the points of a plot.
 
     Without a kind it is the library where no spec is named, the cost over the width for a range of widths, else the
     cost by layer. Raises BneckError for an unknown kind, and for one that needs what was not given.

@@ -32,14 +32,14 @@ MOST_NAMED = 8
 
 
 def is_table(name: str) -> bool:
-    """Tell whether a name is that of a file that a sweep wrote."""
+    """Return whether a name is that of a file that a sweep wrote."""
     return os.path.splitext(name)[1].lower() in READERS
 
 
 def plot_of_file(
     file: str, x: str | None = None, y: str | None = None, pareto: Sequence[str] = (), most: str = ""
 ) -> Plot:
-    """Plot the rows of a file. Raises BneckError where it holds no sweep."""
+    """Plot the rows of a file. Raises BneckError if it holds no sweep."""
     columns = _read(file)
     return sweep_plot(os.path.basename(file), columns, x, y, pareto, most)
 
@@ -123,7 +123,7 @@ def _by(columns: Mapping[str, Any], varied: Sequence[str], x: str | None) -> str
 
 
 def _groups(columns: Mapping[str, Any], by: str | None) -> list[tuple[str, Any]]:
-    """Divide the designs by a column; all of them together where there is none."""
+    """Divide the designs by a column; all of them together if there is none."""
     import numpy
 
     count = len(next(iter(columns.values())))

@@ -179,7 +179,7 @@ def _power(before: Sequence[Any], after: Sequence[Any]) -> str:
 
 
 def _weights(pairs: Sequence[Pair]) -> Iterator[str]:
-    """Say whether weights depend on the map, and which do."""
+    """Return whether weights depend on the map, and which do."""
     grown = [pair for pair in pairs if pair.one.layer.cost.params != pair.other.layer.cost.params]
     if not grown:
         yield "Weights do not depend on the map."

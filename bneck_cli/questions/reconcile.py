@@ -1,4 +1,4 @@
-"""Where a stated figure comes from: every rule on every likely variant of a network, and how many fit by chance."""
+"""The origin of a published figure: every rule on every likely variant, and the matches expected by chance."""
 
 from __future__ import annotations
 
@@ -290,7 +290,7 @@ def _axis(name: str, usual: str, own: Any) -> Axis:
 
 
 def _width(program: Program, settings: Settings) -> Any:
-    """Return the width multiplier of a net that has one; None where it has none, or its value is given."""
+    """Return the width multiplier of a net that has one; None if it has none, or its value is given."""
     parameter = program.net.parameter("width") if program.net is not None and program.block is None else None
     if parameter is None or not isinstance(parameter.default, Number) or settings.given("width"):
         return None

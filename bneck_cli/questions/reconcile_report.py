@@ -1,4 +1,4 @@
-"""The report of a reconciliation: the nearest figures, the first one taken apart, and how it differs from the plain."""
+"""The report of a reconciliation: the nearest figures, the parts of the best, and its distance from the plain count."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MANY = 0.5
 
 
 def report(found: Reconciliation) -> Report:
-    """Lay the nearest candidates out, each with what it is apart, then the first one's parts."""
+    """Lay out the nearest candidates, each with what it is apart, then the first one's parts."""
     header = ["value", "counts", "network", "variant", "rules", "difference", "fits"]
     return Report(
         "reconcile",

@@ -81,7 +81,7 @@ def shown_rows(analysis: Analysis, view: View) -> tuple[list[LayerRow], list[str
 
 
 def is_flat(view: View) -> bool:
-    """Tell whether a view asks for a list of layers, not for the tree."""
+    """Return whether a view asks for a list of layers, not for the tree."""
     return bool(view.only or view.sort or view.top is not None)
 
 
@@ -144,7 +144,7 @@ def _layer_row(layer: Layer, path: str, label: str, level: int, copies: int, idl
 
 
 def _idle(cost: Cost) -> Cost:
-    """Give the cost of what does not run: its parameters."""
+    """Return the cost of what does not run: its parameters."""
     return Cost(cost.params, cost.params)
 
 

@@ -1,6 +1,6 @@
 """Which input, width or depth fits a budget? The largest value of what varies, and what its neighbours cost.
 
-Every value is worked out, so that nothing is taken to grow with what varies; where values fit that are not next to each
+Every value is computed, so that nothing is taken to grow with what varies; where values fit that are not next to each
 other, it is said.
 """
 

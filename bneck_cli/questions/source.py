@@ -1,4 +1,4 @@
-"""Figures as Python source: functions of the symbols, to compute or to plot."""
+"""Figures as Python source: functions of the symbols."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _figures(cost: Cost, analysis: Analysis) -> tuple[Size, Size, Size]:
 
 
 def _symbols(sizes: list[Size]) -> set[str]:
-    """Name the symbols of sizes; where there are none, what symbols are need not be known."""
+    """Name the symbols of sizes; if there are none, what symbols are need not be known."""
     symbolic = [size for size in sizes if not isinstance(size, int)]
     if not symbolic:
         return set()
@@ -77,7 +77,7 @@ def _symbols(sizes: list[Size]) -> set[str]:
 
 
 def _spelled(symbols: set[str]) -> dict[str, str]:
-    """Give each symbol a name in Python: its own where that is one, and no other symbol's."""
+    """Return each symbol a name in Python: its own where that is one, and no other symbol's."""
     from keyword import iskeyword
 
     spelled = {name: name for name in symbols if name.isascii() and name.isidentifier() and not iskeyword(name)}

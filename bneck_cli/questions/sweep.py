@@ -1,4 +1,4 @@
-"""A family of designs at once: every combination of values, what each costs, and which of them are wanted."""
+"""A family of designs: every combination of values, their costs, and the selection among them."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ class Asked(NamedTuple):
 
 
 class Sweep(NamedTuple):
-    """A space, and what is asked of it; nothing is worked out before a row is."""
+    """A space, and what is asked of it; nothing is computed before a row is."""
 
     name: str
     space: Space
     asked: Asked
     tally: Tally
     dask: str | None = None
-    """The address of the cluster that works it out, if one does."""
+    """The address of the cluster that computes it, if one does."""
 
     def blocks(self) -> Iterator[Block]:
-        """Work the blocks out that were asked for, here or on a cluster."""
+        """Compute the blocks that were asked for, here or on a cluster."""
         if self.dask is None:
             return self.space.blocks(*self.asked.shard)
         from bneck_cli.spaces.cluster import spread
@@ -194,7 +194,7 @@ def refusals(found: Sweep, watch: Callable[[int], bool]) -> Iterator[list[Any]]:
 def saved(found: Sweep, file: str) -> Iterator[str]:
     """Write the first design that is kept as a spec of its own, once the sweep is done.
 
-    Raises BneckError where none is kept.
+    Raises BneckError if none is kept.
     """
     space, program = found.space, found.space.program
     if found.tally.first is None:

@@ -1,4 +1,4 @@
-"""The rows of a sweep as Parquet: a column for each axis and each total, block by block."""
+"""The rows of a sweep as Parquet: one column per axis and total, block by block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where two sizes are equal, and what symbols must be for sizes to be whole: classes of a symbol's values."""
+"""Where two sizes are equal, and for which values of their symbols sizes are whole."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_CLASSES = 4096
 class Agreement(NamedTuple):
     """For which values of ``symbol`` two sizes are equal: those with one of ``residues`` modulo ``modulus``.
 
-    ``symbol`` is empty where the answer does not depend on one; ``modulus`` is 0 where it was not decided.
+    ``symbol`` is empty where the answer does not depend on one; ``modulus`` is 0 if it was not decided.
     """
 
     symbol: str
@@ -41,12 +41,12 @@ class Agreement(NamedTuple):
         return self.modulus > 0 and not self.residues
 
     def holds_for_multiples(self, unit: int) -> bool:
-        """Tell whether they are equal for every multiple of a number."""
+        """Return whether they are equal for every multiple of a number."""
         multiples = range(0, lcm(self.modulus, unit), unit)
         return self.modulus > 0 and all(r % self.modulus in self.residues for r in multiples)
 
     def also(self, other: Agreement) -> Agreement:
-        """Give the values of the same symbol for which both hold."""
+        """Return the values of the same symbol for which both hold."""
         if self.modulus == 0 or other.modulus == 0 or (modulus := lcm(self.modulus, other.modulus)) > MAX_CLASSES:
             return Agreement(self.symbol or other.symbol, 0, frozenset())
         residues = (
@@ -89,7 +89,7 @@ def agreement(left: Size, right: Size) -> Agreement:
     difference = left - right
     if not isinstance(difference, Dim):
         return Agreement("", 1, frozenset({0} if difference == 0 else ()))
-    difference = Dim(difference.terms)  # it is 0 where its numerator is
+    difference = Dim(difference.terms)  # it is 0 if its numerator is
     names = symbols(difference)
     period = _period(difference)
     if len(names) != 1 or period > MAX_CLASSES:
@@ -121,7 +121,7 @@ def _period(size: Any) -> int:
 
 
 def _simplest(name: str, modulus: int, residues: frozenset[int]) -> Agreement:
-    """Give the same values by the smallest modulus that tells them."""
+    """Return the same values by the smallest modulus that tells them."""
     for smaller in range(1, modulus + 1):
         if modulus % smaller == 0:
             kept = frozenset(r % smaller for r in residues)

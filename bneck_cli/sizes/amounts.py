@@ -43,7 +43,7 @@ class Figure(NamedTuple):
 
 
 def read_figure(text: str) -> Figure | None:
-    """Read a figure with its unit; None where the text is none."""
+    """Read a figure with its unit; None if the text is none."""
     match = FIGURE.fullmatch(text.strip())
     if match is None:
         return None

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from bneck_cli.sizes.dim import Atom
 
 WAYS = 3
-"""Ways in which an atom is bounded, tried one after the other."""
+"""Ways in which an atom is bounded, tried in sequence."""
 STEEPEST = 8
 """Degree of a product up to which it is counted from its symbols' least values on."""
 
 
 @lru_cache(maxsize=4096)
 def at_least(size: Any) -> Any:
-    """Return a number that a size is never below, the best found; None where there is none."""
+    """Return a number that a size is never below, the best found; None if there is none."""
     if not isinstance(size, Dim):
         return size
     found = [low for way in range(WAYS) if (low := _minimum(_beneath(size, way))) is not None]
@@ -34,13 +34,13 @@ def at_least(size: Any) -> Any:
 
 
 def at_most(size: Any) -> Any:
-    """Return a number that a size is never above, the best found; None where there is none."""
+    """Return a number that a size is never above, the best found; None if there is none."""
     low = at_least(-size)
     return None if low is None else -low
 
 
 def sign(size: Any) -> int | None:
-    """Return 1 or -1 where a size has that sign for all values of its symbols, 0 where it is 0, else None."""
+    """Return 1 or -1 where a size has that sign for all values of its symbols, 0 if it is 0, else None."""
     low, high = at_least(size), at_most(size)
     if low is not None and low > 0:
         return 1
@@ -50,7 +50,7 @@ def sign(size: Any) -> int | None:
 
 
 def compared(operator: str, left: Any, right: Any) -> bool | None:
-    """Tell how two sizes compare, by one of ``== != < > <= >=``; None where it depends on their symbols."""
+    """Return how two sizes compare, by one of ``== != < > <= >=``; None if it depends on their symbols."""
     if operator in (">", "<="):
         less = compared("<", right, left)
         return less if less is None or operator == ">" else not less
@@ -70,7 +70,7 @@ def compared(operator: str, left: Any, right: Any) -> bool | None:
 
 
 def _minimum(size: Any) -> Any:
-    """Return the minimum of a polynomial over symbols alone, if its factors tell it; None where they do not."""
+    """Return the minimum of a polynomial over symbols alone, if its factors tell it; None if they do not."""
     if not isinstance(size, Dim):
         return size
     shifted: Any = 0
@@ -97,7 +97,7 @@ def _minimum(size: Any) -> Any:
 
 
 def _beneath(size: Any, way: int) -> Any:
-    """Replace the atoms of a size so that it can only become smaller; None where one has no bound."""
+    """Replace the atoms of a size so that it can only become smaller; None if one has no bound."""
     if not isinstance(size, Dim):
         return size
     total: Any = 0
@@ -130,7 +130,7 @@ def _never_negative(size: Any) -> bool:
 
 
 def _never_negative_atom(atom: Atom) -> bool:
-    """Tell whether an atom is 0 or more: a floor's numerator has no negative factor."""
+    """Return whether an atom is 0 or more: a floor's numerator has no negative factor."""
     if isinstance(atom, Floor):
         return all(_never_negative_atom(each) for each in atom.numerator.atoms())
     if isinstance(atom, Applied):
@@ -140,7 +140,7 @@ def _never_negative_atom(atom: Atom) -> bool:
 
 
 def _bound(atom: Atom, below: bool, way: int) -> Any:
-    """Bound an atom from below or from above, by a polynomial over symbols; None where none is known."""
+    """Bound an atom from below or from above, by a polynomial over symbols; None if there is none known."""
     found = list(_below(atom) if below else _above(atom))
     if not found:
         return None

@@ -22,7 +22,7 @@ FURTHEST = 1 << 24
 def decided(operator: str, left: Any, right: Any, place: Place) -> bool:
     """Compare two sizes.
 
-    Raises BneckError where the answer depends on a symbol, and says what would settle it.
+    Raises BneckError if the answer depends on a symbol, and says what would settle it.
     """
     answer = compared(operator, left, right)
     if answer is None:
@@ -48,7 +48,7 @@ def _proposal(operator: str, left: Any, right: Any) -> str:
         return f"{name}%{agreed.modulus}==0"
 
     def settles(least: int) -> bool:
-        """Tell whether it is settled from a least value of the symbol on."""
+        """Return whether it is settled from a least value of the symbol on."""
         from bneck_cli.sizes.dim import symbol
 
         shifted = {text: symbol(text) + (least - 1)}

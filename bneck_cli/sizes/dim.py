@@ -192,7 +192,7 @@ class Dim:
     __repr__ = __str__
 
     def ordered(self) -> list[tuple[Monomial, int]]:
-        """Give the terms by falling degree, then by name."""
+        """Return the terms by falling degree, then by name."""
         return sorted(self.terms.items(), key=_order)
 
     def atoms(self) -> Iterator[Atom]:
@@ -253,7 +253,7 @@ def alone(value: Any) -> Atom | None:
 
 
 def is_product(size: Dim) -> bool:
-    """Tell whether a size is one term of several factors."""
+    """Return whether a size is one term of several factors."""
     return not size.is_sum and next(iter(size.terms.items())) not in [(((atom, 1),), 1) for atom in size.atoms()]
 
 
@@ -271,7 +271,7 @@ def _apart(value: Any) -> tuple[Mapping[Monomial, int], int]:
 
 
 def _made(terms: Mapping[Monomial, int], over: int) -> Any:
-    """Give terms their normal form; what is a plain number becomes one."""
+    """Return terms their normal form; what is a plain number becomes one."""
     kept = {monomial: value for monomial, value in terms.items() if value}
     if over > 1:
         common = gcd(over, *kept.values())
@@ -296,7 +296,7 @@ def _product(left: Monomial, right: Monomial) -> Monomial:
 
 
 def _without(monomial: Monomial, divisor: Monomial) -> Monomial | None:
-    """Divide a monomial by another; None where it does not divide."""
+    """Divide a monomial by another; None if it does not divide."""
     powers = dict(monomial)
     for atom, power in divisor:
         powers[atom] = powers.get(atom, 0) - power

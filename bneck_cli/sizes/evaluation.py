@@ -1,4 +1,4 @@
-"""Sizes worked out: other sizes in the place of symbols, or numbers, or numpy arrays of them."""
+"""Evaluation of sizes: other sizes, numbers or numpy arrays in place of symbols."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def substitute(size: Any, values: Mapping[str, Any]) -> Any:
 
 
 def _added_up(size: Dim, worked_out: Callable[[Atom], Any]) -> Any:
-    """Add up the terms of what stands above, once each atom is worked out."""
+    """Add up the terms of what stands above, once each atom is computed."""
     total: Any = 0
     for monomial, value in size.terms.items():
         term: Any = value
@@ -53,7 +53,7 @@ def _loosely(size: Any, values: Mapping[str, Any]) -> Any:
 
 
 def evaluate(size: Size, values: Mapping[str, Any]) -> Any:
-    """Work a size out for numbers, or for numpy arrays of integers, which broadcast.
+    """Compute a size for numbers, or for numpy arrays of integers, which broadcast.
 
     Exact: a bound on every partial result decides between 64-bit integers and Python's own. Raises ArithmeticError
     where what must be whole is not, KeyError for a symbol without a value.
@@ -81,7 +81,7 @@ def evaluate(size: Size, values: Mapping[str, Any]) -> Any:
 
 
 def _evaluated(size: Any, values: Mapping[str, Any]) -> Any:
-    """Work a size out; it must be whole."""
+    """Compute a size; it must be whole."""
     total, over = _ratio(size, values)
     return _whole(total, over, size) if over > 1 else total
 
@@ -94,7 +94,7 @@ def _whole(total: Any, over: Any, size: Any) -> Any:
 
 
 def _ratio(size: Any, values: Mapping[str, Any]) -> tuple[Any, int]:
-    """Work a size out as what stands above and below."""
+    """Compute a size as what stands above and below."""
     if not isinstance(size, Dim):
         return parts(size)
     return _added_up(size, lambda atom: _atom(atom, values)), size.over

@@ -1,4 +1,4 @@
-"""``min``, ``max``, ``round`` and ``round8`` of sizes: simplified, worked out for numbers or arrays, and as Python.
+"""``min``, ``max``, ``round`` and ``round8`` of sizes: simplified, computed for numbers or arrays, and as Python.
 
 Each says here what it is of symbolic sizes; of numbers it is in ``number``.
 """
@@ -50,7 +50,7 @@ def _extreme(name: str, values: tuple[Any, ...]) -> Any:
 
 
 def _beats(name: str, one: Any, other: Any) -> bool:
-    """Tell whether one value makes another needless, whatever the symbols."""
+    """Return whether one value makes another needless, whatever the symbols."""
     low = at_least(other - one if name == "min" else one - other)
     return low is not None and low >= 0
 
@@ -90,7 +90,7 @@ SIMPLIFIED: dict[str, Callable[..., Any]] = {
 
 
 def computed(name: str, arguments: list[tuple[Any, int]]) -> Any:
-    """Apply a function to ratios of whole numbers, or of arrays of them; what leaves is whole."""
+    """Apply a function to ratios of whole numbers, or of arrays of them; the output is whole."""
     (above, below), *others = arguments
     if name == "round":
         return _half_even(above, below)

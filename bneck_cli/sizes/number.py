@@ -20,22 +20,22 @@ WHOLE: set[type] = {int}
 
 
 def is_whole(value: object) -> TypeIs[int]:
-    """Tell whether a value is a whole number, which a symbolic size is not, nor is a truth value."""
+    """Return whether a value is a whole number, which a symbolic size is not, nor is a truth value."""
     return type(value) in WHOLE
 
 
 def are_whole(*values: object) -> bool:
-    """Tell whether all of these are whole numbers."""
+    """Return whether all of these are whole numbers."""
     return all(map(is_whole, values))
 
 
 def is_symbolic(value: object) -> bool:
-    """Tell whether a value is a symbolic size, whose module is loaded only where there is one."""
+    """Return whether a value is a symbolic size, whose module is loaded only where there is one."""
     return hasattr(value, "terms")
 
 
 def is_size(value: object) -> bool:
-    """Tell whether a value is a number of something: whole, or symbolic."""
+    """Return whether a value is a number of something: whole, or symbolic."""
     return is_whole(value) or is_symbolic(value)
 
 

@@ -1,4 +1,4 @@
-"""What is a whole number and what a name, in a spec and on the command line."""
+"""The spelling of whole numbers and names, in a spec and on the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shape of one tensor: its channels, then its spatial sizes; the batch is kept apart."""
+"""The shape of one tensor: its channels, then its spatial sizes, without the batch."""
 
 from __future__ import annotations
 

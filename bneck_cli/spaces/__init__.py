@@ -1,1 +1,1 @@
-"""Whole families of designs at once: one walk recorded as a tape, run on arrays, walked again where it would differ."""
+"""Families of designs: one walk is recorded as a tape, run on arrays, and repeated where it would differ."""

@@ -1,7 +1,7 @@
-"""A tape run on arrays: every design follows the tree's comparisons to its leaf, and its results are worked out there.
+"""A tape run on arrays: every design follows the tree's comparisons to its leaf, and its results are computed there.
 
 Designs go in blocks that stay in the processor's cache. A block divides where a comparison divides it, and each part
-goes on with what was worked out before.
+goes on with what was computed before.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LARGEST = 2**62
 
 
 class Part:
-    """Some of a block's designs, which took the same way so far; entries are worked out when they are asked for."""
+    """Some of a block's designs, which took the same way so far; entries are computed when they are asked for."""
 
     def __init__(self, tape: Tape, known: dict[int, Any], chosen: Any = None, whole: Part | None = None) -> None:
         self.tape, self.known, self.chosen, self.whole = tape, known, chosen, whole
@@ -39,7 +39,7 @@ class Part:
         return self.chosen if outer is None else outer[self.chosen]
 
     def entry(self, at: int) -> Any:
-        """Work an entry out for each design: an array, or one number for all."""
+        """Compute an entry for each design: an array, or one number for all."""
         if (found := self.found(at)) is not None:
             return found
         waiting, known, entries = [at], self.known, self.tape.entries
@@ -79,7 +79,7 @@ def _computed(entry: Any, one: Any, other: Any) -> Any:
 
 
 def is_exact(value: Any) -> bool:
-    """Tell whether an array holds Python's integers, which may be of any size."""
+    """Return whether an array holds Python's integers, which may be of any size."""
     return getattr(value, "dtype", None) is not None and value.dtype.hasobject
 
 
@@ -133,5 +133,5 @@ def followed(part: Part, branch: Branch) -> Iterator[tuple[Part, Branch]]:
 
 
 def results(part: Part, leaf: Leaf) -> list[Any]:
-    """Work out a leaf's results for the designs of a part: arrays, or one number for all."""
+    """Compute a leaf's results for the designs of a part: arrays, or one number for all."""
     return [part.entry(each.at) if type(each) is Traced else each for each in leaf.results]

@@ -1,4 +1,4 @@
-"""What varies: ``width=0.25:2:0.25``, ``H=128:512:32``, ``channels=64,128``, ``depths[2]=4:12``; and the designs."""
+"""Axes: ``width=0.25:2:0.25``, ``H=128:512:32``, ``channels=64,128``, ``depths[2]=4:12``; and the designs."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def grid(axes: Sequence[Axis]) -> Designs:
 
 
 def zipped(axes: Sequence[Axis]) -> Designs:
-    """Take the values of all axes side by side. Raises BneckError where one has more than another."""
+    """Take the values of all axes side by side. Raises BneckError if one has more than another."""
     lengths = {axis.title: len(axis.above) for axis in axes}
     if len(set(lengths.values())) > 1:
         raise BneckError(f"--zip needs as many values of each: {', '.join(f'{n} has {k}' for n, k in lengths.items())}")
@@ -138,7 +138,7 @@ def zipped(axes: Sequence[Axis]) -> Designs:
 
 
 def chosen(axes: Sequence[Axis], count: int, seed: int) -> Designs:
-    """Choose every value at random, each as likely as the others of its axis; the same again for the same seed."""
+    """Choose every value at random, each as likely as the others of its axis; the same for the same seed."""
     return _designs(axes, count, "random", seed)
 
 

@@ -1,4 +1,4 @@
-"""Which of many designs are wanted: those that meet a condition, the best, and those that no other beats."""
+"""The selection among many designs: those that meet a condition, the best, and the Pareto front."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bneck_cli.language.expression import Expression
 
 FIGURE = re.compile(r"(?<![\w.])(?:[0-9][0-9.,]*[kKmMgGbBtT]\b|[0-9]{1,3}(?:,[0-9]{3})+(?![\w.]))")
-"""A figure in a condition that is no number of the language: ``600M``, ``4,100,000``."""
+"""A figure in a condition that is not a number of the language: ``600M``, ``4,100,000``."""
 
 
 def condition(text: str, names: Iterable[str]) -> Expression:
@@ -64,7 +64,7 @@ def _require(expression: Expression, names: tuple[str, ...]) -> None:
 
 
 def holds(expression: Expression, columns: Mapping[str, Any]) -> Any:
-    """Work a condition out for every design: an array of truth values."""
+    """Compute a condition for every design: an array of truth values."""
     return _evaluated(expression, columns) != 0
 
 
@@ -89,7 +89,7 @@ def _evaluated(expression: Expression, columns: Mapping[str, Any]) -> Any:
 
 
 def _applied(operator: str, left: Any, right: Any, place: Place) -> Any:
-    """Apply an operator: what may pass 64 bits is worked out in whole numbers, and what divides by 0 is no number."""
+    """Apply an operator: what may pass 64 bits is computed in whole numbers, and what divides by 0 is no number."""
     import numpy
 
     one, other = numpy.asarray(left), numpy.asarray(right)

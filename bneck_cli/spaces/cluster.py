@@ -1,6 +1,6 @@
-"""Blocks of designs worked out by the workers of a Dask cluster, in the same order and with the same numbers as alone.
+"""Blocks of designs computed by the workers of a Dask cluster, in the same order and with the same numbers as alone.
 
-A task is some blocks in a row. It bears all that a worker needs, a few thousand bytes, so a worker may leave at any
+A task is some blocks in a row. It has all that a worker needs, a few thousand bytes, so a worker may leave at any
 time and another does its tasks; a worker walks a design once for all of its tasks.
 """
 
@@ -31,9 +31,9 @@ _lock = Lock()
 
 
 def spread(space: Space, address: str, first: int = 0, each: int = 1) -> Iterator[Block]:
-    """Yield the blocks of a space, worked out by a cluster; some of them as ``Space.blocks`` says.
+    """Yield the blocks of a space, computed by a cluster; some of them as ``Space.blocks`` says.
 
-    Raises BneckError where there is no cluster or no worker, and for what ends the work there.
+    Raises BneckError if there is no cluster or no worker, and for what ends the work there.
     """
     try:
         distributed: Any = import_module("distributed")
@@ -83,7 +83,7 @@ def _reason(error: Exception) -> str:
 
 
 def work(recipe: bytes, spans: list[tuple[int, int]]) -> list[Block]:
-    """Work blocks out, on a worker: what was walked for other blocks of the same space is kept."""
+    """Compute blocks, on a worker: what was walked for other blocks of the same space is kept."""
     with _lock:
         if recipe not in _spaces:
             _spaces.clear()

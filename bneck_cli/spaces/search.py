@@ -1,6 +1,6 @@
 """Totals along one axis, all at once: where a budget is met, and by what the values beside that are off.
 
-Nothing is taken to grow or fall with the axis: every value is worked out. Where no values are given, ever more of them
+Nothing is taken to grow or fall with the axis: every value is computed. Where no values are given, ever more of them
 are, until all in the upper half are over.
 """
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from bneck_cli.language.library import Program
 
 FIRST = 1 << 9
-"""Values that are worked out first, where none are given."""
+"""Values that are computed first, where none are given."""
 GROWTH = 16
 MOST = 1 << 21
-"""Values that are worked out at most."""
+"""Values that are computed at most."""
 WIDEST = 1 << 24
 """No block of the field is wider; where one this wide is still cheaper, its cost does not depend on the width."""
 MOST_WALKS = 2000
@@ -51,7 +51,7 @@ class Line(NamedTuple):
         return int(self.totals[name][index])
 
     def fits(self, most: Mapping[str, int]) -> Any:
-        """Tell for each value whether no total is over: an array of truth values."""
+        """Return for each value whether no total is over: an array of truth values."""
         import numpy
 
         inside = numpy.ones(len(self.above), dtype=bool)
@@ -72,9 +72,9 @@ class Line(NamedTuple):
 
 
 def along(program: Program, settings: Settings, axis: Axis, totals: tuple[str, ...], grew: bool = False) -> Line:
-    """Work totals out for every value of an axis.
+    """Compute totals for every value of an axis.
 
-    Raises BneckError where the axis is nothing that the spec has, and where the values go too many ways.
+    Raises BneckError if the axis is nothing that the spec has, and where the values go too many ways.
     """
     import numpy
 
@@ -95,7 +95,7 @@ def along(program: Program, settings: Settings, axis: Axis, totals: tuple[str, .
 def searched(
     program: Program, settings: Settings, name: str, most: Mapping[str, int], step: int = 1, item: int | None = None
 ) -> Line:
-    """Work totals out for ever more values of what varies, from ``step`` on, until all in the upper half are over.
+    """Compute totals for ever more values of what varies, from ``step`` on, until all in the upper half are over.
 
     ``item`` is the place in a list where it is one of a list. Raises BneckError as ``along`` does.
     """

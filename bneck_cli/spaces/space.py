@@ -1,4 +1,4 @@
-"""A space of designs: a spec and what varies in it, walked as often as designs differ and worked out on arrays."""
+"""A space of designs: a spec and what varies in it, walked as often as designs differ and computed on arrays."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bneck_cli.spaces.traced import Traced
 
 BLOCK = 1 << 15
-"""Designs that are worked out together: their numbers stay in the processor's cache."""
+"""Designs that are computed together: their numbers stay in the processor's cache."""
 
 
 TOTALS: dict[str, Callable[[Analysis], Any]] = {
@@ -45,7 +45,7 @@ TOTALS: dict[str, Callable[[Analysis], Any]] = {
     "activations": lambda analysis: analysis.activations,
     "memory": peak_elements,
 }
-"""What can be worked out of every design; ``memory`` is in elements alive at the peak of inference."""
+"""What can be computed of every design; ``memory`` is in elements alive at the peak of inference."""
 
 
 ALWAYS = ("batch", "past")
@@ -73,7 +73,7 @@ class Block(NamedTuple):
 
 
 class Space:
-    """A spec with axes. Raises BneckError where an axis is nothing that the spec has."""
+    """A spec with axes. Raises BneckError if an axis is nothing that the spec has."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Space:
         totals: tuple[Any, ...],
         measured: Callable[[Analysis], tuple[Any, ...]] | None = None,
     ) -> None:
-        """Take the names of totals, and what works them out of an analysis, where they are not those of ``TOTALS``."""
+        """Take the names of totals, and what computes them from an analysis, where they are not those of ``TOTALS``."""
         program, settings = with_words(program, settings)
         self.program, self.settings, self.designs, self.totals = program, settings, designs, totals
         self.measured = measured or (lambda analysis: tuple(TOTALS[name](analysis) for name in totals))
@@ -95,12 +95,12 @@ class Space:
         """How often it may be walked, if there is a limit."""
 
     def blocks(self, first: int = 0, each: int = 1) -> Iterator[Block]:
-        """Work out all blocks of designs, or from ``first`` on one in ``each``."""
+        """Compute all blocks of designs, or from ``first`` on one in ``each``."""
         for start, stop in self.designs.blocks(BLOCK, first, each):
             yield self.block(start, stop)
 
     def block(self, start: int, stop: int) -> Block:
-        """Work some designs out."""
+        """Compute some designs."""
         import numpy
 
         columns = self.designs.columns(start, stop)
@@ -170,7 +170,7 @@ class Space:
 
 
 def require_free(program: Program, settings: Settings, axes: Sequence[Axis]) -> None:
-    """Require that what varies has no value beside. Raises BneckError where one is given, for it would be ignored."""
+    """Require that what varies has no value beside. Raises BneckError if one is given, for it would be ignored."""
     require_used([program], settings)
     program, settings = with_words(program, settings)
     own = {given.name: given.text for given in settings.values}

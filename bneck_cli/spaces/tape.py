@@ -60,7 +60,7 @@ class Tape:
         return self._entry(operator, left, right, low, high)
 
     def decided(self, operator: str, left: int, right: int) -> bool | None:
-        """Tell how two entries compare, by ``<`` or ``==``, where it is the same for every design."""
+        """Return how two entries compare, by ``<`` or ``==``, where it is the same for every design."""
         if left == right:
             return operator == "=="
         one, other = self.entries[left], self.entries[right]

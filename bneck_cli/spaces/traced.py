@@ -1,4 +1,4 @@
-"""A number that stands for that of every design, wherever the rules of the engine take one."""
+"""A number that stands for the numbers of all designs, wherever the engine's rules take one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Traced:
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
-        """An ``int``, to whoever asks."""
+        """An ``int``, to code that asks."""
         return int
 
     def applied(self, operator: str, left: Any, right: Any) -> Any:

@@ -1,1 +1,1 @@
-"""How values are written, each type in one place, and how text from outside is shown."""
+"""Formatting of values: each type in one place, and text from outside made safe."""

@@ -1,4 +1,4 @@
-"""One amount compared with another, in words and as a number: exact where a float would round, overflow or vanish."""
+"""Compare two amounts, in words and as a number: exact where a float would round, overflow or vanish."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def against(value: Size, first: Size, noun: str, ratio: float | None = None) -> 
 
 
 def _proportion(ratio: float | None, noun: str, both: str) -> str:
-    """Say how two formulas compare of which one is a multiple of the other; nothing where none is."""
+    """Say how two formulas compare of which one is a multiple of the other; nothing if none is."""
     if not ratio:
         return ""
     if 1 / 3 < ratio < 3 / 2:

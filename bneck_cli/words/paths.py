@@ -1,4 +1,4 @@
-"""Paths of layers, written short."""
+"""Paths of layers, abbreviated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How each type of value is written: for people, as LaTeX's mathematics, and as data."""
+"""The written form of each type of value: for people, as LaTeX mathematics, and as data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Share(NamedTuple):
 
 
 class Ratio(NamedTuple):
-    """One amount over another: ``0.059``, ``1,204``; nothing where there is no such number."""
+    """One amount over another: ``0.059``, ``1,204``; nothing if there is no such number."""
 
     value: float | None
 
@@ -102,7 +102,7 @@ class Bytes(NamedTuple):
 
 
 class Seconds(NamedTuple):
-    """A time to three digits, in the unit that fits: ``1.53 ms``; nothing where it is not known."""
+    """A time to three digits, in the unit that fits: ``1.53 ms``; nothing if it is not known."""
 
     value: float | None
 

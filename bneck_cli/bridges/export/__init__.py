@@ -1,1 +1,1 @@
-"""Specs out to other formats: source of frameworks, models of exchange, layers for simulators."""
+"""Export: source code, exchange formats, and layers for simulators."""

@@ -1,4 +1,4 @@
-"""Bodies in a class: pipelines, names of tensors, choices, and what expressions say in it."""
+"""Bodies in a class: pipelines, named tensors, conditions and expressions."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Bodies(Loops, Joins, Calls, Sequences):
         raise NotPureError
 
     def chain(self, chain: Chain, lanes: Lanes, tensor: Tensor) -> Tensor:
-        """Write bodies one after the other; a pipeline that ends in a name is an attribute of that name."""
+        """Write bodies in sequence; a pipeline that ends in a name is an attribute of that name."""
         label = chain.steps[-1] if isinstance(chain.steps[-1], Label) else None
         if label and not self.pure and tensor.pending:
             tensor = self.assigned(self.flush(tensor, self.beginning(tensor) if self.whole else ""))
@@ -213,7 +213,7 @@ class Bodies(Loops, Joins, Calls, Sequences):
         return tensor.copy(pending=pending, channels=channels, shapes=shapes, layout=one.layout)
 
     def expression_of_channels(self, lanes: Lanes, tensor: Tensor) -> Sym:
-        """Find an expression for the channels that leave a body: a parameter that is equal, else one of their own."""
+        """Find an expression for the output channels of a body: a parameter that is equal, else one of their own."""
         values = {lane: event.out.channels for lane, event in lanes.items()}
         return self.settled("channels_out", values, [tensor.channels, *self.names.values()])
 

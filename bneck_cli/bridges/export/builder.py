@@ -1,4 +1,4 @@
-"""A class of Python in the making: its parameters, what ``__init__`` makes, and the lines of ``forward``."""
+"""Builder of a Python class: its parameters, the lines of ``__init__``, and the lines of ``forward``."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Vary(Exception):  # noqa: N818  (no error: it says how to go on)
 
 
 class NotPureError(Exception):
-    """A body is more than modules one after the other."""
+    """A body is more than modules in sequence."""
 
 
 class Item(NamedTuple):
@@ -135,7 +135,7 @@ class Builder:
     whole = False
     """Whether it is the network, and not a block."""
     naming = False
-    """Whether what is being written will bear a name of the spec."""
+    """Whether what is being written will have a name of the spec."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -153,7 +153,7 @@ class Builder:
         self.known: dict[str, Sym] = {}
         """Expressions that have been given a name."""
         self.taken: set[str] = set()
-        """Names that parameters bear."""
+        """Names that parameters have."""
 
     # What those who build on this do
 
@@ -209,7 +209,7 @@ class Builder:
         return name
 
     def bind(self, sym: Sym) -> Sym:
-        """Give a long expression a name."""
+        """Assign a long expression to a name."""
         if not sym.is_long:
             return sym
         for known in self.known.values():
@@ -297,7 +297,7 @@ class Builder:
         return tensor.copy(expr=f"self.{name}({tensor.expr})", pending=[], bare=False)
 
     def assigned(self, tensor: Tensor, name: str = "") -> Tensor:
-        """Give a tensor to a variable."""
+        """Assign a tensor to a variable."""
         if self.pure:
             raise NotPureError
         if not name:
@@ -361,7 +361,7 @@ def operand(expr: str, operator: str) -> str:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Tell whether two values are the same, an extent being its number where it is the same along all axes."""
+    """Return whether two values are the same, an extent being its number where it is the same along all axes."""
     return type(_canonical(one)) is type(_canonical(other)) and bool(_canonical(one) == _canonical(other))
 
 
@@ -424,7 +424,7 @@ def unpacked(item: Item) -> str:
 
 
 def sequence(items: Sequence[Item | Cond], container: str = "nn.Sequential") -> str:
-    """Write modules one after the other as one."""
+    """Write modules in sequence as one."""
     plain = [item for item in items if isinstance(item, Item)]
     if len(plain) < len(items):
         raise NotPureError

@@ -1,4 +1,4 @@
-"""Steps in a class: layers, and the uses of blocks, which are classes of their own."""
+"""Steps in a class: layers, and uses of blocks, which are separate classes."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ class Calls(Builder):
         numbers: dict[int, int],
         taps: dict[str, Tensor],
     ) -> Sym | None:
-        """Write what a parameter of a class is given; None where its default is right."""
+        """Write what a parameter of a class is given; None if its default is right."""
         values = {lane: parameter.values.get(number) for lane, number in numbers.items()}
         match parameter.kind:
             case "c_in":
@@ -201,7 +201,7 @@ class Calls(Builder):
         return self.bind(sym)
 
     def _left(self, end: Tensor, made: Made, names: dict[str, Sym], lanes: Lanes, tensor: Tensor, at: int) -> Tensor:
-        """Return the tensor that leaves a block, its channels in the names of the caller."""
+        """Return the output tensor of a block, its channels in the names of the caller."""
         shapes = {}
         for lane, event in lanes.items():
             flows = (event.result, *event.result.others)

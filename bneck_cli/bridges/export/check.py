@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bneck_cli.sizes.shape import Shape
 
 BATCH = 1
-"""What is worked out once for all inputs is counted once."""
+"""What is computed once for all inputs is counted once."""
 
 
 def module_of(text: str, name: str) -> type[Any]:
@@ -76,7 +76,7 @@ def compare(what: str, found: Any, wanted: Any) -> None:
 
 
 def check_onnx(content: bytes) -> None:
-    """Require that ONNX's own checker takes a model, all shapes inferred. Raises BneckError where it does not."""
+    """Require that ONNX's own checker takes a model, all shapes inferred. Raises BneckError if it does not."""
     try:
         import onnx
     except ImportError:

@@ -1,4 +1,4 @@
-"""From a definition and all of its uses to one class of Python: its signature, its parts, and how they are joined."""
+"""From a definition and all its uses to one Python class: its signature, its parts, and how they are joined."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class ClassMaker(Bodies):
         )
 
     def start(self) -> Tensor:
-        """Return the tensors that arrive, and name those that come as parameters."""
+        """Return the input tensors, and name those that come as parameters."""
         shapes = {lane: event.shape for lane, event in self.lanes.items()}
         if self.whole:
             return self.inputs(shapes)
@@ -162,7 +162,7 @@ class ClassMaker(Bodies):
         return Tensor(expr, channels, shapes, usual(ranks[0]))
 
     def results(self, end: Tensor) -> list[Tensor]:
-        """Return what leaves: the last tensor, or those that the definition names."""
+        """Return the output: the last tensor, or those that the definition names."""
         if self.definition.outputs is not None or (self.whole and self.writer.outputs):
             self.kept_alive(end)
         if self.whole and self.writer.outputs:

@@ -1,4 +1,4 @@
-"""Small classes and functions that exported source needs where PyTorch has no module; each is written if it is used."""
+"""Small classes and functions for exported source, where PyTorch has no module; only those used are written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def round8(x, divisor=8):
 ''',
     "Permute": '''
 class Permute(nn.Module):
-    """Axes in another order: channels first or last."""
+    """Permute the axes: channels first or last."""
 
     def __init__(self, *axes):
         super().__init__()
@@ -24,21 +24,21 @@ class Permute(nn.Module):
 ''',
     "Gate": '''
 class Gate(nn.Sequential):
-    """The tensor times what the modules make of it."""
+    """Multiply the tensor by the result of the modules."""
 
     def forward(self, x):
         return x * super().forward(x)
 ''',
     "Residual": '''
 class Residual(nn.Sequential):
-    """The tensor plus what the modules make of it."""
+    """Add the result of the modules to the tensor."""
 
     def forward(self, x):
         return x + super().forward(x)
 ''',
     "Shortcut": '''
 class Shortcut(nn.Module):
-    """What a body makes of a tensor, plus what a shortcut does."""
+    """Add the results of a body and a shortcut."""
 
     def __init__(self, body, shortcut):
         super().__init__()
@@ -50,7 +50,7 @@ class Shortcut(nn.Module):
 ''',
     "Padded": '''
 class Padded(nn.Module):
-    """Every so many positions of a map, with channels of zeros on both sides."""
+    """Subsample a map, and add channels of zeros on both sides."""
 
     def __init__(self, more, stride=1):
         super().__init__()
@@ -62,7 +62,7 @@ class Padded(nn.Module):
 ''',
     "Concat": '''
 class Concat(nn.ModuleList):
-    """Branches from one tensor, concatenated."""
+    """Concatenate branches from one tensor."""
 
     def __init__(self, *branches, axis=1):
         super().__init__(branches)
@@ -73,7 +73,7 @@ class Concat(nn.ModuleList):
 ''',
     "Add": '''
 class Add(nn.ModuleList):
-    """Branches from one tensor, added."""
+    """Add branches from one tensor."""
 
     def __init__(self, *branches):
         super().__init__(branches)
@@ -83,7 +83,7 @@ class Add(nn.ModuleList):
 ''',
     "Multiply": '''
 class Multiply(nn.ModuleList):
-    """Two branches from one tensor, multiplied."""
+    """Multiply two branches from one tensor."""
 
     def __init__(self, one, other):
         super().__init__([one, other])
@@ -93,7 +93,7 @@ class Multiply(nn.ModuleList):
 ''',
     "LayerScale": '''
 class LayerScale(nn.Module):
-    """A learned factor for each channel; `axes` are those behind the channels."""
+    """A learned factor for each channel; `axes` counts the axes after the channels."""
 
     def __init__(self, channels, axes=0):
         super().__init__()
@@ -112,7 +112,7 @@ def frozen(module):
 ''',
     "FrozenBatchNorm": '''
 class FrozenBatchNorm(nn.Module):
-    """Batch norm of which nothing is learned."""
+    """Batch norm with fixed parameters."""
 
     def __init__(self, channels, axes):
         super().__init__()
@@ -154,7 +154,7 @@ class Pad(nn.Module):
 ''',
     "PixelUnshuffle": '''
 class PixelUnshuffle(nn.Module):
-    """Squares of positions as one position of more channels, channels last."""
+    """Merge squares of positions into channels, channels last."""
 
     def __init__(self, *sides):
         super().__init__()
@@ -171,7 +171,7 @@ class PixelUnshuffle(nn.Module):
 ''',
     "ChannelShuffle": '''
 class ChannelShuffle(nn.Module):
-    """Channels reordered across groups."""
+    """Reorder channels across groups."""
 
     def __init__(self, groups):
         super().__init__()
@@ -182,7 +182,7 @@ class ChannelShuffle(nn.Module):
 ''',
     "GlobalResponseNorm": '''
 class GlobalResponseNorm(nn.Module):
-    """Scale each channel of N×...×C by its map's size beside the mean of all."""
+    """Scale each channel of N×...×C by the norm of its map relative to the mean."""
 
     def __init__(self, channels):
         super().__init__()
@@ -196,7 +196,7 @@ class GlobalResponseNorm(nn.Module):
 ''',
     "Tile": '''
 class Tile(nn.Module):
-    """The channels so many times behind each other."""
+    """Repeat the channels."""
 
     def __init__(self, times, axis=1):
         super().__init__()
@@ -208,7 +208,7 @@ class Tile(nn.Module):
 ''',
     "Subsample": '''
 class Subsample(nn.Module):
-    """Every so many positions along each axis of a map."""
+    """Keep every n-th position along each axis of a map."""
 
     def __init__(self, *steps):
         super().__init__()
@@ -219,7 +219,7 @@ class Subsample(nn.Module):
 ''',
     "Reshape": '''
 class Reshape(nn.Module):
-    """The same elements of each input in another shape."""
+    """Reshape each input."""
 
     def __init__(self, *sizes):
         super().__init__()
@@ -230,7 +230,7 @@ class Reshape(nn.Module):
 ''',
     "Experts": '''
 class Experts(nn.Module):
-    """Experts with weights of their own; a router gives each position to some of them."""
+    """Experts with separate weights; a router sends each position to some of them."""
 
     def __init__(self, router, experts, active):
         super().__init__()
@@ -255,7 +255,7 @@ class Experts(nn.Module):
 ''',
     "Tokens": '''
 class Tokens(nn.Module):
-    """A map as a sequence: class tokens before it, and positions added."""
+    """A map as a sequence, with class tokens in front and positions added."""
 
     def __init__(self, channels, positions, cls=0):
         super().__init__()
@@ -269,7 +269,7 @@ class Tokens(nn.Module):
 ''',
     "ClassTokens": '''
 class ClassTokens(nn.Module):
-    """A map as a sequence, class tokens before it."""
+    """A map as a sequence, with class tokens in front."""
 
     def __init__(self, channels, cls):
         super().__init__()

@@ -64,7 +64,7 @@ class Attention(nn.Module):
 ''',
     "GroupedAttention": '''
 class GroupedAttention(nn.Module):
-    """Multi-head self-attention of N×L×C whose keys and values groups of heads share.
+    """Multi-head self-attention of N×L×C with keys and values shared by groups of heads.
 
     `bias` holds the letters of the linear layers that have one: q, k, v, o.
     """
@@ -139,7 +139,7 @@ def buckets(count, queries, keys, causal=False):
 ''',
     "Distances": '''
 class Distances(nn.Module):
-    """A learned value of each head for how far two positions are apart."""
+    """A learned value per head for the distance between two positions."""
 
     def __init__(self, heads, count, index):
         super().__init__()
@@ -205,7 +205,7 @@ class WindowAttention(nn.Module):
             )
 
     def biased(self, scores, q):
-        """Add to the scores what two positions have for how they stand."""
+        """Add the position bias to the scores."""
         index = self.index.to(scores.device)
         if self.position == "relative":
             return scores + self.table[index].permute(2, 0, 1)
@@ -228,7 +228,7 @@ class WindowAttention(nn.Module):
         return scores
 
     def mask(self, counts, shifts, like):
-        """Forbid pairs of positions that a shift has brought together."""
+        """Mask pairs of positions that only the shift has brought together."""
         regions = torch.zeros(1, device=like.device)
         for count, side, shift in zip(counts, self.window, shifts):
             at = torch.arange(count * side, device=like.device)
@@ -248,7 +248,7 @@ class WindowAttention(nn.Module):
         return x.permute(0, *order, -1).flatten(n + 1, 2 * n).flatten(0, n)
 
     def joined(self, x, counts):
-        """Put windows together again."""
+        """Merge windows back into a map."""
         n = len(counts)
         x = x.unflatten(1, self.window).unflatten(0, (-1, *counts))
         pairs = zip(range(1, n + 1), range(n + 1, 2 * n + 1))

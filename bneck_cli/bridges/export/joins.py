@@ -1,4 +1,4 @@
-"""Branches in a class: what is added, multiplied, concatenated or sliced in ``forward``."""
+"""Branches in a class: added, multiplied, concatenated or sliced in ``forward``."""
 
 from __future__ import annotations
 
@@ -414,12 +414,12 @@ def _started(event: Event) -> tuple[int, ...]:
 
 
 def _adds(event: Event) -> bool:
-    """Tell whether a residual adds anything."""
+    """Return whether a residual adds anything."""
     return isinstance(event.node, Fork) and event.node.kind == "residual" and event.node is not event.children[0].node
 
 
 def _projects(event: Event) -> bool:
-    """Tell whether a residual's shortcut is the projection that `auto` makes."""
+    """Return whether a residual's shortcut is the projection that `auto` makes."""
     node = event.node
     return len(event.children) == 1 and isinstance(node, Fork) and bool(getattr(node.branches[1], "runs", ()))
 

@@ -1,4 +1,4 @@
-"""Layer kinds as PyTorch's modules, and the layouts that these take."""
+"""Layer kinds as PyTorch modules, and the tensor layouts that these expect."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ class Layers(Builder):
         return tensor
 
     def leaving(self, written: Written, candidates: list[Sym]) -> Sym:
-        """Find an expression for the channels that leave a layer."""
+        """Find an expression for the output channels of a layer."""
         values = {lane: event.out.channels for lane, event in written.lanes.items()}
         return self.bind(self.settled("channels_out", values, candidates))
 
@@ -421,7 +421,7 @@ def unpacked(sizes: Sym) -> str:
 
 
 def _is_fresh(tensor: Tensor) -> bool:
-    """Tell whether nothing else reads a tensor, so that it may be written over."""
+    """Return whether nothing else reads a tensor, so that it may be written over."""
     if not tensor.pending:
         return " + " in tensor.expr and " if " not in tensor.expr
     last = tensor.pending[-1]
@@ -429,6 +429,6 @@ def _is_fresh(tensor: Tensor) -> bool:
 
 
 def _product(sym: Sym, size: int) -> Sym:
-    """Write a product with a number behind it, its factors apart: 512 * 7 * 7."""
+    """Write a product with a number after it, its factors apart: 512 * 7 * 7."""
     values = [None if value is None else value * size for value in sym.values]
     return Sym(f"{sym.within(8)} * {size}", 7, values, (lambda part: _product(part, size), sym))

@@ -1,4 +1,4 @@
-"""A network as loop nests: each convolution or product as what a simulator of accelerators takes of it."""
+"""A network as loop nests: each convolution or product in the form that accelerator simulators expect."""
 
 from __future__ import annotations
 

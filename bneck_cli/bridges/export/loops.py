@@ -24,7 +24,7 @@ class Loops(Builder):
     """Repeats and loops."""
 
     def repeat(self, repeat: Repeat, lanes: Lanes, tensor: Tensor) -> Tensor:
-        """Write copies: as modules, else one after the other."""
+        """Write copies: as modules, else in sequence."""
         counts = {lane: int(event.value(repeat.times)) for lane, event in lanes.items()}
         none = {lane: count == 0 for lane, count in counts.items()}
         if all(none.values()):
@@ -59,7 +59,7 @@ class Loops(Builder):
 
     @contextmanager
     def entered(self, tensor: Tensor) -> Iterator[None]:
-        """Let a copy see the channels that enter it."""
+        """Let a copy see the input channels of it."""
         before = self.names["cin"]
         self.names["cin"] = tensor.channels
         yield
@@ -86,7 +86,7 @@ class Loops(Builder):
         return two.copy(pending=[*tensor.pending, first, *rest], shapes=shapes)
 
     def _returns(self, lanes: Lanes, one: Tensor, tensor: Tensor) -> bool:
-        """Tell whether the first copy gave what it took."""
+        """Return whether the first copy gave what it took."""
         return one.layout == tensor.layout and all(
             same(one.channels.values[lane], tensor.channels.values[lane]) for lane in lanes
         )
@@ -166,7 +166,7 @@ class Loops(Builder):
         return end.copy(pending=[*tensor.pending, many], channels=channels, shapes=shapes)
 
     def loop(self, loop: Loop, lanes: Lanes, tensor: Tensor) -> Tensor:
-        """Write a body for each item, one after the other."""
+        """Write a body for each item, in sequence."""
         counts = {lane: len(event.children) for lane, event in lanes.items()}
         if len(set(counts.values())) > 1:
             raise Vary(counts)

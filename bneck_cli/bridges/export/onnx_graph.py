@@ -1,4 +1,4 @@
-"""An ONNX graph in the making: values with their sizes in a layout, nodes under the paths of a network."""
+"""Builder of an ONNX graph: values with their sizes in a layout, nodes named by the paths of a network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 BATCH = "N"
 UNLEARNED = "const."
-"""How the name of a constant begins that is no parameter."""
+"""How the name of a constant begins that is not a parameter."""
 
 
 class Value:
@@ -118,7 +118,7 @@ class Graph:
         return self.op("Transpose", [name], path, [sizes[axis] for axis in order], perm=list(order))
 
     def reshaped(self, name: str, sizes: Sequence[int], path: str, batch: int | str = BATCH) -> str:
-        """Give other sizes behind the batch, which stays."""
+        """Change the sizes after the batch, which stays."""
         return self.op("Reshape", [name, self.numbers([0, *sizes])], path, [batch, *sizes])
 
     def sliced(self, name: str, axis: int, start: int, stop: int, path: str, step: int = 1) -> str:

@@ -1,4 +1,4 @@
-"""Layer kinds as ONNX's operators: convolutions, norms, pooling, and what moves elements about."""
+"""Layer kinds as ONNX operators: convolutions, norms, pooling, and operators that move elements."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def unheld(step: Step, why: str) -> BneckError:
 
 
 class Layers(Graph):
-    """A method for each kind; each takes a step and its value, and returns the value that leaves."""
+    """A method for each kind; each takes a step and its value, and returns the output value."""
 
     prefix = ""
 
     def out(self, step: Step, name: str, layout: str) -> Value:
-        """Make the value that leaves a step."""
+        """Make the output value of a step."""
         return Value(step.layer.out, {layout: name})
 
     def first(self, step: Step, x: Value) -> str:
@@ -163,7 +163,7 @@ class Layers(Graph):
         return self.out(step, out, FIRST if x.spatial else VECTOR)
 
     def filled_once(self, name: str, dims: list[int], value: float) -> str:
-        """Return a constant that is no parameter, made once."""
+        """Return a constant that is not a parameter, made once."""
         key = ("filled", name)
         if key not in self.known:
             self.known[key] = self.filled(f"{UNLEARNED}{name}", dims, value)
@@ -345,7 +345,7 @@ class Layers(Graph):
         return self.out(step, self.reshaped(moved, x.sizes(FIRST), step.path), FIRST)
 
     def kind_reshape(self, step: Step, x: Value) -> Value:
-        """Give the same elements another shape."""
+        """Reshape the elements."""
         name = self.first(step, x)
         out = Value(step.layer.out, {FIRST: ""})
         if not out.spatial:

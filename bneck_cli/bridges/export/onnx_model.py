@@ -1,4 +1,4 @@
-"""A spec as an ONNX model, whose nodes bear the paths of reports and whose weights are made where it runs."""
+"""A spec as an ONNX model, whose nodes have the paths of reports and whose weights are generated at run time."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Writer(Sequences):
         return Model(protobuf.model(graph, __version__), tuple(layouts))
 
     def written(self, step: Step) -> Value:
-        """Write a step, and return what leaves it."""
+        """Write a step, and return the output of it."""
         layer = step.layer
         self.prefix = step.weights
         reads = [self.values[tensor] for tensor in step.reads]

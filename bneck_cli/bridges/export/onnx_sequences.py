@@ -1,4 +1,4 @@
-"""Layers of sequences as ONNX's operators: tokens, recurrent layers, attention."""
+"""Sequence layers as ONNX operators: tokens, recurrent layers, attention."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Sequences(Layers):
     # Attention
 
     def heads(self, name: str, rows: int, groups: Sequence[int], path: str, batch: int | str = BATCH) -> str:
-        """Cut channels into heads, and let positions stand behind them."""
+        """Cut channels into heads, and let positions stand after them."""
         dim = number(self.sizes[name][-1]) // prod(groups)
         cut = self.reshaped(name, [rows, *groups, dim], f"{path}.heads", batch)
         count = len(groups)
@@ -241,7 +241,7 @@ class Sequences(Layers):
         return counts, (h, w), (rule.shift * (counts[0] > 1), rule.shift * (counts[1] > 1))
 
     def rolled(self, name: str, shifts: tuple[int, int], path: str) -> str:
-        """Move a map, what leaves at one side coming in at the other."""
+        """Move a map, the output at one side coming in at the other."""
         for axis, shift in enumerate(shifts, 1):
             if shift:
                 size = number(self.sizes[name][axis])

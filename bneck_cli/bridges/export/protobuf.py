@@ -1,4 +1,4 @@
-"""The few messages of ONNX that a network needs, encoded as protocol buffers: numbers and bytes in a row."""
+"""The few ONNX messages that a network needs, encoded as protocol buffers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A spec as the source of a PyTorch module: a class for each definition, as a person would write it."""
+"""A spec as the source of a PyTorch module: one class per definition, as a person would write it."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ def parts(uses: list[Use], error: Vary) -> Iterator[list[Use]]:
 
 
 def laid(made: Made) -> Iterator[str]:
-    """Lay a class out."""
+    """Lay out a class."""
     for depth, line in made.lines:
         yield from laid_out(line, depth) if line else ("",)
 
@@ -238,7 +238,7 @@ def require_numbers(analysis: Analysis) -> None:
 
 
 def _indexed(definition: Any) -> bool:
-    """Tell whether a definition reads a size of a kernel by itself."""
+    """Return whether a definition reads a size of a kernel by itself."""
     extents = {
         parameter.name
         for parameter in definition.parameters

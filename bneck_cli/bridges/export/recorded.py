@@ -46,11 +46,11 @@ class Event:
 
     @property
     def out(self) -> Shape:
-        """The shape that leaves."""
+        """The output shape."""
         return self.result.shape
 
     def value(self, expression: Expression) -> Any:
-        """Evaluate an expression as it was; a bare word that nothing bears is a word."""
+        """Evaluate an expression as it was; a bare word that nothing has is a word."""
         scope = Names(self.frame.wires)
         scope.update(self.env)
         scope.shape = self.shape

@@ -1,4 +1,4 @@
-"""Layers of sequences as PyTorch's modules: tables, tokens, recurrent layers, attention."""
+"""Sequence layers as PyTorch modules: embeddings, tokens, recurrent layers, attention."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loop nests in the formats of simulators of accelerators: SCALE-Sim, MAESTRO, Timeloop, ZigZag."""
+"""Loop nests in the formats of accelerator simulators: SCALE-Sim, MAESTRO, Timeloop, ZigZag."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _name(nest: Nest) -> str:
-    """Make a name that every simulator takes; how many copies it stands for is behind it."""
+    """Make a name that every simulator takes; how many copies it stands for is after it."""
     plain = re.sub(r"\W+", "_", nest.path).replace("DP", "dp")
     return f"{plain}_x{nest.copies}" if nest.copies > 1 else plain
 

@@ -1,4 +1,4 @@
-"""Lines of Python laid out as ruff lays them out: one line where it fits, else bracket by bracket."""
+"""Layout of Python lines, as ruff formats them: one line where it fits, else bracket by bracket."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ OPENING, CLOSING = "([{", ")]}"
 
 
 def laid_out(line: str, depth: int) -> Iterator[str]:
-    """Lay a logical line out at a depth of indentation."""
+    """Lay out a logical line at a depth of indentation."""
     yield from _laid_out(line, depth, "")
 
 
 def _laid_out(line: str, depth: int, tail: str) -> Iterator[str]:
-    """Lay a line out, with a ``tail`` such as a comma behind it."""
+    """Lay out a line, with a ``tail`` such as a comma after it."""
     whole = f"{INDENT * depth}{line}{tail}"
     if len(whole) <= WIDTH or line.startswith(("#", '"""')):
         yield whole

@@ -1,4 +1,4 @@
-"""A network as steps over numbered tensors: every copy by itself, under the path that reports give it."""
+"""A network as steps over numbered tensors: every copy separately, under the path used in reports."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Sym:
         return self.text if self.rank >= rank else f"({self.text})"
 
     def replaced(self, names: Mapping[str, Sym], count: int) -> Sym | None:
-        """Write other expressions for the names in it; None where one of them is not known."""
+        """Write other expressions for the names in it; None if one of them is not known."""
         match self.parts:
             case ("literal", value):
                 return literal(value, count)
@@ -118,7 +118,7 @@ def literal(value: Any, count: int, extent: bool = False) -> Sym:
 
 
 def combined(values: Sequence[Sequence[Any]], function: Callable[..., Any]) -> list[Any]:
-    """Work a function out in every use in which its operands have values."""
+    """Compute a function in every use in which its operands have values."""
     found = []
     for row in zip(*values, strict=True):
         try:
@@ -217,7 +217,7 @@ def listed(items: tuple[Sym, ...]) -> Sym:
 
 
 def translated(expression: Expression, names: Mapping[str, Sym], count: int, extents: bool = True) -> Sym | None:
-    """Write an expression of the language in Python; None where it reads what ``names`` does not hold.
+    """Write an expression of the language in Python; None if it reads what ``names`` does not hold.
 
     ``extents`` says whether ``3x3`` is written as a number.
     """

@@ -1,4 +1,4 @@
-"""What a spec can be exported to: each target by its name, and the suffixes of files that ask for it."""
+"""Export targets: their names, and the file suffixes that select them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Exported(NamedTuple):
 
 
 def is_installed(module: str) -> bool:
-    """Tell whether a framework is there, without importing it."""
+    """Return whether a framework is there, without importing it."""
     from importlib.util import find_spec
 
     return find_spec(module) is not None
@@ -83,7 +83,7 @@ SUFFIXES = {".py": "pytorch", ".onnx": "onnx", ".csv": "scale-sim", ".m": "maest
 def target_of(name: str | None, output: str | None) -> str:
     """Return the target that is named, or that a file's suffix asks for.
 
-    Raises BneckError where neither says which.
+    Raises BneckError if neither says which.
     """
     if name is not None:
         if name not in TARGETS:

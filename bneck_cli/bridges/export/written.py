@@ -1,4 +1,4 @@
-"""A layer as it is written in a definition: its arguments by the names of its fields, and its rule in each use."""
+"""A layer as written in a definition: its arguments by field name, and its rule in each use."""
 
 from __future__ import annotations
 

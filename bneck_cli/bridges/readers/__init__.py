@@ -1,4 +1,4 @@
-"""Readers of other tools' files: each makes the graph of a network from a file, and nothing of it is run."""
+"""Readers of other tools' files: each builds the graph of a network from a file, without running anything."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def mark(graph: Graph, start: int, call: Call) -> None:
 
 
 def find_blocks(graph: Graph) -> None:
-    """Make a block of what lies between the two ends of a shortcut, and of the activation behind it."""
+    """Make a block of what lies between the two ends of a shortcut, and of the activation after it."""
     readers = graph.readers()
     taken = 0
     for index, node in enumerate(graph.nodes):

@@ -71,7 +71,7 @@ class Reader:
             raise self.error(error.message) from None
 
     def shape(self) -> Shape:
-        """Return the shape that arrives."""
+        """Return the input shape."""
         if not self.bottoms:
             raise self.error("takes no tensor (no `bottom`)")
         return self.graph.shape(self.bottoms[0])
@@ -124,7 +124,7 @@ def _walk(reader: Reader, layer: Message, sizes: tuple[int, ...] | None) -> None
 
 
 def _trains(layer: Message) -> bool:
-    """Tell whether a layer is there in training alone."""
+    """Return whether a layer is there in training alone."""
     included = [one.word("phase") for one in layer.messages("include") if one.values("phase")]
     excluded = [one.word("phase") for one in layer.messages("exclude")]
     return (bool(included) and "TEST" not in included) or "TEST" in excluded
@@ -199,7 +199,7 @@ def _norm(reader: Reader, _: Message) -> int:
 
 
 def _scale(reader: Reader, layer: Message) -> Any:
-    """Give a norm its scale and shift; by itself a factor for each channel."""
+    """Add a scale and shift to a norm; on their own, a factor for each channel."""
     if len(reader.bottoms) == 2:
         return _joined(reader, "scale", reader.bottoms)
     before = reader.graph.nodes[reader.bottoms[0]]

@@ -252,7 +252,7 @@ def _shortcut(reader: Reader) -> None:
 
 
 def _sam(reader: Reader) -> None:
-    """Multiply another section's map by what arrives, element by element."""
+    """Multiply another section's map by the input, element by element."""
     source = _scaled(reader, "sam")
     if reader.graph.shape(source) != reader.shape():
         raise reader.error(f"[sam] multiplies {reader.graph.shape(source)} by {reader.shape()}, which is not read")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def is_huggingface(config: Any) -> bool:
-    """Tell whether a configuration is one of Hugging Face's."""
+    """Return whether a configuration is one of Hugging Face's."""
     return isinstance(config, dict) and isinstance(config.get("model_type"), str)
 
 

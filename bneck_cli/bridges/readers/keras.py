@@ -53,7 +53,7 @@ class Reader:
     def model(
         self, config: dict[str, Any], given: list[Tensor], sizes: tuple[int, ...] | None, depth: int
     ) -> list[Tensor]:
-        """Read a model, of the tensors that enter it; without any its inputs are those of the graph."""
+        """Read a model, of the input tensors it; without any its inputs are those of the graph."""
         if depth > DEEPEST:
             raise self.error(f"models are at most {DEEPEST} deep")
         layers = config.get("layers")
@@ -183,7 +183,7 @@ def read(path: str, sizes: tuple[int, ...] | None) -> Graph:
 
 
 def is_keras(config: Any) -> bool:
-    """Tell whether a file is that of a Keras model."""
+    """Return whether a file is that of a Keras model."""
     return isinstance(config, dict) and config.get("class_name") in MODELS and isinstance(config.get("config"), dict)
 
 

@@ -43,7 +43,7 @@ class Layer(NamedTuple):
         return self.kind in WINDOWED
 
     def shape(self) -> Shape:
-        """Return the shape that arrives."""
+        """Return the input shape."""
         return self.graph.shape(self.nodes[0])
 
     def whole(self, name: str, default: int | None = None) -> int:
@@ -190,7 +190,7 @@ def dense(layer: Layer) -> int:
 
 
 def batch_norm(layer: Layer) -> int:
-    """Batch norm; a scale or a shift alone stands behind it."""
+    """Batch norm; a scale or a shift alone stands after it."""
     scale, center = layer.config.get("scale", True), layer.config.get("center", True)
     _last(layer)
     if scale and center:

@@ -280,7 +280,7 @@ def _attribute(data: memoryview) -> tuple[str, Any]:
 
 
 def _tensor(data: memoryview) -> Tensor:
-    """Read a tensor without its elements. Raises BneckError where sizes and bytes do not fit."""
+    """Read a tensor without its elements. Raises BneckError if sizes and bytes do not fit."""
     name, dims, kind, raw, external = "", [], 0, None, False
     listed: list[float] = []
     for number, value in wire.fields(data):

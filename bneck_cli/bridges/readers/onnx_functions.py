@@ -78,7 +78,7 @@ def _expected() -> dict[str, Any]:
 
 
 def computed(node: Node) -> bool:
-    """Tell whether a node is a function of each element whose values are worked out here."""
+    """Return whether a node is a function of each element whose values are computed here."""
     return node.op in UNARY or node.op in CLIPPED or (node.op in BINARY and len(node.inputs) == 2)
 
 

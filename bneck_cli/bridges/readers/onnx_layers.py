@@ -38,7 +38,7 @@ def window(walk: Walk, kernel: Sequence[int], given: Sequence[int]) -> tuple[lis
 
 
 def leaves(given: Sequence[int], kernel: Sequence[int], window: Any, ceil: bool = False) -> list[int]:
-    """Return the sides of the map that leaves a window."""
+    """Return the sides of the output map of a window."""
     strides, dilations, pads = window
     rank, found = len(kernel), []
     for place, size in enumerate(given):
@@ -219,7 +219,7 @@ def recurrent(walk: Walk) -> None:
 
 
 def batch_norm(walk: Walk) -> None:
-    """Batch norm by what was remembered, which is no parameter."""
+    """Batch norm by what was remembered, which is not a parameter."""
     learned = [None if plain(walk, place) else walk.arg(place, learned=True) for place in (1, 2)]
     if None in learned:
         learned = [None, None]
@@ -227,7 +227,7 @@ def batch_norm(walk: Walk) -> None:
 
 
 def plain(walk: Walk, place: int) -> bool:
-    """Tell whether a scale or shift is none: one that is no weight, or ones or zeros written as a constant."""
+    """Return whether a scale or shift is none: one that is not a weight, or ones or zeros written as a constant."""
     held = walk.at(place)
     if held.weight is None or walk.is_number(held.weight):
         return True
@@ -247,7 +247,7 @@ def layer_norm(walk: Walk) -> None:
     given = walk.shape()
     axis = walk.attribute("axis", -1) % len(given)
     name = "rms_norm" if "RMS" in walk.node.op or "Simplified" in walk.node.op else "layer_norm"
-    if walk.attribute("across", False) and axis != len(given) - 1:  # the axis alone, and not those behind it
+    if walk.attribute("across", False) and axis != len(given) - 1:  # the axis alone, and not those after it
         order = [*(place for place in range(len(given)) if place != axis), axis]
         x = walk.one("permute", [walk.arg(), order], [given[place] for place in order])
         normed = walk.one(name, [x, [given[axis]], *learned(walk)], x.shape)

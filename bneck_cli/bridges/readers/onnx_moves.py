@@ -235,7 +235,7 @@ def transpose(walk: Walk) -> None:
 
 
 def split(walk: Walk) -> None:
-    """Ranges of an axis one after the other."""
+    """Ranges of an axis in sequence."""
     given, axis = walk.shape(), walk.attribute("axis", 0)
     count = len(walk.node.outputs)
     even = -(-given[axis] // count)

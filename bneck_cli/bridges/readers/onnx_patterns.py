@@ -224,7 +224,7 @@ def _variance(search: Search, root: str) -> tuple[str, set[int], list[int]] | No
 
 
 def _scaled(search: Search, parts: set[int], last: int, x: str, op: str, axes: list[int]) -> None:
-    """Put a norm in the place of its nodes, with the scale and the shift behind them."""
+    """Put a norm in the place of its nodes, with the scale and the shift after them."""
     if len(axes) != 1:
         return
     inputs, end = [x], last

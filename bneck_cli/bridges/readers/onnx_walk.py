@@ -1,6 +1,6 @@
 """From the nodes of an ONNX model to the calls that a PyTorch model would make, which one lowering reads.
 
-Shapes are worked out here, for a batch of one; so is what is computed of shapes. Multiply-adds are counted on the
+Shapes are computed here, for a batch of one; so is what is computed of shapes. Multiply-adds are counted on the
 nodes, and parameters on the weights, so that the layers that are found can be held against both.
 """
 
@@ -47,7 +47,7 @@ class Held(NamedTuple):
     value: Array | None = None
     constant: bool = False
     weight: Tensor | None = None
-    """The weight that it is, which is no parameter until something reads it."""
+    """The weight that it is, which is not a parameter until something reads it."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -97,7 +97,7 @@ class Walk:
         return Ref(self.count, tuple(map(int, shape)))
 
     def has(self, place: int) -> bool:
-        """Tell whether the node has an input."""
+        """Return whether the node has an input."""
         return place < len(self.node.inputs) and bool(self.node.inputs[place])
 
     def at(self, place: int) -> Held:
@@ -148,7 +148,7 @@ class Walk:
         return bool(forbids.any() and (forbids | (array == 0)).all())
 
     def named(self, held: Held) -> bool:
-        """Tell whether a constant of one number is a parameter, by its name."""
+        """Return whether a constant of one number is a parameter, by its name."""
         weight = held.weight
         if weight is None or weight.kind not in FLOATS or self.is_number(weight):
             return False
@@ -293,7 +293,7 @@ class Walk:
 
 
 def uniform(tensor: Tensor) -> bool:
-    """Tell whether all elements of a weight are one number."""
+    """Return whether all elements of a weight are one number."""
     array = tensor.array()
     return array is not None and array.size > 0 and bool((array == array.reshape(-1)[0]).all())
 

@@ -39,7 +39,7 @@ class Message(NamedTuple):
         return [one for one in self.fields.get(name, []) if isinstance(one, Message)]
 
     def message(self, name: str) -> Message:
-        """Return the first message of a name, an empty one where there is none."""
+        """Return the first message of a name, an empty one if there is none."""
         return next(iter(self.messages(name)), Message({}, self.place))
 
     def word(self, name: str, default: str = "") -> str:

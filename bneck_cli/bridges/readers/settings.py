@@ -14,7 +14,7 @@ MOST_COPIES = 2_000
 
 
 class Settings:
-    """The options of a file, and what enters the network."""
+    """The options of a file, and the input the network."""
 
     def __init__(self, config: dict[str, Any], path: str, sizes: tuple[int, ...] | None) -> None:
         self.config = config

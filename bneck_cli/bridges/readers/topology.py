@@ -207,7 +207,7 @@ def _layer(words: _Words, name: str) -> Row:
 
 
 class _Words:
-    """The words of a text, one after the other."""
+    """The words of a text, in sequence."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -220,7 +220,7 @@ class _Words:
         self.at = 0
 
     def left(self) -> bool:
-        """Tell whether there are any left."""
+        """Return whether there are any left."""
         return self.at < len(self.found)
 
     def place(self) -> Location:

@@ -17,7 +17,7 @@ FIXED = {1: 8, 5: 4}
 
 
 def varint(data: memoryview, place: int) -> tuple[int, int]:
-    """Read a number of seven bits a byte; return it and the place behind it."""
+    """Read a number of seven bits a byte; return it and the place after it."""
     found = shift = 0
     while True:
         if place >= len(data):

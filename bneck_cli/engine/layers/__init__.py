@@ -1,4 +1,4 @@
-"""The layer kinds: each a class with its shape rule, its parameters and its multiply-adds side by side."""
+"""The layer kinds: one class each, with its shape rule, its parameters and its multiply-adds."""
 
 from __future__ import annotations
 

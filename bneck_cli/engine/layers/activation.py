@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from bneck_cli.sizes.shape import Shape, Size
 
 BY_OUTPUT = ("relu", "sigmoid", "tanh")
-"""Functions whose derivative PyTorch works out from what they give."""
+"""Functions whose derivative PyTorch computes from what they give."""
 BY_OUTPUT_IN_PLACE = ("relu", "leaky_relu", "elu", "selu", "celu")
 """The same, where they write over what they take."""
 DRAWN = {
@@ -51,13 +51,13 @@ class Activation(Kind):
         return (("activation", y.elements),)
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """What the derivative is written in: what leaves, or what arrives; softsign's divisor too."""
+        """What the derivative is written in: the output, or the input; softsign's divisor too."""
         if self.name in BY_OUTPUT:
             return Keeps(output=True)
         return Keeps(input=True, values=x.elements if self.name == "softsign" else 0)
 
     def keeps_in_place(self, x: Shape, y: Shape) -> Keeps:
-        """What leaves, if the derivative can be told from it; else a copy of what arrived."""
+        """The output, if the derivative can be told from it; else a copy of what arrived."""
         return Keeps(output=True) if self.name in BY_OUTPUT_IN_PLACE else super().keeps_in_place(x, y)
 
 
@@ -84,7 +84,7 @@ class PReLU(Kind):
         return (("activation", y.elements),)
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """What arrives."""
+        """The input."""
         return Keeps(input=True)
 
 
@@ -104,7 +104,7 @@ class Softmax(Kind):
         return (("softmax", y.elements),)
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """What leaves."""
+        """The output."""
         return Keeps(output=True)
 
 
@@ -128,7 +128,7 @@ class LayerScale(Kind):
         return (("scaling", y.elements),)
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """What arrives, for the factors' gradients."""
+        """The input, for the factors' gradients."""
         return Keeps(input=True)
 
 

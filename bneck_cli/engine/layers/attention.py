@@ -46,7 +46,7 @@ declare(
 
 
 PARTS = "qkvo"
-"""Queries, keys, values, and the projection of what leaves ("output")."""
+"""Queries, keys, values, and the projection of the output ("output")."""
 
 
 def parts(value: Any) -> str:
@@ -148,15 +148,15 @@ class Attention(Kind):
         return self._heads(x) if self.kv is None else self.kv
 
     def dim(self, x: Shape) -> Size:
-        """Give the channels of a head."""
+        """Return the channels of a head."""
         return share(x.channels, self.heads, "channels", "heads") if self.head_dim is None else self.head_dim
 
     def _inner(self, x: Shape) -> Size:
-        """Give the channels of queries, and of what the projection takes."""
+        """Return the channels of queries, and of what the projection takes."""
         return self._heads(x) * self.dim(x)
 
     def _held(self, x: Shape) -> Size:
-        """Give the channels of keys, as many as of values."""
+        """Return the channels of keys, as many as of values."""
         return self._kv(x) * self.dim(x)
 
     @property
@@ -165,12 +165,12 @@ class Attention(Kind):
         return "" if self.nobias else self.bias
 
     def _biases(self, x: Shape) -> Size:
-        """Give the biases of one position."""
+        """Return the biases of one position."""
         sizes = {"q": self._inner(x), "k": self._held(x), "v": self._held(x), "o": x.channels}
         return _added(sizes[part] for part in self.biased)
 
     def _side(self, x: Shape) -> tuple[int, ...] | None:
-        """Give the window's side per axis; one that slides over a sequence is no tile."""
+        """Return the window's side per axis; one that slides over a sequence is no tile."""
         window = self.window
         sides = None if window is None else per_axis(window, len(x.spatial), "window")
         return None if self.causal else sides
@@ -217,7 +217,7 @@ class Attention(Kind):
         return total
 
     def _tile(self, x: Shape) -> tuple[Size, ...]:
-        """Give the sides of what attends to itself: a window, or the map."""
+        """Return the sides of what attends to itself: a window, or the map."""
         return self._side(x) or x.spatial
 
     def _offsets(self, x: Shape) -> int:
@@ -233,7 +233,7 @@ class Attention(Kind):
         return total
 
     def backward_macs(self, x: Shape, y: Shape, flows: tuple[bool, ...]) -> Size:
-        """Both factors of both products; the weights, what the projection takes, and what arrives, three times.
+        """Both factors of both products; the weights, what the projection takes, and the input, three times.
 
         The table that position=continuous is computed from is no weight, so its first layer passes nothing on.
         """
@@ -342,7 +342,7 @@ class Attention(Kind):
     def working(self, x: Shape, y: Shape, fused: bool | None = None) -> Size:
         """Count the elements alive inside at the worst moment, of those that the code of torchvision passes through.
 
-        Over all positions, where queries, keys and values are as wide as what arrives: the linear layer's queries, keys
+        Over all positions, where queries, keys and values are as wide as the input: the linear layer's queries, keys
         and values and a copy of them (6·L·C); or keys, values and scaled queries and keys with the scores (5·L·C + S),
         then scores and their softmax (4·L·C + 2·S). Within windows, beside the position bias and the mask of shifted
         ones: input, queries, keys, values, scaled queries and two copies for the product with the scores (7·L·C + S),
@@ -370,7 +370,7 @@ class Attention(Kind):
         return inner + bias + mask
 
     def inside(self, x: Shape, y: Shape, attention: str) -> tuple[tuple[tuple[int, ...], Size], ...]:
-        """Queries, keys and values of what arrives; the scores, or a sum per row; and the weighted sum."""
+        """Queries, keys and values of the input; the scores, or a sum per row; and the weighted sum."""
         count, length = self._windows(x)
         positions, rows = count * length, count * length * self._heads(x)
         queries, keys = positions * self._inner(x), positions * self._held(x)

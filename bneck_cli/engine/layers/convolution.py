@@ -65,7 +65,7 @@ def window_over(x: Shape, layer: Any, groups: Size = 1) -> Window:
 
 
 def tf_same_sides(n: Size, k: int, s: int, d: int) -> Any:
-    """Give TensorFlow's padding of an axis, the smaller half before; the word itself where the size is symbolic."""
+    """Return TensorFlow's padding of an axis, the smaller half before; the word itself where the size is symbolic."""
     if not is_whole(n):
         return "tf_same"
     missing = max(((n + s - 1) // s - 1) * s + d * (k - 1) + 1 - n, 0)
@@ -124,7 +124,7 @@ declare(
 
 
 class Convolution(Kind):
-    """What convolutions have in common: filters that move over the map, and a bias for each."""
+    """Base of convolutions: filters that move over the map, with a bias for each."""
 
     bias: bool
     part = "conv"
@@ -160,7 +160,7 @@ class Convolution(Kind):
         return (("bias additions", y.elements),) if self.bias else ()
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """What arrives, for the filters' gradients."""
+        """The input, for the filters' gradients."""
         return Keeps(input=True)
 
 
@@ -179,7 +179,7 @@ class Conv(Convolution):
     chooses = True
 
     def window_over(self, x: Shape) -> Window:
-        """Give the window per axis."""
+        """Return the window per axis."""
         return window_over(x, self, self.groups)
 
     def shares(self, x: Shape) -> tuple[Size, ...]:
@@ -215,11 +215,11 @@ class Conv(Convolution):
         return y.elements * filter_size
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
-        """Multiply-adds, and a bias for every element that leaves."""
+        """Multiply-adds, and a bias for every output element."""
         return {"conv": self.macs(x, y), "conv_bias": y.elements if self.bias else 0}
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """What arrives, for the filters' gradients; frozen, nothing."""
+        """The input, for the filters' gradients; frozen, nothing."""
         return Keeps(input=not self.frozen)
 
 
@@ -236,7 +236,7 @@ class DepthwiseConv(Convolution):
     frozen: bool = flag("fixed filters: nothing is learned (a blur)")
 
     def window_over(self, x: Shape) -> Window:
-        """Give the window per axis; there are as many groups as channels."""
+        """Return the window per axis; there are as many groups as channels."""
         return window_over(x, self, x.channels)
 
     def out_shape(self, x: Shape) -> Shape:
@@ -265,11 +265,11 @@ class DepthwiseConv(Convolution):
         return y.elements * taps(self.geometry(x))
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
-        """Multiply-adds, and a bias for every element that leaves."""
+        """Multiply-adds, and a bias for every output element."""
         return {"conv": self.macs(x, y), "conv_bias": y.elements if self.bias else 0}
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """What arrives, for the filters' gradients; frozen, nothing."""
+        """The input, for the filters' gradients; frozen, nothing."""
         return Keeps(input=not self.frozen)
 
 
@@ -288,7 +288,7 @@ class TransposedConv(Convolution):
     chooses = True
 
     def window_over(self, x: Shape) -> Window:
-        """Give the window per axis."""
+        """Return the window per axis."""
         window = window_over(x, self, self.groups)
         extra = per_axis(self.output_pad, len(x.spatial), "output_pad")
         if self.pad == "tf_same":
@@ -317,7 +317,7 @@ class TransposedConv(Convolution):
         return weight + self.channels if self.bias else weight
 
     def weights(self, x: Shape) -> tuple[tuple[Size, ...], ...]:
-        """Return the filters, by the channels that arrive, and the bias."""
+        """Return the filters, by the input channels, and the bias."""
         each = share(self.channels, self.groups, "out_channels", "groups")
         return _filters(x.channels, each, self.geometry(x), self.channels if self.bias else 0)
 

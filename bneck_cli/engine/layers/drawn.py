@@ -38,7 +38,7 @@ def sides(values: tuple[Any, ...]) -> str:
 
 
 def stepping(stride: tuple[int, ...]) -> str:
-    """Write a stride as the figures do, ``/2``; nothing where it is 1."""
+    """Write a stride as the figures do, ``/2``; nothing if it is 1."""
     if all(side == 1 for side in stride):
         return ""
     return f" /{stride[0]}" if len(set(stride)) == 1 else f" /{sides(stride)}"

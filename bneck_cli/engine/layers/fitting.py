@@ -64,7 +64,7 @@ class Interpolated(Kind):
     sees = OWN
 
     def sizes(self, x: Shape) -> tuple[Size, ...]:
-        """Return the sizes that leave, by axis."""
+        """Return the output sizes, by axis."""
         raise NotImplementedError
 
     def out_shape(self, x: Shape) -> Shape:
@@ -74,7 +74,7 @@ class Interpolated(Kind):
         return Shape(x.channels, self.sizes(x))
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
-        """Elements that leave, by how they are found, and elements that enter."""
+        """Output elements, by how they are found, and input elements."""
         return {self.mode: y.elements, "interpolation_inputs": x.elements}
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
@@ -118,7 +118,7 @@ class Resize(Interpolated):
     mode: str = option(MODES, "nearest", "interpolation: nearest, bilinear or bicubic")
 
     def label(self, x: Shape, y: Shape) -> Label:
-        """The size that leaves."""
+        """The output size."""
         return Label((f"resize to {sides_written(y.spatial)}",), "up")
 
     def out_shape(self, x: Shape) -> Shape:
@@ -140,7 +140,7 @@ class Crop(Kind):
     view = True
 
     def label(self, x: Shape, y: Shape) -> Label:
-        """The size that leaves."""
+        """The output size."""
         return Label((f"crop to {sides_written(y.spatial)}",), "other")
 
     def window_over(self, x: Shape) -> Window:
@@ -208,7 +208,7 @@ class Pad(Kind):
         return Shape(x.channels + before + after, x.spatial)
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """What arrives, where values are found in it; of zeros nothing."""
+        """The input, where values are found in it; of zeros nothing."""
         return Keeps(input=self.mode in ("reflect", "replicate"))
 
 

@@ -91,7 +91,7 @@ class Keeps(NamedTuple):
 class Kind:
     """What every layer has unless it says otherwise: the shape as it came, no parameters, no multiply-adds.
 
-    A kind that costs something states it. It says all about itself, and nobody else asks for its name: what is needed
+    A kind that costs something states it. It says all about itself, and nothing else asks for its name: what is needed
     of one kind and not of another is a trait, declared here. Those without a value (``TRAITS``) each kind declares.
     """
 
@@ -101,7 +101,7 @@ class Kind:
     part: str
     """Under which head its costs count: a convolution, a linear layer, attention, a norm, an activation, ..."""
     sees: str
-    """What a position of the result sees of what arrives: its ``OWN``, a ``WINDOW`` (where there is one, else its own),
+    """What a position of the result sees of the input: its ``OWN``, a ``WINDOW`` (where there is one, else its own),
     the whole ``MAP``, or ``OTHER``.
     """
     noun: str = ""
@@ -109,7 +109,7 @@ class Kind:
     drawn: str = ""
     """What it is called in a figure, where that is not its name: BN."""
     chooses = False
-    """Whether the channels that leave are a choice, whatever arrives."""
+    """Whether the output channels are a choice, whatever the input."""
     centres = False
     """Whether it takes each channel's mean away, and with it whatever was added to the channel."""
     over_the_map = False
@@ -119,9 +119,9 @@ class Kind:
     absent = False
     """Whether it stands for there being no operation."""
     view = False
-    """Whether what leaves is the tensor that arrived, or a part of it: nothing is written."""
+    """Whether the output is the tensor that arrived, or a part of it: nothing is written."""
     source = False
-    """Whether it takes nothing of what arrives: what leaves is a parameter itself."""
+    """Whether it takes nothing of the input: the output is a parameter itself."""
     view_at_inference = False
     """The same, at inference alone."""
     in_place = False
@@ -136,11 +136,11 @@ class Kind:
         self.__dict__.update(values)
 
     def out_shape(self, x: Shape) -> Shape:
-        """Give the shape that leaves."""
+        """Return the output shape."""
         return x
 
     def shares(self, x: Shape) -> tuple[Size, ...]:
-        """Return what must divide evenly beside the sizes that leave; of symbols it becomes a stated requirement."""
+        """Return what must divide evenly beside the output sizes; of symbols it becomes a stated requirement."""
         return ()
 
     def params(self, x: Shape) -> Size:
@@ -180,7 +180,7 @@ class Kind:
         return 0
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
-        """Say what the layer does that is no multiply-add, and to how many elements."""
+        """Say what the layer does that is not a multiply-add, and to how many elements."""
         return ()
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
@@ -201,13 +201,13 @@ class Kind:
         return usual._replace(input=False, values=usual.values + x.elements) if usual.input else usual
 
     def working(self, x: Shape, y: Shape) -> Size:
-        """Count the elements alive while PyTorch runs the layer at inference, beside what arrives."""
+        """Count the elements alive while PyTorch runs the layer at inference, beside the input."""
         return y.elements
 
     def inside(self, x: Shape, y: Shape, attention: str) -> tuple[tuple[tuple[int, ...], Size], ...]:
-        """Say what the layer writes for itself before what leaves: the tensors that each reads, and its elements.
+        """Say what the layer writes for itself before the output: the tensors that each reads, and its elements.
 
-        Number 0 is what arrives, and those written here follow in order; what leaves reads the last. ``attention`` is
+        Number 0 is the input, and those written here follow in order; the output reads the last. ``attention`` is
         fused, plain or usual.
         """
         return ()
@@ -226,11 +226,11 @@ class Kind:
         return not self.nobias if hasattr(self, "nobias") else getattr(self, "bias", False)
 
     def as_it_came(self, x: Shape, y: Shape) -> bool:
-        """Whether every value that leaves, at inference, is the one that arrived in its place."""
+        """Whether every output value, at inference, is the one that arrived in its place."""
         return self.view_at_inference
 
     def reach(self, x: Shape, y: Shape) -> Reach:
-        """Say what a position of the result sees of what arrives."""
+        """Say what a position of the result sees of the input."""
         if self.sees == MAP:
             return WHOLE if x.spatial else here(0)
         window = self.geometry(x) if self.sees == WINDOW else None
@@ -243,7 +243,7 @@ class Kind:
         return Label((self.drawn or self.name.replace("_", " "),), FILLS.get(self.part, "other"))
 
     def role(self, x: Shape, y: Shape) -> str:
-        """Say in one sentence what it is for, with its numbers; nothing where its name says it all."""
+        """Say in one sentence what it is for, with its numbers; nothing if its name says it all."""
         return ""
 
     def worked(self, x: Shape, y: Shape) -> tuple[str, ...]:
@@ -251,14 +251,14 @@ class Kind:
         return ()
 
     def geometry(self, x: Shape) -> Any:
-        """Give the Window that moves over the input, or None; the rules of one layer all ask for the same one."""
+        """Return the Window that moves over the input, or None; the rules of one layer all ask for the same one."""
         last = self._last
         if last is None or last[0] is not x:
             last = self.__dict__["_last"] = (x, self.window_over(x))
         return last[1]
 
     def window_over(self, x: Shape) -> Window | None:
-        """Work the window out for the input's axes."""
+        """Compute the window for the input's axes."""
         return None
 
 
@@ -479,7 +479,7 @@ def one_of(*words: str) -> Convert:
 
 
 def per_axis(value: Any, rank: int, what: str) -> tuple[int, ...]:
-    """Give a field's value for each spatial axis; a number stands for all of them."""
+    """Return a field's value for each spatial axis; a number stands for all of them."""
     if not isinstance(value, tuple):
         return (value,) * rank
     if len(value) != rank:

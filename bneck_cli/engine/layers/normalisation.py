@@ -60,11 +60,11 @@ class BatchNorm(Kind):
         return (("batch norm", y.elements),)
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """What arrives, and the batch's mean and deviation per channel; frozen, a factor per channel."""
+        """The input, and the batch's mean and deviation per channel; frozen, a factor per channel."""
         return Keeps(statistics=x.channels) if self.frozen else Keeps(input=True, statistics=2 * x.channels)
 
     def working(self, x: Shape, y: Shape) -> Size:
-        """What leaves, and a mean and a deviation per channel."""
+        """The output, and a mean and a deviation per channel."""
         return y.elements + 2 * x.channels
 
 
@@ -91,11 +91,11 @@ class LayerNorm(Kind):
         return (("layer norm", y.elements),)
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """What arrives, and a mean and a deviation per position."""
+        """The input, and a mean and a deviation per position."""
         return Keeps(input=True, values=2 * x.positions)
 
     def working(self, x: Shape, y: Shape) -> Size:
-        """What leaves, and a mean and a deviation per position."""
+        """The output, and a mean and a deviation per position."""
         return y.elements + 2 * x.positions
 
 
@@ -133,11 +133,11 @@ class GroupNorm(Kind):
         return (("group norm", y.elements),)
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """What arrives, and a mean and a deviation per group."""
+        """The input, and a mean and a deviation per group."""
         return Keeps(input=True, values=2 * self.groups)
 
     def working(self, x: Shape, y: Shape) -> Size:
-        """What leaves, and a mean and a deviation per group."""
+        """The output, and a mean and a deviation per group."""
         statistics: Size = 2 * self.groups
         return y.elements + statistics
 
@@ -165,7 +165,7 @@ class InstanceNorm(Kind):
         return (("instance norm", y.elements),)
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """What arrives, per channel a mean and a deviation, and the scale, repeated for each input."""
+        """The input, per channel a mean and a deviation, and the scale, repeated for each input."""
         return Keeps(input=True, values=(2 if self.noaffine else 3) * x.channels)
 
 
@@ -191,7 +191,7 @@ class RMSNorm(Kind):
         return (("rms norm", y.elements),)
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """What arrives, what it is divided to, and a divisor per position."""
+        """The input, what it is divided to, and a divisor per position."""
         return Keeps(input=True, values=x.elements + x.positions)
 
 
@@ -222,7 +222,7 @@ class GlobalResponseNorm(Kind):
         return (("global response norm", y.elements),)
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """What arrives, what its scale multiplies; the size of each channel's map, by itself and beside the mean."""
+        """The input, what its scale multiplies; the size of each channel's map, by itself and beside the mean."""
         return Keeps(input=True, values=x.elements + 2 * x.channels + 1)
 
 
@@ -244,5 +244,5 @@ class LocalResponseNorm(Kind):
         return (("local response norm", y.elements),)
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """What arrives, its squares with size - 1 channels of padding, their means, and the divisors."""
+        """The input, its squares with size - 1 channels of padding, their means, and the divisors."""
         return Keeps(input=True, values=2 * x.elements + (x.channels + self.size - 1) * x.positions)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Own(Kind):
     """What the formulas of an op come to: its figures, whatever is asked about.
 
-    ``holds`` are elements that it works with inside, beside what arrives and what leaves, and that training keeps;
+    ``holds`` are elements that it works with inside, beside the input and the output, and that training keeps;
     ``reads`` are parameters that a pass over one input reads, where these are not all.
     """
 
@@ -57,11 +57,11 @@ class Own(Kind):
         return {"linear" if self.under == "other" else self.under: self.multiplies}
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """What arrives, and what it holds."""
+        """The input, and what it holds."""
         return Keeps(input=True, values=self.holds)
 
     def working(self, x: Shape, y: Shape) -> Size:
-        """What leaves, and what it holds."""
+        """The output, and what it holds."""
         return y.elements + self.holds
 
     def label(self, x: Shape, y: Shape) -> Label:

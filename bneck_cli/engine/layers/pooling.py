@@ -49,7 +49,7 @@ def pooled(x: Shape, window: Window) -> tuple[Size, ...]:
 
 
 def pool_window(x: Shape, layer: Any) -> Window:
-    """Give a pooling layer's window; padding is at most half of the kernel, as PyTorch has it, dilated or not."""
+    """Return a pooling layer's window; padding is at most half of the kernel, as PyTorch has it, dilated or not."""
     if layer.stride is None:
         raise LayerError("the stride is required: `maxpool 3x3 stride=2`")
     if layer.pad == "tf_same" and getattr(layer, "ceil", False):
@@ -62,7 +62,7 @@ def pool_window(x: Shape, layer: Any) -> Window:
 
 
 def global_quantities(layer: Kind, x: Shape, y: Shape) -> dict[str, Size]:
-    """Count the elements that enter a global or adaptive pooling, and those that leave it."""
+    """Count the input elements of a global or adaptive pooling, and those that leave it."""
     pool = "global_max_pool" if layer.name.endswith("maxpool") else "global_pool"
     return {f"{pool}_inputs": x.elements, f"{pool}_outputs": y.elements}
 
@@ -93,7 +93,7 @@ class MaxPool(Kind):
     drawn = "max pool"
 
     def window_over(self, x: Shape) -> Window:
-        """Give the window per axis."""
+        """Return the window per axis."""
         return pool_window(x, self)
 
     def label(self, x: Shape, y: Shape) -> Label:
@@ -110,19 +110,19 @@ class MaxPool(Kind):
         return Shape(x.channels, pooled(x, self.geometry(x)))
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
-        """Elements that enter and that leave."""
+        """Input and output elements."""
         return {"max_pool_inputs": x.elements, "max_pool_outputs": y.elements}
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
-        """Each element that leaves is the maximum of a window."""
+        """Each output element is the maximum of a window."""
         return (("pooling", y.elements),)
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """What arrives, and the place of each maximum."""
+        """The input, and the place of each maximum."""
         return Keeps(input=True, indices=y.elements)
 
     def working(self, x: Shape, y: Shape) -> Size:
-        """What leaves, and the places of the maxima."""
+        """The output, and the places of the maxima."""
         return 2 * y.elements
 
 
@@ -139,7 +139,7 @@ class AvgPool(Kind):
     drawn = "average pool"
 
     def window_over(self, x: Shape) -> Window:
-        """Give the window per axis."""
+        """Return the window per axis."""
         return pool_window(x, self)
 
     def label(self, x: Shape, y: Shape) -> Label:
@@ -156,15 +156,15 @@ class AvgPool(Kind):
         return Shape(x.channels, pooled(x, self.geometry(x)))
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
-        """Elements that enter and that leave."""
+        """Input and output elements."""
         return {"avg_pool_inputs": x.elements, "avg_pool_outputs": y.elements}
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
-        """Each element that leaves is the mean of a window."""
+        """Each output element is the mean of a window."""
         return (("pooling", y.elements),)
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """What arrives, though its gradient needs sizes alone."""
+        """The input, though its gradient needs sizes alone."""
         return Keeps(input=True)
 
 
@@ -187,15 +187,15 @@ class GlobalPool(Kind):
         return Shape(x.channels, (1,) * len(x.spatial))
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
-        """Elements that enter and that leave."""
+        """Input and output elements."""
         return global_quantities(self, x, y)
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
-        """Every element that arrives goes into a mean or a maximum."""
+        """Every input element goes into a mean or a maximum."""
         return (("global pooling", x.elements),)
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """Of a maximum what arrives and its places; a mean over all needs sizes alone."""
+        """Of a maximum the input and its places; a mean over all needs sizes alone."""
         return Keeps(input=True, indices=y.elements) if self.name.endswith("maxpool") else Keeps()
 
 
@@ -216,7 +216,7 @@ class AdaptivePool(Kind):
         return x == y
 
     def label(self, x: Shape, y: Shape) -> Label:
-        """What it takes of each window, and the size that leaves."""
+        """What it takes of each window, and the output size."""
         return Label((f"{self.drawn} to {sides(y.spatial)}",), "pool")
 
     def out_shape(self, x: Shape) -> Shape:
@@ -226,15 +226,15 @@ class AdaptivePool(Kind):
         return Shape(x.channels, per_axis(self.output, len(x.spatial), "output"))
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
-        """Elements that enter and that leave."""
+        """Input and output elements."""
         return global_quantities(self, x, y)
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
-        """Every element that arrives goes into a mean or a maximum."""
+        """Every input element goes into a mean or a maximum."""
         return (("global pooling", x.elements),)
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """Of a maximum what arrives and its places, of a mean what arrives; to one position, nothing."""
+        """Of a maximum the input and its places, of a mean the input; to one position, nothing."""
         return Keeps(
             input=self.name.endswith("maxpool") or y.positions != 1,
             indices=y.elements if self.name.endswith("maxpool") else 0,

@@ -38,7 +38,7 @@ class _Product(Kind):
         return Keeps()
 
     def working(self, x: Shape, y: Shape, fused: bool | None = None) -> Size:
-        """What leaves."""
+        """The output."""
         return y.elements
 
 
@@ -183,7 +183,7 @@ class WeightedSum(_Product):
         return WeightedSum(fused=True, past=self.past, cached=self.cached)
 
     def macs(self, x: Shape, y: Shape) -> Size:
-        """Each value that leaves is a sum over the keys; over channels, over a head's channels."""
+        """Each output value is a sum over the keys; over channels, over a head's channels."""
         keys: Size = x.spatial[-1]
         return y.elements * keys
 
@@ -193,7 +193,7 @@ class WeightedSum(_Product):
         return f"{scores} how much of each value is taken."
 
     def worked(self, x: Shape, y: Shape) -> tuple[str, ...]:
-        """Each value that leaves is a sum over as many values as there are scores in a row."""
+        """Each output value is a sum over as many values as there are scores in a row."""
         row = x.spatial[-1]
         return (f"multiply-adds: {_times(y, row)} = {people(self.macs(x, y))}, each value a sum over {row}",)
 
@@ -202,7 +202,7 @@ class WeightedSum(_Product):
         return {"attention": self.macs(x, y)}
 
     def keeps(self, x: Shape, y: Shape, fused: bool | None = None) -> Keeps:
-        """Scores and values; a fused kernel keeps queries and keys in the scores' place, and what leaves."""
+        """Scores and values; a fused kernel keeps queries and keys in the scores' place, and the output."""
         return Keeps(output=self.fused)
 
     def cache(self, layer: Layer) -> Size:

@@ -1,4 +1,4 @@
-"""What one position of a layer's result sees of what arrives: a step that receptive fields are made of."""
+"""What one position of a layer's result sees of the input: a step that receptive fields are made of."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from bneck_cli.sizes.shape import Shape
 
 OWN, WINDOW, MAP, OTHER = "its own position", "a window", "the whole map", "as its reach says"
-"""What a kind's ``sees`` may be. A kind that sees something else works it out in ``reach``."""
+"""What a kind's ``sees`` may be. A kind that sees something else computes it in ``reach``."""
 
 
 class Axis(NamedTuple):
@@ -31,7 +31,7 @@ class Axis(NamedTuple):
         return (self.low + self.high) / 2
 
     def then(self, step: Axis) -> Axis:
-        """Give what is seen after another step."""
+        """Return what is seen after another step."""
         return Axis(self.jump * step.jump, self.low + self.jump * step.low, self.high + self.jump * step.high)
 
 
@@ -47,7 +47,7 @@ class Reach(NamedTuple):
         return bool(self.axes) and not self.whole
 
     def then(self, step: Reach) -> Reach:
-        """Give what is seen after another step."""
+        """Return what is seen after another step."""
         if self.whole or step.whole:
             return WHOLE
         if len(self.axes) != len(step.axes):
@@ -60,17 +60,17 @@ UNKNOWN = Reach()
 
 
 def here(rank: int) -> Reach:
-    """Give the reach of a tensor's own positions: each sees itself."""
+    """Return the reach of a tensor's own positions: each sees itself."""
     return Reach((Axis(1, 0, 0),) * rank)
 
 
 def same_position(x: Shape, y: Shape) -> Reach:
-    """Give the step of a layer whose positions see their own; where the map is another, there is no one step."""
+    """Return the step of a layer whose positions see their own; where the map is another, there is no one step."""
     return here(len(x.spatial)) if x.spatial == y.spatial else UNKNOWN
 
 
 def windowed(window: Any) -> Reach:
-    """Give the step of a Window that moves over the map."""
+    """Return the step of a Window that moves over the map."""
     if window.transposed:
         return UNKNOWN
     axes = []
@@ -83,7 +83,7 @@ def windowed(window: Any) -> Reach:
 
 
 def evenly(x: Shape, y: Shape) -> Reach:
-    """Give the step of windows that cover a map evenly and are all alike; else there is no one step."""
+    """Return the step of windows that cover a map evenly and are all alike; else there is no one step."""
     axes = []
     for n, m in zip(x.spatial, y.spatial, strict=True):
         if m == 1:

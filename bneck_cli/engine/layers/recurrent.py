@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Recurrent(Kind):
-    """What the three cells share: each gate is a product with what arrives and one with the state before.
+    """What the three cells share: each gate is a product with the input and one with the state before.
 
     PyTorch has two biases for each gate, one for each product. Another axis than the one along which the state is
     carried makes sequences that do not see each other, as a batch does.
@@ -131,7 +131,7 @@ class Recurrent(Kind):
         return (*biases, ("recurrent gates", self.gates * y.elements * self.layers))
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """What arrives, what each layer gives to the next, and of each step what its functions give."""
+        """The input, what each layer gives to the next, and of each step what its functions give."""
         return Keeps(input=True, values=(self.layers - 1) * y.elements + self._kept(x, y) * self.layers)
 
     def _kept(self, x: Shape, y: Shape) -> Size:

@@ -49,7 +49,7 @@ class Linear(Kind):
     chooses = True
 
     def label(self, x: Shape, y: Shape) -> Label:
-        """The channels that leave."""
+        """The output channels."""
         return Label((f"linear, {written(y.channels)}",), "linear")
 
     def role(self, x: Shape, y: Shape) -> str:
@@ -80,11 +80,11 @@ class Linear(Kind):
         return amounts if self.nobias else amounts | {"linear_bias": y.elements, "linear_biases": y.channels}
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
-        """Bias is added to every element that leaves."""
+        """Bias is added to every output element."""
         return () if self.nobias else (("bias additions", y.elements),)
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
-        """What arrives, for the matrix's gradient."""
+        """The input, for the matrix's gradient."""
         return Keeps(input=True)
 
 
@@ -187,7 +187,7 @@ class PixelUnshuffle(Kind):
         return Keeps()
 
     def working(self, x: Shape, y: Shape) -> Size:
-        """What leaves, and with ``ceil`` the map padded to whole squares."""
+        """The output, and with ``ceil`` the map padded to whole squares."""
         return 2 * y.elements if self.ceil else y.elements
 
 

@@ -1,4 +1,4 @@
-"""Attention as what it is: branches for queries, keys and values, their scores, and the weighted sum of the values."""
+"""Attention spelled out: branches for queries, keys and values, their scores, and the weighted sum of the values."""
 
 from __future__ import annotations
 

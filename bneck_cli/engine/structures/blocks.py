@@ -129,7 +129,7 @@ def _fresh_block(walk: Walk, block: Definition, use: Use, flow: Flow, key: str) 
 
 
 def _outputs(walk: Walk, block: Definition, own: Frame, out: Flow) -> tuple[tuple[Wire, ...], Flow]:
-    """Find the tensors that a block gives, where it says so; else what leaves its last step."""
+    """Find the tensors that a block gives, where it says so; else the output of its last step."""
     if block.outputs is None:
         return (), out
     value = walk.value(block.outputs, own)
@@ -160,7 +160,7 @@ def _given(walk: Walk, block: Definition, use: Use) -> dict[str, Place]:
 
 
 def bind(walk: Walk, definition: Definition | Formula, use: Use, flow: Flow, frame: Frame) -> None:
-    """Give a definition's parameters their values; a default may use the parameters before it and ``cin``."""
+    """Assign values to a definition's parameters; a default may use earlier parameters and ``cin``."""
     walk.spend(definition, use.place)
     parameters, name, scope, place = definition.parameters, definition.name, frame.scope, use.place
     scope["cin"] = flow.shape.channels

@@ -82,7 +82,7 @@ def _routed(walk: Walk, experts: Experts, count: int, flow: Flow, frame: Frame) 
 
 
 def _require_apart(node: Node) -> None:
-    """Require that an expert works on each position by itself: those beside it may be given to others."""
+    """Require that an expert works on each position separately: its neighbours may go to other experts."""
     for entry in entries(node):
         layer = entry.layer
         if layer.rule is None:

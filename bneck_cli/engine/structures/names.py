@@ -47,7 +47,7 @@ def walk_label(walk: Walk, label: Label, flow: Flow, frame: Frame) -> Result:
 
 
 def named(walk: Walk, name: str, written: str, flow: Flow, result: int | None, label: Label, frame: Frame) -> Wire:
-    """Give a tensor a name; in a loop, one that the body has read may be given again, for the next copy."""
+    """Name a tensor; in a loop, a name that the body has read may be given again, for the next copy."""
     _require_free(written if result is None else name, label, frame)
     loop = frame.loops[-1] if frame.loops else None
     copy = ""
@@ -71,7 +71,7 @@ def named(walk: Walk, name: str, written: str, flow: Flow, result: int | None, l
 
 
 def _require_free(name: str, label: Label, frame: Frame) -> None:
-    """Require a name that is no parameter, no size and, outside loops, no list."""
+    """Require a name that is not a parameter, no size and, outside loops, no list."""
     if name in frame.scope or (name in frame.scope.lists and not frame.loops):
         raise label.place.error(f"the name '{name}' is already taken")
 

@@ -1,4 +1,4 @@
-"""Bodies one after the other: a pipeline, and copies of a body until one leaves the shape as it found it."""
+"""Bodies in sequence: a pipeline, and copies of a body until one leaves the shape as it found it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_COPIES = 1_000_000
 
 
 def walk_chain(walk: Walk, chain: Chain, flow: Flow, frame: Frame) -> Result:
-    """Walk bodies one after the other; one that ends in ``as NAME`` bears the name."""
+    """Walk bodies in sequence; one that ends in ``as NAME`` has the name."""
     shape = flow.shape
     nodes: list[Node] = []
     for index, body in enumerate(chain.steps):
@@ -78,7 +78,7 @@ def copy_of(loop: Copies, frame: Frame) -> Iterator[None]:
 
 
 def unchanged(loop: Copies, before: Flow, flow: Flow, frame: Frame) -> bool:
-    """Tell whether a copy left everything that the next one finds as it found it, so that all the rest are alike."""
+    """Return whether a copy left everything that the next one finds as it found it, so that all the rest are alike."""
     if flow.shape != before.shape or flow.stride != before.stride or frame.every & loop.given.keys():
         return False
     return all(
@@ -154,7 +154,7 @@ def _copies(walk: Walk, repeat: Repeat, count: int, indexed: bool, flow: Flow, f
 
 
 def walk_loop(walk: Walk, loop: Loop, flow: Flow, frame: Frame) -> Result:
-    """Walk a body for each item of a list, one after the other."""
+    """Walk a body for each item of a list, in sequence."""
     nodes: list[Node] = []
     shape = flow.shape
     for _ in iterated(walk, loop, flow, frame):

@@ -57,7 +57,7 @@ def share_of(walk: Walk, options: tuple[Option, ...], frame: Frame) -> tuple[str
 def share(walk: Walk, name: str, found: Result, step: Step, frame: Frame) -> Result:
     """Let a step's weights be those of the first one that has the name; the first holds them.
 
-    Raises BneckError where it has none, or others than the first.
+    Raises BneckError if it has none, or others than the first.
     """
     key = id(found.node), name
     if key not in walk.lent:

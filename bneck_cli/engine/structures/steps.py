@@ -111,7 +111,7 @@ def apply_layer(walk: Walk, text: str, rule: Kind, flow: Flow, place: Place) -> 
 def layer_error(
     walk: Walk, error: LayerError, name: str, step: Step, options: tuple[Option, ...], own: Frame, usage: str = ""
 ) -> BneckError:
-    """Put a layer's complaint where its cause stands; ``usage`` is the hint where there is none nearer."""
+    """Put a layer's complaint where its cause stands; ``usage`` is the hint if there is none nearer."""
     place, hint = Place(step.place.node, step.place.offset, len(step.name)), usage
     culprit = error.culprit
     expression: Expression | None = None

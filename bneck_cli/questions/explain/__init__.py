@@ -1,6 +1,6 @@
 """An analysis in words: what each layer does and why, with every number from the analysis itself.
 
-First facts are worked out (``facts``, ``place``, ``compared``), then sentences are made of them. A sentence is made
+First facts are computed (``facts``, ``place``, ``compared``), then sentences are made of them. A sentence is made
 where what it says has been checked on the block at hand, and left out where it has not, so a block that nobody has seen
 before is explained as far as it is understood.
 """
@@ -120,7 +120,7 @@ def _network(analysis: Analysis) -> Explanation:
 
 
 def report(explanation: Explanation) -> Report:
-    """Lay an explanation out."""
+    """Lay out an explanation."""
     sections = explanation.sections
     return Report(
         "explain",

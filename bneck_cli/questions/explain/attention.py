@@ -1,4 +1,4 @@
-"""Attention, worked out: its four linear layers, its two products, and how both grow with the tokens."""
+"""The arithmetic of attention: its four linear layers, its two products, and how both grow with the tokens."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LINEAR = 4
 
 
 class Attending(NamedTuple):
-    """Attention within ``windows`` of ``tokens`` each (one window of all positions where there are none)."""
+    """Attention within ``windows`` of ``tokens`` each (one window of all positions if there are none)."""
 
     channels: int
     heads: int
@@ -50,7 +50,7 @@ class Attending(NamedTuple):
 
 
 def attending(each: LayerFacts) -> Attending | None:
-    """Work an attention layer out; None where its products do not come to what the analysis has."""
+    """Compute an attention layer; None if its products do not come to what the analysis has."""
     rule, x = each.layer.rule, each.shape
     if each.part != "attention" or rule.product:
         return None

@@ -1,4 +1,4 @@
-"""Sentences about a block as a whole: what it does, what its numbers add up to, its stride, its gates, what it sees."""
+"""Sentences about a block: its function, its totals, its stride, its gates, its receptive field."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MOST_OPENED = 20_000
 
 
 def summary(name: str, subject: Subject) -> Iterator[str]:
-    """Say what a block makes of what, with how much, and what its shortcut is."""
+    """Describe a block's input, output and costs, and its shortcut."""
     cost = subject.node.cost
     weighted = [each for each in subject.running if each.part in ("conv", "linear", "attention")]
     number = sum(each.copies for each in weighted)
@@ -83,13 +83,13 @@ def _convolves(layer: Layer) -> bool:
 
 
 def _once(subject: Subject, sums: list[Fork]) -> bool:
-    """Tell whether every sum stands once, not in copies."""
+    """Return whether every sum stands once, not in copies."""
     joins = [each for each in subject.layers if each.layer.op == "add"]
     return len(joins) == len(sums) and all(each.copies == 1 for each in joins)
 
 
 def _spans(node: Node, fork: Fork) -> bool:
-    """Tell whether a fork is all that a block does, but for functions of single elements after it."""
+    """Return whether a fork is all that a block does, but for functions of single elements after it."""
     while isinstance(node, Series):
         runs = [run for run in node.runs if not isinstance(run.node, Wire)]
         if not runs or runs[0].copies != 1:
@@ -173,8 +173,9 @@ def numbers(subject: Subject) -> Iterator[str]:
     one = first.weights.value // first.filters
     long, what = first.out.side, first.out.noun
     made = f"{long} {what}" if len(first.out.spatial) > 1 else f"{what} of {long}"
+    come = "come from its filters, one each: a" if first.filters > 1 else "comes from its one filter: the"
     yield (
-        f"The {counted(first.filters, 'output channel')} of `{first.text}` come from its filters, one each: a filter "
+        f"The {counted(first.filters, 'output channel')} of `{first.text}` {come} filter "
         f"is {'×'.join(map(str, first.filter))}, {counted(one, 'weight')}, and makes one {made}."
     )
     if is_bottleneck(subject):
@@ -188,13 +189,13 @@ def numbers(subject: Subject) -> Iterator[str]:
 
 
 def in_a_row(subject: Subject) -> bool:
-    """Tell whether the layers of the body come one after the other, with no branches but one shortcut and gates."""
+    """Return whether the layers of the body come in sequence, with no branches but one shortcut and gates."""
     kinds = [fork.kind for fork in forks(subject.node)]
     return set(kinds) <= {"residual", "scale"} and kinds.count("residual") <= 1
 
 
 def is_bottleneck(subject: Subject) -> bool:
-    """Tell whether a block squeezes, looks at neighbours, and expands again, in just this order."""
+    """Return whether a block squeezes, looks at neighbours, and expands again, in just this order."""
     body = [each for each in subject.body if each.convolves]
     if len(body) != 3 or not in_a_row(subject) or any(each.copies > 1 for each in body):
         return False
@@ -281,7 +282,7 @@ def _moved(subject: Subject) -> Iterator[str]:
 
 
 def separable(subject: Subject) -> Iterator[str]:
-    """Set a depthwise convolution and the 1x1 after it beside the one convolution that they stand for."""
+    """Compare a depthwise convolution and the 1x1 after it with the full convolution that they replace."""
     if not in_a_row(subject):
         return
     for filtering, mixing in pairwise([each for each in subject.body if each.layer.cost.macs]):
@@ -383,7 +384,7 @@ def sight(analysis: Analysis, subject: Subject) -> Iterator[str]:
 
 
 def _sees_all(gate: Fork) -> bool:
-    """Tell whether a gate looks at the whole map."""
+    """Return whether a gate looks at the whole map."""
     return any(sees_the_map(entry.layer) for entry in entries(gate.branches[0]))
 
 

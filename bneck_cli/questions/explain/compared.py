@@ -42,7 +42,7 @@ class Form(NamedTuple):
     below: int
 
     def at(self, channels: int) -> int | None:
-        """Work the cost out at a width; None where the form does not give a whole number."""
+        """Compute the cost at a width; None if the form does not give a whole number."""
         value = self.above * channels * channels
         return value // self.below if value % self.below == 0 else None
 
@@ -76,7 +76,7 @@ class Compared(NamedTuple):
 
 
 def compare(name: str, program: Program, asked: Settings, subject: Subject) -> Compared | None:
-    """Compare a block with the plain one, or the plain one with the bottleneck; None where nothing holds in general."""
+    """Compare a block with the plain one, or the plain one with the bottleneck; None if nothing holds in general."""
     node, width = subject.node, subject.node.out.channels
     definition = program.blocks.get(name)
     if definition is None or definition.parameter("channels") is None or not isinstance(width, int):
@@ -105,7 +105,7 @@ def compare(name: str, program: Program, asked: Settings, subject: Subject) -> C
 
 
 def _is_plain_step(subject: Subject) -> bool:
-    """Tell whether a block in its network is given its channels and no more."""
+    """Return whether a block in its network is given its channels and no more."""
     node: Series | object = subject.node
     text = inner(node).text if hasattr(node, "runs") else ""  # type: ignore[arg-type]
     words = text.split(" ")[1:]
@@ -113,7 +113,7 @@ def _is_plain_step(subject: Subject) -> bool:
 
 
 def _form(program: Program, settings: Settings) -> tuple[Analysis, Form | None]:
-    """Analyse a block, and write its weights as a constant times C²; None where they are not, or it does other work."""
+    """Analyse a block, and write its weights as a constant times C²; None if they are not, or it does other work."""
     analysis = analyze_program(program, settings)
     if not _convolves(entry.layer for entry in entries(analysis.root)):
         return analysis, None
@@ -125,7 +125,7 @@ def _form(program: Program, settings: Settings) -> tuple[Analysis, Form | None]:
 
 
 def _convolves(layers: Iterable[Layer]) -> bool:
-    """Tell whether layers are convolutions without biases, one of them of a wide window, and what goes with them."""
+    """Return whether layers are convolutions without biases, one of them of a wide window, and what goes with them."""
     wide = False
     for layer in layers:
         if layer.rule is None:

@@ -99,22 +99,22 @@ class LayerFacts(NamedTuple):
 
     @property
     def shape(self) -> Shape:
-        """What arrives."""
+        """The input."""
         return self.layer.shape
 
     @property
     def out(self) -> Shape:
-        """What leaves."""
+        """The output."""
         return self.layer.out
 
     @property
     def convolves(self) -> bool:
-        """Whether filters move over what arrives."""
+        """Whether filters move over the input."""
         return self.part == "conv" and not self.spreads
 
     @property
     def spreads(self) -> bool:
-        """Whether it is a transposed convolution, whose filters move over what leaves."""
+        """Whether it is a transposed convolution, whose filters move over the output."""
         return self.window is not None and self.window.transposed
 
     @property
@@ -134,12 +134,12 @@ class LayerFacts(NamedTuple):
 
     @property
     def depthwise(self) -> bool:
-        """Whether it is a convolution that filters each channel by itself."""
+        """Whether it is a convolution that filters each channel separately."""
         return self.convolves and self.groups == self.shape.channels and self.groups > 1
 
     @property
     def strided(self) -> bool:
-        """Whether its window steps over positions of what arrives."""
+        """Whether its window steps over positions of the input."""
         return self.window is not None and not self.window.transposed and max(self.window.stride, default=1) > 1
 
     @property
@@ -154,7 +154,7 @@ def whole(size: Any) -> int:
 
 
 def is_numeric(root: Node) -> bool:
-    """Tell whether every size and cost of a network is a number."""
+    """Return whether every size and cost of a network is a number."""
     return all(_numeric(entry.layer) for entry in entries(root))
 
 
@@ -166,7 +166,7 @@ def _numeric(layer: Layer) -> bool:
 
 
 def facts_of(entry: Entry) -> LayerFacts:
-    """Work out the facts of a layer."""
+    """Compute the facts of a layer."""
     layer, rule = entry.layer, entry.layer.rule
     window = rule.geometry(layer.shape) if rule is not None else None
     weights, biases, macs = _costs(layer, window)
@@ -201,9 +201,9 @@ def _part(layer: Layer) -> str:
 
 
 def _costs(layer: Layer, window: Window | None) -> tuple[Product | None, int, Product | None]:
-    """Give weights, biases and multiply-adds of a layer that has one matrix or one set of filters.
+    """Return weights, biases and multiply-adds of a layer that has one matrix or one set of filters.
 
-    None where its products do not come to what the analysis has.
+    None if its products do not come to what the analysis has.
     """
     rule, x, y = layer.rule, layer.shape, layer.out
     if rule is None or rule.part not in ("conv", "linear"):
@@ -246,7 +246,7 @@ def _axes(layer: Layer, window: Window) -> Iterator[Axis]:
 
 
 def sums_of(layers: Iterable[LayerFacts]) -> tuple[list[Sums], list[Sums]]:
-    """Add parameters up by what they are, and multiply-adds by which layers make them; sums that are 0 are left out."""
+    """Add up parameters by type, and multiply-adds by layer kind; sums that are 0 are left out."""
     params: dict[str, list[tuple[int, int]]] = {}
     macs: dict[str, list[tuple[int, int]]] = {}
 
@@ -272,7 +272,7 @@ def sums_of(layers: Iterable[LayerFacts]) -> tuple[list[Sums], list[Sums]]:
 
 
 def taken(node: Node) -> list[Wire]:
-    """List the ``from`` with which a node begins: it works on the last of these tensors, and not on what arrives."""
+    """List the ``from`` with which a node begins: it works on the last of these tensors, and not on the input."""
     if isinstance(node, Wire):
         return [node] if node.kind == "from" else []
     wires: list[Wire] = []
@@ -290,7 +290,7 @@ def arriving(node: Node) -> Shape:
 
 
 def is_identity(node: Node) -> bool:
-    """Tell whether a branch hands on what arrives, as it is."""
+    """Return whether a branch hands on the input, as it is."""
     if isinstance(node, Series):
         return all(is_identity(run.node) for run in node.runs)
     if isinstance(node, Wire):
@@ -299,7 +299,7 @@ def is_identity(node: Node) -> bool:
 
 
 def forks(node: Node) -> Iterator[Fork]:
-    """Yield the forks of a node, outermost first, each as often as it stands in the tree."""
+    """Yield the forks of a node, outermost first, each as often as it occurs in the tree."""
     if isinstance(node, Fork):
         yield node
         for branch in node.branches:

@@ -1,4 +1,4 @@
-"""Sentences about a whole network: where its map shrinks, why its stages are as they are, where its cost is."""
+"""Sentences about a network: where its map shrinks, why its stages are as they are, where its cost is."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Stage(NamedTuple):
 
 
 def summary(analysis: Analysis) -> Iterator[str]:
-    """Say what a network makes of what, and what it costs."""
+    """Describe a network's input, output and costs."""
     cost = analysis.cost
     deep = depth(analysis)
     said = f", through {people(deep)} layer{'s' * (deep != 1)} with weights on its longest path: " if deep else ": "
@@ -67,7 +67,7 @@ def shrinking(analysis: Analysis) -> Iterator[str]:
 
 
 def stages(analysis: Analysis) -> Iterator[str]:
-    """Say of each stage what it makes of the map and which part of the cost is in it."""
+    """Describe each stage: its input, its output and its share of the cost."""
     total = analysis.cost
     told = [child for child in children(analysis.root) if isinstance(child.node, Series) and not child.idle]
     for child in told[:MOST_TOLD]:
@@ -131,7 +131,7 @@ def design(analysis: Analysis) -> Iterator[str]:
 
 
 def _most(found: list[Stage]) -> Iterator[str]:
-    """Say which stage has most of what, and no more where several have as much."""
+    """Name the stages with the largest figures, except for ties."""
     said = []
     measures: tuple[tuple[str, Callable[[Stage], int]], ...] = (
         ("blocks", lambda stage: stage.blocks),
@@ -149,7 +149,7 @@ def _most(found: list[Stage]) -> Iterator[str]:
 
 
 def concentration(analysis: Analysis) -> Iterator[str]:
-    """Say which single layers cost most, and how the receptive field compares with the input."""
+    """Name the most expensive layers, and compare the receptive field with the input."""
     running = [entry for entry in entries(analysis.root) if not entry.idle]
     measures: tuple[tuple[str, Callable[[Entry], int], int], ...] = (
         ("parameters", lambda entry: whole(entry.layer.cost.params), whole(analysis.cost.params)),
@@ -194,7 +194,7 @@ def gates(analysis: Analysis) -> Iterator[str]:
 
 
 def _is_gate(word: str) -> bool:
-    """Tell whether a word of a path is a gate's, numbered or not."""
+    """Return whether a word of a path is a gate's, numbered or not."""
     return word.rstrip("0123456789") == "gate"
 
 
@@ -207,7 +207,7 @@ def variants(own: Analysis, stem: str) -> Iterator[str]:
         if stem not in names or not others or analyze_program(load(stem)).cost != own.cost:
             return
         found = [(name, analyze_program(load(name))) for name in others]
-    except BneckError:  # a file beside the command bears the name of one of the library's
+    except BneckError:  # a file beside the command has the name of one of the library's
         return
     for name, other in found:
         if other.inputs != own.inputs:

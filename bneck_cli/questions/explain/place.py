@@ -1,4 +1,4 @@
-"""What is explained: the part of a network at a path, which copies of it there are, and how the map came to it."""
+"""The subject of an explanation: the part at a path, its copies, and the way of the map to it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Subject(NamedTuple):
 
     @property
     def arrives(self) -> Shape:
-        """The shape that arrives."""
+        """The input shape."""
         return arriving(self.node)
 
 
@@ -69,7 +69,7 @@ Way = tuple[Layer, ...] | None
 
 
 class _Ways:
-    """The layers that changed a map on its way, as a meaning of the operations; None where there is no one way."""
+    """The layers that changed a map on its way, as a meaning of the operations; None if there is no one way."""
 
     def start(self, shape: Shape) -> Way:
         """Begin without any."""
@@ -95,7 +95,7 @@ class _Ways:
 
 
 def way_to(analysis: Analysis, subject: Subject) -> list[tuple[str, LayerFacts]] | None:
-    """List the layers that make the map what arrives at the subject, each with its path; None where it is not one way.
+    """List the layers that make the map the input at the subject, each with its path; None if it is not one way.
 
     At a join the way is that of the first branch: the body of a residual, not its shortcut.
     """

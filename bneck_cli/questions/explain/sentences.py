@@ -1,4 +1,4 @@
-"""Sentences about single layers: what each does, how long its output is and why, and its costs as products."""
+"""Sentences about single layers: their function, their output size and its reason, and their costs as products."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What a careful reviewer would say of a network: each finding names its rule, its place, what it costs and why.
 
-The rules look at the flow of tensors, and say nothing where they cannot be sure.
+The rules look at the flow of tensors, and say nothing if they cannot be sure.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Group(NamedTuple):
 def lint(analysis: Analysis, ignore: Iterable[str] = ()) -> Lint:
     """Apply every rule to an analysed network.
 
-    Raises BneckError where ``ignore``, or a comment of the spec, names a rule that there is not.
+    Raises BneckError if ``ignore``, or a comment of the spec, names a rule that there is not.
     """
     silent = frozenset(ignore)
     for name in sorted(silent.difference(RULES)):

@@ -1,4 +1,4 @@
-"""Findings that a spec allows: ``# bneck: allow RULE`` on a line, above it, or on top of the file for all of it."""
+"""Findings that a spec allows: ``# bneck: allow RULE`` on a line, above it, or at the top of the file for all of it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Allowed:
         self.used: set[Allowance] = set()
 
     def allows(self, finding: Finding) -> bool:
-        """Tell whether a comment allows a finding: at its line, at the line where its step begins, or everywhere."""
+        """Return whether a comment allows a finding: at its line, at the line where its step begins, or everywhere."""
         node = finding.place.node
         if node.source.file not in self.known:
             self.known[node.source.file] = _allowances(node.source)

@@ -1,4 +1,4 @@
-"""Rules on what layers cost: parameters and multiply-adds that serve nothing, or hardly anything."""
+"""Rules on the cost of layers: parameters and multiply-adds that achieve little or nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NEARLY = 16
     reason="The norm subtracts each channel's mean, and the bias with it; it adds a learned shift of its own.",
 )
 def bias_before_norm(flow: Flow) -> Iterator[Finding]:
-    """Find biases that the norm behind them takes away."""
+    """Find biases that the norm after them takes away."""
     for met in flow.layers:
         layer = met.layer
         if not _weighs(layer) or layer.cost.params == 0:  # its weights are another's, where the bias is found
@@ -50,7 +50,7 @@ def bias_before_norm(flow: Flow) -> Iterator[Finding]:
     reason="Matrix and vector units process 8 or more channels at a time; an incomplete group is padded with zeros.",
 )
 def uneven_channels(flow: Flow) -> Iterator[Finding]:
-    """Find layers whose own channels are no multiple of 8: not the input's, nor those that leave the network."""
+    """Find layers whose own channels are not a multiple of 8: not the input's, nor those that leave the network."""
     for met in flow.running():
         layer = met.layer
         if not _weighs(layer) or getattr(layer.rule, "groups", 1) != 1:
@@ -160,22 +160,22 @@ def dominant_pointwise(flow: Flow) -> Iterator[Finding]:
 
 
 def _weighs(layer: Layer) -> bool:
-    """Tell whether a layer is a convolution or a linear layer."""
+    """Return whether a layer is a convolution or a linear layer."""
     return layer.rule is not None and layer.rule.part in ("conv", "linear")
 
 
 def _mixes(layer: Layer) -> bool:
-    """Tell whether a layer projects: it makes channels of its own choice out of those that arrive."""
+    """Return whether a layer projects: it makes channels of its own choice out of those that arrive."""
     return _weighs(layer) and bool(layer.rule.chooses)
 
 
 def _only_scales(layer: Layer) -> bool:
-    """Tell whether a layer does no more to a channel than to scale and shift it."""
+    """Return whether a layer does no more to a channel than to scale and shift it."""
     return layer.rule is not None and (layer.rule.part in ("norm", "scaling") or layer.rule.view_at_inference)
 
 
 def _is_grouped(layer: Layer) -> bool:
-    """Tell whether a layer is a convolution in groups, over more than one position."""
+    """Return whether a layer is a convolution in groups, over more than one position."""
     window = layer.rule.geometry(layer.shape) if layer.rule is not None and layer.rule.part == "conv" else None
     if window is None or window.transposed or set(window.kernel) == {1}:
         return False
@@ -183,7 +183,7 @@ def _is_grouped(layer: Layer) -> bool:
 
 
 def _is_pointwise(layer: Layer) -> bool:
-    """Tell whether a layer mixes all channels of each position of a map by itself, as a 1x1 convolution does."""
+    """Return whether a layer mixes all channels at each position of a map, as a 1x1 convolution does."""
     if layer.rule is None or not layer.out.spatial or layer.out.positions == 1:
         return False
     window = layer.rule.geometry(layer.shape)
@@ -199,7 +199,7 @@ def _is_pointwise(layer: Layer) -> bool:
     "anything uses this one, or `outputs` names others.",
 )
 def unread_result(flow: Flow) -> Iterator[Finding]:
-    """Find layers whose result nobody reads and that is no output, with what leads to them alone."""
+    """Find layers whose result nothing reads and that is not a output, with what leads to them alone."""
     lost = vain(flow.analysis)
     if not lost:
         return
@@ -214,7 +214,7 @@ def unread_result(flow: Flow) -> Iterator[Finding]:
             if maker in lost:
                 cost, leading = cost.plus(lost.pop(maker).cost), leading + 1
                 tensors += running[maker].reads
-            elif maker is None and id(tensor) not in seen:  # what enters a copy
+            elif maker is None and id(tensor) not in seen:  # the input of a copy
                 seen.add(id(tensor))
                 tensors += tensor.sources
         others = f" (and of {counted(leading, 'layer')} that lead to it alone)" if leading > 0 else ""
@@ -254,7 +254,7 @@ def dropped_addition(flow: Flow) -> Iterator[Finding]:
     reason="Without `flatten` or `global_avgpool` before it, a linear layer acts as a 1x1 convolution.",
 )
 def linear_on_map(flow: Flow) -> Iterator[Finding]:
-    """Find a linear layer that gives a network's result, for each position of a map by itself."""
+    """Find a linear layer that gives a network's result separately for each position of a map."""
     analysis = flow.analysis
     if analysis.program.block is not None:
         return

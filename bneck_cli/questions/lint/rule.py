@@ -1,4 +1,4 @@
-"""A rule of lint: one declaration with what it finds, why a reviewer would care, and the function that looks for it."""
+"""A lint rule: one declaration with its summary, the reason why it matters, and the function that checks it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class SymbolicError(Exception):
-    """A rule met a size that is no number."""
+    """A rule met a size that is not a number."""
 
 
 class Finding(NamedTuple):
@@ -51,7 +51,7 @@ class Rule(NamedTuple):
     find: Find
 
     def findings(self, flow: Flow) -> list[Finding]:
-        """Return what the rule says of a network. Raises SymbolicError where that depends on a symbol."""
+        """Return what the rule says of a network. Raises SymbolicError if that depends on a symbol."""
         return [found._replace(rule=self.name, reason=self.reason) for found in self.find(flow)]
 
 

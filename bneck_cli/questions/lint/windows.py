@@ -1,4 +1,4 @@
-"""Rules on what windows and receptive fields see of a map, and what they miss."""
+"""Rules on windows and receptive fields: what they see of a map, and what they miss."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Side(NamedTuple):
 
 
 def sides(layer: Layer) -> tuple[Side, ...]:
-    """Give a layer's window by axis; nothing where it has none, or one that spreads."""
+    """Return a layer's window by axis; nothing if it has none, or one that spreads."""
     window = layer.rule.geometry(layer.shape) if layer.rule is not None else None
     if window is None or window.transposed or max(window.kernel) > MAX_TAPS:
         return ()
@@ -160,7 +160,7 @@ class Field(NamedTuple):
 
 
 def _field(flow: Flow) -> Field | None:
-    """Give the receptive field of the last feature map, where it is a number; a block has none of its own."""
+    """Return the receptive field of the last feature map, where it is a number; a block has none of its own."""
     analysis = flow.analysis
     if analysis.program.block is not None or len(analysis.inputs) != 1:
         return None
