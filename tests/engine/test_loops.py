@@ -258,3 +258,26 @@ def test_first_and_index_together() -> None:
     analysis = written("net: 3x conv 3x3 (4 + i) first(stride=2)")
     assert [str(entry.layer.out) for entry in entries(analysis.root, folded=False)] == ["4×4×4", "5×4×4", "6×4×4"]
     assert isinstance(analysis.root, Series)
+
+
+@pytest.mark.parametrize("times", [0, 1, 4])
+@pytest.mark.parametrize("loop", ["{0}x:", "for: k in {0}\n    do:"])
+def test_a_list_may_grow_from_copy_to_copy(loop: str, times: int) -> None:
+    """Each copy hands one tensor more to the next: none is lost, and no two copies are taken for the same."""
+    if "for" in loop and times == 0:
+        return
+    step = "from a -> grow t -> as t"
+    body = f" {step}" if "x" in loop else f"\n      - {step}\n      - conv 1x1 (4 + 0*k)"
+    text = """input: 4 x 8 x 8
+blocks:
+  grow(tensors):
+    - add: [from tensors]
+    - conv 1x1 4 -> as new
+    - outputs: tensors + [new]
+net:
+  - conv 1x1 4 -> as a
+  - conv 1x1 4 -> as b
+  - grow [a, b] -> as t
+"""
+    found = bneck_cli.analyze(f"{text}  - {loop.format(times)}{body}\n  - concat: [from t]\n")
+    assert found.root.out.channels == 4 * (3 + times)

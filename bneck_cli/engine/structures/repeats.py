@@ -58,10 +58,11 @@ def looping(body: Body, frame: Frame) -> Iterator[Copies]:
 
 @contextmanager
 def copy_of(loop: Copies, frame: Frame) -> Iterator[None]:
-    """Walk one copy: a name in it is given anew, unless it was there before the loop."""
+    """Walk one copy: a name in it is given anew, unless it was there before the loop, or its list was."""
     lists = frame.scope.lists
+    kept = handed(loop, frame)
     for name in loop.given:
-        if loop.first[name] is None:
+        if loop.first[name] is None and name not in kept:
             frame.wires.pop(name, None)
     loop.given.clear()
     for name in frame.every & lists.keys():
@@ -77,12 +78,18 @@ def copy_of(loop: Copies, frame: Frame) -> Iterator[None]:
             loop.lists[name] = (*loop.lists.get(name, ()), *lists[name])
 
 
+def handed(loop: Copies, frame: Frame) -> set[str]:
+    """Name the tensors of the lists that were there before a loop, which may have grown in it."""
+    return {name for whole in loop.others for name in frame.scope.lists.get(whole, ())}
+
+
 def unchanged(loop: Copies, before: Flow, flow: Flow, frame: Frame) -> bool:
     """Return whether a copy left everything that the next one finds as it found it, so that all the rest are alike."""
     if flow.shape != before.shape or flow.stride != before.stride or frame.every & loop.given.keys():
         return False
+    kept = handed(loop, frame)
     return all(
-        (was is None and loop.first[name] is None)
+        (was is None and loop.first[name] is None and name not in kept)
         or (was is not None and (now := frame.wires.get(name)) is not None and was[:2] == now[:2])
         for name, was in loop.given.items()
     )
