@@ -172,4 +172,4 @@ def import_model(target: str, calls: Sequence[str], given: str | None, opaque: b
 
 
 def _nested(target: str) -> BneckError:
-    return BneckError(f"{target}: branches within branches, deeper than a spec can hold")
+    return BneckError(f"{target}: branches are nested deeper than a spec can be")

@@ -63,7 +63,7 @@ def reaches(analysis: Analysis, folded: bool = True) -> dict[str, Reach]:
 
 
 def reach_at(analysis: Analysis, path: str, folded: bool = True) -> Reach | None:
-    """Return the reach of what leaves one layer or group, as ``reaches`` has it, without working out all others."""
+    """Return the reach of the output one layer or group, as ``reaches`` has it, without computing all others."""
     visits = Follow(analysis, Sight()).visits(folded, toward=path)
     return next((visit.leaving for visit in visits if visit.path == path and not visit.idle), None)
 

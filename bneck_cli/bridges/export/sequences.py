@@ -285,7 +285,7 @@ class Sequences(Layers):
             raise Vary(kinds)
         kind = next(iter(kinds.values()))
         if not kind or any(rule.position % rule.heads for rule in rules.values()):
-            raise attend.place.error("so many learned values are of no form that can be exported to PyTorch")
+            raise attend.place.error("learned values of this form cannot be exported to PyTorch")
         count = self.settled("distances", counts, list(self.names.values()))
         ends = {lane: tuple(tuple(map(number, shape.spatial)) for shape in pair) for lane, pair in shapes.items()}
         if kind == "buckets":

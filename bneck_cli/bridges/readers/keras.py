@@ -192,9 +192,9 @@ def graph_of(config: Any, path: str, sizes: tuple[int, ...] | None) -> Graph:
     if not is_keras(config):
         kind = str(config.get("class_name", ""))[:60] if isinstance(config, dict) else ""
         hint = (
-            f"a {kind} is code, of which the file knows nothing"
+            f"a {kind} is code, which the file does not contain"
             if kind
-            else "a configuration of Hugging Face has a `model_type`"
+            else "a Hugging Face configuration must have a `model_type`"
         )
         raise BneckError(f"{path}: no Keras model that lists its layers", hint=hint)
     name = str(config["config"].get("name") or os.path.basename(path))
@@ -204,7 +204,7 @@ def graph_of(config: Any, path: str, sizes: tuple[int, ...] | None) -> Graph:
     leaving = reader.model(config["config"], [], sizes, 0)
     inputs = [node for node in graph.nodes if node.kind == "input"]
     if len(inputs) != 1:
-        raise BneckError(f"{path}: {len(inputs)} inputs, and one is read")
+        raise BneckError(f"{path}: {len(inputs)} inputs; a model must have one")
     graph.outputs = list(dict.fromkeys(one.node for one in leaving))
     if not any(any(call.name in ("Block", "Stage") for call in node.stack) for node in graph.nodes):
         find_blocks(graph)
