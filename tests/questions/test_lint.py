@@ -113,10 +113,10 @@ def test_published_receptive_fields_are_set_beside_the_input(name: str, rule: st
     found = linted(name)
     (finding,) = [one for one in found.findings if one.rule.startswith("receptive-field")]
     assert finding.rule == rule
-    assert f"spans {field}×{field} of an input of 224×224" in finding.message
+    assert f"sees {field}×{field} of an input of 224×224" in finding.message
     assert finding.cost == abs(field**2 - 224**2)
     if stage:
-        assert f"which {stage} is the first to exceed" in finding.message
+        assert f"first exceeded at {stage}" in finding.message
 
 
 # Each rule, and a near miss
@@ -508,7 +508,7 @@ def test_numbers_of_messages_are_counted_again(layers: list[Conv], size: tuple[i
             i for i, span in enumerate(spans) if span != list(size) and span[0] >= size[0] and span[1] >= size[1]
         )
         label = f"conv{first}" if len(layers) > 1 else "conv"
-        assert f"which {label} is the first to exceed" in one.message
+        assert f"first exceeded at {label}" in one.message
         assert figures(one, label) == [*field, *size, field[0] * field[1] - common, field[0] * field[1]]
     else:
         assert fields == []
@@ -611,7 +611,7 @@ def test_a_block_is_not_told_what_is_said_of_networks() -> None:
 def test_tensorflows_padding_decides_what_is_seen() -> None:
     """Two taps 3 apart at steps of 3 over 4 positions pad 1 before and 2 after, and see one position, twice."""
     (finding,) = of("strided-1x1", linted(net("conv 2 8 stride=3 dilation=3 pad=tf_same", "3 x 4")))
-    assert "looks at 1 of 4 positions and skips 3 of 4 positions (75.0%)" in finding.message
+    assert "sees 1 of 4 positions and skips 3 of 4 positions (75.0%)" in finding.message
     assert finding.cost == 3
 
 
@@ -619,7 +619,7 @@ def test_a_field_that_is_the_input_does_not_exceed_it() -> None:
     """Fields of 9, 16 and 18 positions: the third layer's is the first that is larger than 16."""
     found = linted(net("conv 9x9 8 -> conv 8x8 8 -> conv 3x3 8 -> global_avgpool"))
     (finding,) = of("receptive-field-exceeds-input", found)
-    assert "which conv3 is the first to exceed" in finding.message
+    assert "first exceeded at conv3" in finding.message
     assert finding.cost == 18 * 18 - 16 * 16
 
 
@@ -720,10 +720,10 @@ def test_the_comments_of_an_included_file_are_about_its_own_lines(tmp_path: Path
 @pytest.mark.parametrize(
     ("comment", "at", "message", "hint"),
     [
-        ("allow bias-befor-norm", "bias-b", "is called 'bias-befor-norm'", "did you mean 'bias-before-norm'?"),
+        ("allow bias-befor-norm", "bias-b", "unknown lint rule 'bias-befor-norm'", "did you mean 'bias-before-norm'?"),
         ("alow bias-before-norm", "alow", "says `allow RULE` (got 'alow')", "did you mean 'allow'?"),
-        ("allow", "", "names rules, with commas", "dropped-border, strided-1x1"),
-        ("allow bias-before-norm unread-result", "unread", "its reason after a colon", "as in the paper"),
+        ("allow", "", "write the rules, separated by commas", "dropped-border, strided-1x1"),
+        ("allow bias-before-norm unread-result", "unread", "then a colon and the reason", "as in the paper"),
     ],
 )
 def test_a_comment_that_says_nothing_is_refused(comment: str, at: str, message: str, hint: str) -> None:
