@@ -55,9 +55,9 @@ def test_amounts_of_memory(text: str, size: int) -> None:
         (["vgg16", "--max-memory", "5MiBs"], "'5MiBs' is not an amount of memory"),
         (["vgg16", "--max-params", "5x"], "'5x' is not an amount"),
         (["--max-params", "5M"], "name the specs"),
-        (["vgg16", "--batch", "2"], "options go with a budget"),
-        (["vgg16", "--max-params", "5M", "--dtype", "int8"], "--dtype goes with --max-memory"),
-        (["vgg16", "--max-memory", "5MB", "--dtype", "int9"], "no data type 'int9'"),
+        (["vgg16", "--batch", "2"], "these options need a budget"),
+        (["vgg16", "--max-params", "5M", "--dtype", "int8"], "--dtype needs --max-memory"),
+        (["vgg16", "--max-memory", "5MB", "--dtype", "int9"], "unknown data type 'int9'"),
         (["bottleneck", "--channels", "C", "--max-params", "5M"], "a budget needs numbers"),
     ],
 )

@@ -93,11 +93,10 @@ def test_sentences_hold(channels: int, measure: str) -> None:
     assert f"at {found.at} channels" in said
     same = TOTALS[measure](bneck_cli.analyze("bottleneck", channels=channels))
     assert f"at the same {channels} channels it has {same:,}" in point
-    ratios = re.findall(r"([\d.]+) times", point)
-    assert [float(ratio) for ratio in ratios] == [
-        pytest.approx(found.at / channels, rel=0.005),
-        pytest.approx(found.target / same, rel=0.005),
-    ]
+    (width,) = re.findall(r"([\d.]+) times", point)
+    assert float(width) == pytest.approx(found.at / channels, rel=0.005)
+    ((share, part),) = re.findall(r", (?:([\d.]+)%|1/([\d.]+)) of that\.", point)
+    assert (float(share) / 100 if share else 1 / float(part)) == pytest.approx(same / found.target, rel=0.005)
 
 
 def test_weights_are_parameters_without_norms() -> None:
@@ -110,10 +109,15 @@ def test_weights_are_parameters_without_norms() -> None:
     [
         (("basic", "bottleneck"), "64", "weight", "--match: unknown measure 'weight'"),
         (("basic", "bottleneck"), "C", "macs", "--match needs the first block's channels as a number"),
-        (("resnet18", "resnet50"), "64", "macs", "--match is for blocks, whose channels can be changed"),
+        (("resnet18", "resnet50"), "64", "macs", "--match without --vary is for blocks, whose channels can change"),
         (("tiny", "basic"), "8", "macs", "no width of basic of 8 to 4,096 in steps of 8 has at most"),
         (("basic", "bound"), "64", "params", "bound takes no width but 8 of 8 to 16,777,216 in steps of 8: cannot add"),
-        (("basic", "fixed"), "64", "params", "fixed has at most 42,368 parameters at any: there is no width"),
+        (
+            ("basic", "fixed"),
+            "64",
+            "params",
+            "fixed has at most 42,368 parameters at any, so there is no width to match",
+        ),
         (("basic", "never"), "64", "params", "never takes no width of 8 to 16,777,216 in steps of 8"),
     ],
 )
@@ -144,7 +148,7 @@ def test_the_first_block_may_bring_its_channels() -> None:
     loaded = [("basic 64", load("basic 64")), ("bottleneck", load("bottleneck"))]
     _, found = compare_matched(loaded, Settings(), "weights")
     assert found[0].at == 256
-    with pytest.raises(BneckError, match="finds the channels of every block but the first"):
+    with pytest.raises(BneckError, match="determines the channels of every block but the first"):
         compare_matched([loaded[0], ("bottleneck 256", load("bottleneck 256"))], Settings(), "weights")
 
 
@@ -214,7 +218,7 @@ def test_networks_match_by_any_parameter() -> None:
     costs = {w: bneck_cli.analyze("mobilenet_v2", width=w / 20).macs for w in range(10, 31)}
     best = max(w for w, cost in costs.items() if cost <= found.target)
     assert (found.at * 20, found.value) == (best, costs[best])
-    with pytest.raises(BneckError, match="--vary: 'cardinality' is nothing that varies here"):
+    with pytest.raises(BneckError, match="--vary: 'cardinality' cannot vary here"):
         compare_matched(programs, Settings(), "macs", vary="cardinality")
 
 

@@ -114,10 +114,10 @@ def test_the_points_of_the_roofline_are_under_it() -> None:
     [
         (["resnet18", "--kind", "coost"], "did you mean 'cost'"),
         (["basic", "--kind", "width"], "range of widths"),
-        (["resnet18", "--channels", "8..64"], "is of blocks"),
+        (["resnet18", "--channels", "8..64"], "is for blocks"),
         (["basic", "--channels", "64..8"], "widths read 8..512"),
-        (["resnet18", "resnet34"], "is of one spec"),
-        (["resnet18", "--with", "resnet34"], "--with goes with"),
+        (["resnet18", "resnet34"], "takes one spec"),
+        (["resnet18", "--with", "resnet34"], "--with is for"),
         (["resnet18", "--device", "a100"], "--device is for --kind roofline"),
         (["--device", "a100"], "--device is for --kind roofline"),
         (["--channels", "64"], "the plot of the library takes none"),

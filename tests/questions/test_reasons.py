@@ -28,7 +28,7 @@ def number(text: str) -> int:
 
 def reasons(found: Diff) -> list[str]:
     """Return the sentences after those that every conclusion has."""
-    plain = ("Beside ", "Every layer has", "The input is", "Of the layers that both")
+    plain = ("Compared with ", "Every layer has", "The input is", "Of the layers that both")
     return [sentence for sentence in found.conclusion if not sentence.startswith(plain)]
 
 
@@ -83,7 +83,10 @@ def test_the_reason_of_the_issue_is_told() -> None:
     """ResNet-50 at 320 for 224: 2.04 = (320/224)², the classifier stays, and so do the weights."""
     told = reasons(bneck_cli.diff("resnet50", "resnet50", input_b="320x320").found)
     assert told == [
-        "2.04 = (320/224)²: 53 layers run at so many more positions; 4,087,136,256 multiply-adds become 8,341,094,400.",
+        (
+            "2.04 = (320/224)²: 53 layers run at that many times the positions; 4,087,136,256 multiply-adds "
+            "become 8,341,094,400."
+        ),
         "2,048,000 stay: linear has as many positions as before.",
         "Weights do not depend on the map.",
     ]

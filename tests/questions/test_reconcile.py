@@ -150,11 +150,11 @@ def test_a_figure_may_say_what_it_counts(text: str, value: int, counts: str) -> 
 
 
 def test_flops_are_read_both_ways() -> None:
-    """FLOPs may be one or two for a multiply-add: both are candidates, and that is said."""
+    """FLOPs may mean one or two for a multiply-add: both are candidates, and that is said."""
     for stated, rule in (("4.0892 GFLOPs", "torchvision"), ("8.1784 GFLOPs", "flopcounter")):
         found = reconcile("resnet50", stated)
         assert rule in found.fitting[0].rules
-        assert "FLOPs may be one or two" in explanation(found)[-1]
+        assert "FLOPs may mean one or two" in explanation(found)[-1]
 
 
 @pytest.mark.parametrize(
@@ -201,10 +201,10 @@ def test_the_rule_of_2020_is_found_at_its_width() -> None:
 def test_one_answer_only_where_one_fits() -> None:
     """Several that fit are several; none is none; one alone is the answer; few digits say how many chance would hit."""
     several = explanation(reconcile("resnet50", "4.1G"))[0]
-    assert re.match(r"\d+ of the \d+ figures tried .* become 4.1G \(by chance alone about [\d.]+ would\)", several)
-    assert explanation(reconcile("resnet50", "9.87654G"))[0].startswith("Nothing explains 9.87654G: none of the ")
+    assert re.match(r"\d+ of the \d+ figures tried .* match 4.1G \(about [\d.]+ expected by chance\)", several)
+    assert explanation(reconcile("resnet50", "9.87654G"))[0].startswith("No match for 9.87654G: none of the ")
     one = explanation(reconcile("resnet50", "4111512576"))[0]
-    assert one.startswith("4,111,512,576 is 4111512576, alone of the ")
+    assert one.startswith("4,111,512,576 is 4111512576, the only match among the ")
     assert "chance" not in one
     assert all("is nearest" not in line for line in explanation(reconcile("resnet50", "5.55555G")))
 
@@ -242,7 +242,7 @@ def test_what_the_figure_depends_on_is_said() -> None:
 
 def test_symbols_are_told() -> None:
     """A network with symbols has no figure to compare."""
-    with pytest.raises(BneckError, match="the input has symbols"):
+    with pytest.raises(BneckError, match="this one has symbols"):
         reconcile("resnet50", "4G", read_settings(input="3xHxW"))
 
 

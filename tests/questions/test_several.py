@@ -23,10 +23,10 @@ def test_the_grid_of_mobilenet() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["analyze", "mobilenet_v1", "--set", "width=0.5,1", "--depth", "1"], "they give a table of totals"),
+        (["analyze", "mobilenet_v1", "--set", "width=0.5,1", "--depth", "1"], "so the result is a table of totals"),
         (["compare", "basic", "bottleneck", "--channels", "64,128"], "'channels=64,128' has several values"),
         (["analyze", "mobilenet_v1", "--set", "width=1,,2"], "'' in 'width=1,,2' is not a number"),
-        (["analyze", "mobilenet_v1", "--set", "wide=1,2"], "'wide' is nothing that varies here"),
+        (["analyze", "mobilenet_v1", "--set", "wide=1,2"], "'wide' cannot vary here"),
         (["analyze", "mobilenet_v1", "--input", "224..128"], "is empty"),
         (["analyze", "mobilenet_v1", "--set", "width=1,2", "--format", "python"], "no format 'python'"),
     ],
