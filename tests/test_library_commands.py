@@ -34,7 +34,7 @@ def test_a_new_spec_is_one_and_replaces_none(tmp_path: Path, monkeypatch: pytest
     text = (tmp_path / "mynet.yaml").read_text(encoding="utf-8")
     again = run("new", "mynet.yaml")
     assert again.code != 0
-    assert "mynet.yaml is there already" in again.err
+    assert "mynet.yaml already exists" in again.err
     assert (tmp_path / "mynet.yaml").read_text(encoding="utf-8") == text
 
 

@@ -38,7 +38,7 @@ def test_rows_of_every_network_add_up() -> None:
     for name in network_names():
         analysis = analyze_program(load(name))
         if analysis.cost.other:
-            with pytest.raises(BneckError, match="no convolution and no product"):
+            with pytest.raises(BneckError, match="neither a convolution nor a product"):
                 scale_sim(analysis)
             continue
         found = rows(scale_sim(analysis))
@@ -82,7 +82,7 @@ def test_what_a_simulator_cannot_hold_is_an_error() -> None:
         ("input: 3 x 8 x 8\nnet: conv 3x3 8 stride=1x2", "one stride for both axes"),
         (
             "input: 3 x 8 x 8\nops: {own: {out: [c, h, w], params: 1, macs: 5}}\nnet: own",
-            "no convolution and no product",
+            "neither a convolution nor a product",
         ),
         ("input: 3 x 8 x 8\nnet: relu", "no layer that multiplies"),
     ):

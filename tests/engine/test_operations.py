@@ -193,8 +193,8 @@ net:
 def test_a_note_names_what_nobody_reads(net: str, names: str, params: int, macs: int) -> None:
     """What is counted and leads to no output is said below the table, with its cost."""
     (note,) = unread_results(written(DEAD + net))
-    lost = f"{params:,} params and {macs:,} MACs are counted that lead to no output"
-    assert note == f"nobody reads the result of {names}: {lost}"
+    lost = f"{params:,} params and {macs:,} MACs are counted that reach no output"
+    assert note == f"the result of {names} is never used: {lost}"
     text = as_text(report(written(DEAD + net), View()), "text", Style())
     assert f"note: {note}" in text.replace("\n  ", " ")
 
@@ -203,7 +203,7 @@ def test_a_note_names_what_nobody_reads(net: str, names: str, params: int, macs:
 def test_every_result_of_the_library_is_read(name: str) -> None:
     """No bundled network counts what leads to no output, but for WaveNet: its last layer hands on what nobody takes."""
     told = unread_results(written(name))
-    assert [note.split(":")[0] for note in told] == ["nobody reads the result of add30"] * (name == "wavenet")
+    assert [note.split(":")[0] for note in told] == ["the result of add30 is never used"] * (name == "wavenet")
     assert any(one.vain for one in spent(written(name))) == (name == "wavenet")
 
 
@@ -212,6 +212,6 @@ def test_a_layer_that_takes_nothing_leaves_what_arrives_unread() -> None:
     text = "input: 8 x 16\nnet:\n  - conv 3 8\n  - learned 8 x 16\n  - linear 8\n"
     analysis = bneck_cli.analyze(text)
     assert not analysis.found.in_a_row
-    assert "nobody reads the result of conv: 192 params and 3,072 MACs" in analysis.text()
+    assert "the result of conv is never used: 192 params and 3,072 MACs" in analysis.text()
     assert [finding.path for finding in bneck_cli.lint(text).findings if finding.rule == "unread-result"] == ["conv"]
     assert bneck_cli.analyze("input: 8 x 16\nnet: conv 3 8 -> linear 8\n").found.in_a_row

@@ -60,7 +60,7 @@ def test_what_an_op_takes_is_read() -> None:
     """A tensor that an op takes by name lies alive until then, and is not counted in vain."""
     text = "  - conv 3 16 -> as a\n  - linear 16 -> relu -> product a"
     found = bneck_cli.analyze(f"input: 16 x 20\n{OPS}net:\n{text}\n")
-    assert "nobody reads" not in found.text()
+    assert "is never used" not in found.text()
     assert peak_elements(found.found) >= 16 * 20 + 16 * 20 + 20 * 20
 
 

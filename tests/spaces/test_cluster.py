@@ -119,5 +119,5 @@ def test_parquet_of_what_is_refused(tmp_path: Path) -> None:
     assert {row["stride"] for row in parquet.read_table(tmp_path / "found.parquet").to_pylist()} == {0}
     big = ("sweep", "basic", "--vary", "channels=1048576", "--vary", "side=4294967290", "-o", "big.parquet")
     done = run(*big, folder=tmp_path)
-    assert (done.code, done.err.split("\n")[0]) == (1, "error: a total is beyond 64 bits, which Parquet has not")
+    assert (done.code, done.err.split("\n")[0]) == (1, "error: a total exceeds 64 bits, the limit of Parquet")
     assert [path.name for path in tmp_path.iterdir()] == ["found.parquet"]

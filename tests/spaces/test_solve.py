@@ -71,7 +71,7 @@ def test_nothing_is_taken_to_grow() -> None:
         {"from": 20, "to": 27},
         {"from": 30, "to": 35},
     ]
-    assert "Not every smaller one fits: those that do are 1 to 7, 10 to 17, 20 to 27 and 30 to 35." in str(
+    assert "Not every smaller value fits; those that do are 1 to 7, 10 to 17, 20 to 27 and 30 to 35." in str(
         list(report(found).parts())
     )
 
@@ -101,12 +101,12 @@ def test_several_targets_are_all_met() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["resnet50", "--vary", "side", "--for", "params=26M"], "it hardly depends on side"),
+        (["resnet50", "--vary", "side", "--for", "params=26M"], "it barely depends on side"),
         (["resnet50", "--vary", "side", "--for", "params=2M"], "no side of 1 to 512 fits params 2M"),
-        (["resnet50", "--vary", "sides", "--for", "params=2M"], "'sides' is nothing that varies here"),
+        (["resnet50", "--vary", "sides", "--for", "params=2M"], "'sides' cannot vary here"),
         (["resnet50", "--vary", "side=9:1", "--for", "params=2M"], "is empty"),
         (["resnet50", "--vary", "side", "--for", "mac=2M"], "did you mean 'macs'?"),
-        (["resnet50", "--vary", "side", "--for", "macs"], "it reads macs=4.9G"),
+        (["resnet50", "--vary", "side", "--for", "macs"], "write macs=4.9G"),
         (["resnet50", "--vary", "side", "--for", "macs=x"], "'x' is not an amount"),
         (["resnext", "--vary", "channels=1:7", "--for", "macs=1G"], "takes no channels of 1 to 7"),
     ],

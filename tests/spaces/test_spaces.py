@@ -289,7 +289,7 @@ def test_what_is_no_axis_is_told(text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "axes", "message"),
     [
-        ("resnet50", ["depth=1:3"], "'depth' is nothing that varies here"),
+        ("resnet50", ["depth=1:3"], "'depth' cannot vary here"),
         ("resnet50", ["classes[0]=1:3"], "no classes"),
         ("resnet50", ["side=0:3"], "a whole number from 1"),
         ("resnet50", ["side=0.5:3:0.5"], "a whole number from 1"),
@@ -335,7 +335,7 @@ def test_a_size_that_stays_a_symbol_is_told() -> None:
     asked = read_settings("3xHxW")
     block = Space(load("alexnet"), asked, grid([parse_axis("H=224:225")]), ("macs",)).block(0, 2)
     assert not block.legal.any()
-    assert {refusal.reason for refusal in block.refusals} == {"macs stays a formula: give W a number, or vary it"}
+    assert {refusal.reason for refusal in block.refusals} == {"macs is still a formula: give W a value, or vary it"}
 
 
 def test_designs_are_numbered_the_same_in_any_block() -> None:
@@ -455,17 +455,17 @@ def test_parts_of_a_sweep_are_the_whole() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--vary", "depth=1:3"], "nothing that varies"),
+        (["--vary", "depth=1:3"], "cannot vary here"),
         (["--vary", "sid=1:3"], "did you mean 'side'?"),
         (["--vary", "side=9:3"], "is empty: the last value is below the first"),
-        (["--vary", "side=1:3", "--shard", "x"], "'x' is no part"),
+        (["--vary", "side=1:3", "--shard", "x"], "'x' is not a part"),
         (["--vary", "side=1:3", "-o", "no/such.csv"], "no/such.csv: cannot be written: no such file or directory"),
         (["--vary", "side=1:3", "-o", "."], ".: cannot be written: is a directory"),
         (["--vary", "side=1:3", "--random", "1000000000000"], "1,000,000,000,000 designs"),
-        (["--vary", "side=1:3", "--columns", "flops"], "no total is named"),
+        (["--vary", "side=1:3", "--columns", "flops"], "unknown total"),
         (["--vary", "side=1:3", "--keep", "mac < 3"], "did you mean 'macs'"),
         (["--vary", "side=1:3", "--shard", "3/2"], "--shard"),
-        (["--vary", "side=1:3", "--keep", "macs < 1", "--save", "none.yaml"], "none to save"),
+        (["--vary", "side=1:3", "--keep", "macs < 1", "--save", "none.yaml"], "nothing to save"),
         (["--vary", "side=1:1000000", "--vary", "classes=1:1000000"], "too much work"),
     ],
 )
@@ -503,12 +503,12 @@ def test_a_ratio_is_told_as_it_is_by_itself() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--seed 3", "--seed is for --random"),
+        ("--seed 3", "--seed needs --random"),
         ("--zip --random 3", "--zip and --random exclude each other"),
         ("--best 3 --minimize macs --maximize params", "--minimize and --maximize exclude each other"),
-        ("--minimize macs", "are for --best and --pareto"),
-        ("--refused --best 3", "none of those is kept"),
-        ("--refused --pareto macs", "none of those is kept"),
+        ("--minimize macs", "need --best or --pareto"),
+        ("--refused --best 3", "which cannot be kept"),
+        ("--refused --pareto macs", "which cannot be kept"),
     ],
 )
 def test_an_option_without_effect_is_refused(words: str, message: str) -> None:

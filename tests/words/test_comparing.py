@@ -26,18 +26,18 @@ HUGE = 10**400
         (1016, 1000, "1.6% more weights (1,016 against 1,000)"),
         (999_984, 1_000_000, "16 fewer weights (999,984 against 1,000,000)"),
         (1_000_016, 1_000_000, "16 more weights (1,000,016 against 1,000,000)"),
-        (5, 5, "just as many weights (5)"),
-        (0, 0, "just as many weights (0)"),
+        (5, 5, "the same number of weights (5)"),
+        (0, 0, "the same number of weights (0)"),
         (0, 5, "no weights against 5"),
         (5, 0, "5 weights against 0"),
-        (10, 169, "16.9 times fewer weights (10 against 169)"),
+        (10, 169, "1/16.9 of the weights (10 against 169)"),
         (169, 10, "16.9 times as many weights (169 against 10)"),
         (3, 2, "1.5 times as many weights (3 against 2)"),
-        (2, 3, "1.5 times fewer weights (2 against 3)"),
+        (2, 3, "33.3% fewer weights (2 against 3)"),
     ],
 )
 def test_two_amounts_in_words(value: int, first: int, said: str) -> None:
-    """A share where it has digits, a count where it would round to 0.0%, a multiple beyond one half."""
+    """A share near 1, a count where it would round to 0.0%, a fraction below a third, a multiple above 1.5."""
     assert against(value, first, "weights") == said
 
 
@@ -46,7 +46,7 @@ def test_two_amounts_in_words(value: int, first: int, said: str) -> None:
 def test_a_difference_is_never_said_to_be_nothing(value: int, first: int) -> None:
     """Whatever the sizes, no sentence says 0.0%, infinity or zero of what differs, and the share is right."""
     said = against(value, first, "weights")
-    assert ("just as many" in said) == (value == first)
+    assert ("the same number" in said) == (value == first)
     assert not said.startswith(("0.0%", "0 ", "inf", "no "))
     share = said.split("%")[0]
     if "%" in said and value != first:
@@ -62,7 +62,7 @@ def test_ratios_beyond_floats() -> None:
     assert str(Ratio(quotient(HUGE, 1))) == f"{HUGE:,}"
     assert str(Percent(quotient(HUGE, 1))) == f"+{HUGE:,}%"
     assert times(HUGE) == f"{HUGE:,} times"
-    assert against(7, HUGE, "weights").startswith(f"{HUGE // 7:,} times fewer")
+    assert against(7, HUGE, "weights").startswith(f"1/{HUGE // 7:,} of the weights")
     assert against(HUGE, 7, "weights").startswith(f"{HUGE // 7:,} times as many")
     assert against(HUGE + 1, HUGE, "weights").startswith("1 more")
 
@@ -97,6 +97,6 @@ def test_symbols_compare(other: str, ratio: float) -> None:
     comparison = compare_programs(programs, settings)
     macs = next(metric for metric in comparison.metrics if metric.key == "macs")
     assert macs.ratio(1) == pytest.approx(ratio)
-    assert ("16.9 times fewer multiply-adds" in comparison.conclusion[0]) == (ratio < 1)
+    assert ("1/16.9 of the multiply-adds" in comparison.conclusion[0]) == (ratio < 1)
     found = diff(*(analyze_program(program, settings) for _, program in programs))
     assert ("multiply-adds" in " ".join(found.conclusion)) == (ratio < 1)
