@@ -286,16 +286,16 @@ def test_what_the_language_has_not_is_told() -> None:
     with pytest.raises(BneckError) as caught:
         spec_of(graph, "test")
     assert str(caught.value) == (
-        "test: 1 of 4 layers and joins are outside the language\n"
+        "test: 1 of 4 layers and joins cannot be written in the language\n"
         "  (top) (Strange): a convolution whose weights are computed from the input\n"
-        "  --opaque writes each as an op of the file's own, its shape and figures as numbers"
+        "  --opaque writes each as an op with fixed shape and figures"
     )
     written = spec_of(graph, "test", opaque=True)
     assert "conv2d: {out: [1, 14, 1], params: 0, macs: 5376}" in written.text
     assert "cumsum: {out: [c, h, w], params: 0, macs: 0}" in written.text
     assert written.notes == (
-        "The ops are functions of the model's code that are no layers of the language.",
-        "1 operations are numbers for this input alone, and follow from no symbol",
+        "The ops are functions of the model's code that the language has no layer for.",
+        "1 operations are fixed numbers, valid for this input only",
     )
 
 
@@ -313,9 +313,9 @@ class Shared(nn.Module):
 
 def test_weights_that_are_used_twice_are_told() -> None:
     """The second use has no parameters of its own, where the language's layer would."""
-    with pytest.raises(BneckError, match="outside the language") as caught:
+    with pytest.raises(BneckError, match="cannot be written in the language") as caught:
         spec_of(graph_of(Shared(), (8, 8, 8), "shared"), "test")
-    assert "0 parameters, where `conv 3x3 8 bias` has 584" in str(caught.value)
+    assert "0 parameters, but `conv 3x3 8 bias` has 584" in str(caught.value)
 
 
 def test_a_file_is_imported(tmp_path: Path) -> None:
@@ -331,12 +331,12 @@ def test_a_file_is_imported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "calls", "message"),
     [
-        ("nowhere_at_all:net", [], "no module is called 'nowhere_at_all'"),
+        ("nowhere_at_all:net", [], "no module 'nowhere_at_all'"),
         ("torch.nn:Lineal", [], "torch.nn has no 'Lineal'"),
-        ("torch.nn:Linear", [], "torch.nn:Linear is not made: TypeError"),
-        ("torch.nn:Linear", ["in_features"], r"--call reads NAME=VALUE \(got 'in_features'\)"),
+        ("torch.nn:Linear", [], "torch.nn:Linear cannot be created: TypeError"),
+        ("torch.nn:Linear", ["in_features"], r"--call expects NAME=VALUE \(got 'in_features'\)"),
         ("torch.nn:Linear", ["in_features=3,out_features=4"], "the model does not run"),
-        ("torch:tensor", ["data=[1.0]"], "torch:tensor gives Tensor, not a model"),
+        ("torch:tensor", ["data=[1.0]"], "torch:tensor returns Tensor, not a model"),
         ("model.xyz", [], "no reader for '.xyz'"),
     ],
 )
@@ -380,7 +380,7 @@ def test_a_model_that_is_analysed_is_told_to_import(name: str, target: str) -> N
     """What is Python is no spec, and the hint is the command that makes one of it."""
     with pytest.raises(BneckError, match="is Python, not a spec") as caught:
         load(name)
-    assert caught.value.hint == f"`bneck import {target}` makes a spec of a PyTorch model"
+    assert caught.value.hint == f"`bneck import {target}` turns a PyTorch model into a spec"
 
 
 def test_names_of_models() -> None:
@@ -404,7 +404,7 @@ def test_arguments_are_python() -> None:
 @pytest.mark.parametrize("given", ["3x", "3x0x4", "axb", "3×4", "-1x2"])
 def test_wrong_sizes_are_told(given: str) -> None:
     """Sizes are positive numbers."""
-    with pytest.raises(BneckError, match="--input reads sizes"):
+    with pytest.raises(BneckError, match="--input expects sizes"):
         read_sizes(given)
 
 
@@ -493,7 +493,7 @@ class Nothing(nn.Module):
         ("Raises", "the model does not run in its own code (Raises): KeyError: 'no such head'"),
         ("Leaves", "the model does not run in its own code (Leaves): SystemExit: 0"),
         ("Depends", "Tensor.item() cannot be called on meta tensors"),
-        ("Circular", "Circular holds itself among its modules"),
+        ("Circular", "Circular contains itself"),
         ("Again", "RecursionError: maximum recursion depth exceeded"),
         ("Endless", "the model calls more than 1,000 functions"),
         ("Nothing", "Nothing: 1 inputs and 0 outputs"),

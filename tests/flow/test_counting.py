@@ -121,11 +121,11 @@ def test_a_block_is_written_in_its_own_file() -> None:
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ("functions", "`written` is `modules`, or a mapping such as `relu: function`"),
-        ("{relu: functional}", "relu is written as module, function or subclass (got 'functional')"),
+        ("functions", "`written` must be `modules`, or a mapping such as `relu: function`"),
+        ("{relu: functional}", "relu can be written as module, function or subclass (got 'functional')"),
         ("{relux: function}", "unknown layer or block 'relux'"),
-        ("{block.relu: function}", "no block is called 'block'"),
-        ("{global_avgpool: multihead}", "global_avgpool is written as module, function or mean (got 'multihead')"),
+        ("{block.relu: function}", "no block 'block'"),
+        ("{global_avgpool: multihead}", "global_avgpool can be written as module, function or mean (got 'multihead')"),
     ],
 )
 def test_a_wrong_form_is_an_error(written: str, message: str) -> None:
@@ -211,10 +211,10 @@ def test_the_default_rule_changes_nothing(network: str) -> None:
     [
         ("counts: {conv: 1}", "a counting rule needs `name` and `counts`"),
         ("name: mine\ncounts: {convs: 1}", "unknown key 'convs' in `counts`"),
-        ("name: mine\ncounts: {conv: 1.5}", "a weight is a whole number (got '1.5')"),
-        ("name: mine\nunit: flops\ncounts: {conv: 1}", "`unit` is multiply-adds or operations (got 'flops')"),
+        ("name: mine\ncounts: {conv: 1.5}", "a weight must be a whole number (got '1.5')"),
+        ("name: mine\nunit: flops\ncounts: {conv: 1}", "`unit` must be multiply-adds or operations (got 'flops')"),
         ("name: mine\ncounts: {conv: 1}\nparams: {weights: 1}", "unknown key 'weights' in `params`"),
-        ("- conv", "a counting rule is a mapping (got a list)"),
+        ("- conv", "a counting rule must be a mapping (got a list)"),
     ],
 )
 def test_a_wrong_rule_is_told(text: str, message: str) -> None:
@@ -227,7 +227,7 @@ def test_a_wrong_rule_is_told(text: str, message: str) -> None:
 
 def test_an_unknown_rule_names_the_nearest() -> None:
     """A misspelt rule is told with the nearest name."""
-    with pytest.raises(BneckError, match="no counting rule is called 'fvcor'") as told:
+    with pytest.raises(BneckError, match="unknown counting rule 'fvcor'") as told:
         load_rule("fvcor")
     assert told.value.hint == "did you mean 'fvcore'?"
 

@@ -418,7 +418,7 @@ def test_a_block_of_a_network_is_drawn_as_it_stands_there() -> None:
     assert "3×3, 128 /2" in text
     assert "1×1, 512 /2" in text
     assert "3×3, 128 /2" not in "".join(render(draw([("resnet50", program)], at="layer2.1"), "text"))
-    with pytest.raises(BneckError, match="nothing stands at 'layer5'"):
+    with pytest.raises(BneckError, match="no layer or block at 'layer5'"):
         draw([("resnet50", program)], at="layer5")
     with pytest.raises(BneckError, match="single layer"):
         draw([("resnet50", program)], at="maxpool")

@@ -56,7 +56,9 @@ def test_the_footer_agrees_with_itself(name: str) -> None:
     cost = network.found.cost
     assert text.count(MACS) == 1
     size = re.search(
-        r"size: ([\d,.]+) MB in fp32 \(([\d.]+) ([KMG])iB\): ([\d,]+) params, all trainable(?:, and ([\d,]+) b)?", text
+        r"size: ([\d,.]+) MB in fp32 \(([\d.]+) ([KMG])iB\): ([\d,]+) params, all trainable"
+        r"(?:, and ([\d,]+) untrained b)?",
+        text,
     )
     assert size is not None
     stored = buffers(network.found)
