@@ -50,10 +50,15 @@ def bias_before_norm(flow: Flow) -> Iterator[Finding]:
     reason="Matrix and vector units process 8 or more channels at a time; an incomplete group is padded with zeros.",
 )
 def uneven_channels(flow: Flow) -> Iterator[Finding]:
-    """Find layers whose own channels are not a multiple of 8: not the input's, nor those that leave the network."""
+    """Find layers whose own channels are not a multiple of 8: not the input's, nor those that leave the network.
+
+    Layers of a gate run once for each image, so padding them with zeros costs next to nothing.
+    """
     for met in flow.running():
         layer = met.layer
         if not _weighs(layer) or getattr(layer.rule, "groups", 1) != 1:
+            continue
+        if layer.shape.spatial and number(layer.shape.positions) == 1 and id(met.out) not in flow.ends:
             continue
         follows = not layer.rule.chooses  # its channels are those that arrive: one choice, and fixed if either end is
         came, left = number(layer.shape.channels), number(layer.out.channels)
