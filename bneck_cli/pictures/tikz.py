@@ -55,7 +55,8 @@ def _mark(mark: Mark) -> str:
             return f"\\fill[fill={_html(BANDS['light'][int(mark.fill[4:])])}, rounded corners=3pt] {corners};"
         if mark.fill == "frame":
             return f"\\draw[dashed, gray, rounded corners=3pt] {corners};"
-        return f"\\draw[fill=bneck{mark.fill}, draw=bneck{mark.fill}edge, rounded corners=2.5pt] {corners};"
+        look = f"fill=bneck{mark.fill}, draw=bneck{mark.fill}edge, rounded corners={mark.round * SCALE:.3f}cm"
+        return f"\\draw[{look}] {corners};"
     if isinstance(mark, Line):
         path = " -- ".join(_at(*point) for point in mark.points)
         options = ["->" if mark.head else "-", "rounded corners=2.5pt", *(["dashed"] if mark.dashed else [])]

@@ -188,7 +188,7 @@ TIGHTEST = 3
 NARROW = 80
 """Where all is as tight as can be, a block that is wider than a terminal is left out of its network's picture."""
 WIDEST = 1500
-"""Pixels beyond which a block is left out: the words of the whole would be too small to read; ``at`` draws it."""
+"""Pixels across beyond which a block is left out: the whole would be too small to read; ``at`` draws it."""
 
 
 def in_cells(drawing: Drawing, width: int | None, plain: bool) -> Picture:
@@ -221,7 +221,8 @@ def _network(analysis: Analysis, drawing: Drawing, m: Measures) -> Iterator[Elem
     if drawing.blocks and max(placed(found, outputs, m).columns) == 0:
         for title, block in _commonest(found):
             drawn = drawn_block(title, block, caption(block.cost, drawing.numbers), m, "none" not in drawing.numbers)
-            if drawn.width <= WIDEST if m.round else m.tight < TIGHTEST or drawn.width <= NARROW:
+            across = drawn.height if m.right else drawn.width
+            if across <= WIDEST if m.round else m.tight < TIGHTEST or drawn.width <= NARROW:
                 yield drawn
 
 

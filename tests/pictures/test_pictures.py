@@ -495,10 +495,12 @@ def _has_tikz() -> bool:
 
 @pytest.mark.skipif(not _has_tikz(), reason="there is no LaTeX with TikZ to compile with")
 def test_tikz_compiles(tmp_path: Path) -> None:
-    """A block, a network with bands and bars, and names with LaTeX's own characters compile without an error."""
+    """Blocks, networks with bands and bars, and names with LaTeX's own characters compile, down and to the right."""
     net = "  - conv 1x1 8 -> as t_1\n  - add: [conv 1x1 8, identity]\n"
     hostile = f"name: 'a_b & 50% #1 {{x}} ^~'\ninput: 8 x 4 x 4\nnet:\n{net}"
-    drawn = [drawing("bottleneck", "256"), drawing("unet"), draw([("x", resolve(Source("x.yaml", hostile)))])]
+    down = [drawing("bottleneck", "256"), drawing("unet"), draw([("x", resolve(Source("x.yaml", hostile)))])]
+    down += [drawing(name) for name in ("encoder", "separable", "inception_a", "fpn_resnet50", "llama3_8b")]
+    drawn = [found._replace(direction=direction) for found in down for direction in ("down", "right")]
     pictures = "\n\n".join("".join(render(found, "tikz")) for found in drawn)
     page = "\\usepackage[paperwidth=50cm,paperheight=90cm]{geometry}\\usepackage{tikz}\\usetikzlibrary{arrows.meta}"
     text = f"\\documentclass{{article}}{page}\\begin{{document}}{pictures}\\end{{document}}"
@@ -511,3 +513,23 @@ def test_tikz_compiles(tmp_path: Path) -> None:
     )
     log = (tmp_path / "page.log").read_text(encoding="utf-8", errors="replace")
     assert done.returncode == 0, [line for line in log.splitlines() if line.startswith("!")]
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="there is no graphviz to read DOT with")
+@pytest.mark.parametrize("right", [False, True])
+def test_graphviz_reads_dot(right: bool) -> None:
+    """Graphviz takes blocks, networks and hostile names, and finds as many boxes and arrows as there are."""
+    hostile = 'name: \'<b>"&_{x}\\n\'\ninput: 8 x 4 x 4\nnet:\n  - conv 1x1 8 -> as "t"\n'.replace('as "t"', "as t")
+    several = [
+        drawing("inception_a", "256", input="192x35x35"),
+        drawing("se_bottleneck", "64"),
+        drawing("fpn_resnet50"),
+    ]
+    several += [drawing(name) for name in ("hrnet_w18", "sd15_unet", "llama3_8b", "nasnetalarge")]
+    for found in (*several, draw([("x", resolve(Source("x.yaml", hostile)))])):
+        text = "".join(render(found._replace(direction="right" if right else "down"), "dot"))
+        done = subprocess.run(["dot", "-Tplain"], input=text, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        drawn = done.stdout.splitlines()
+        assert sum(line.startswith("edge ") for line in drawn) == text.count(" -> n")
+        assert sum(line.startswith("node ") for line in drawn) == len(re.findall(r"^  n[0-9]+ \[", text, re.MULTILINE))

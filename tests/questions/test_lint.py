@@ -205,10 +205,8 @@ PAIRS = {
     ),
     "channels of a gate": (
         "channels-not-multiple-of-8",
-        net("  - conv 3x3 16\n  - scale: conv 1x1 12 -> relu -> conv 1x1 16 -> sigmoid\n  - conv 3x3 8"),
-        net(
-            "  - conv 3x3 16\n  - scale: global_avgpool -> conv 1x1 12 -> relu -> conv 1x1 16 -> sigmoid\n  - conv 3x3 8"
-        ),
+        net("  - conv 3x3 16\n  - scale: conv 1x1 12 -> conv 1x1 16 -> sigmoid\n  - conv 3x3 8"),
+        net("  - conv 3x3 16\n  - scale: global_avgpool -> conv 1x1 12 -> conv 1x1 16 -> sigmoid\n  - conv 3x3 8"),
     ),
     "a depthwise layer's channels": (
         "channels-not-multiple-of-8",
