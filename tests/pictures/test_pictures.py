@@ -313,7 +313,7 @@ def test_blocks_at_equal_cost_stand_side_by_side() -> None:
         require_sound(lay_out(found, m), m)
     text = " ".join("".join(render(found, "text", width=80)).split())
     assert all(sentence in text for sentence in found.below)
-    with pytest.raises(BneckError, match="two blocks"):
+    with pytest.raises(BneckError, match="two or more blocks"):
         draw(programs[:1], read_settings(channels="64"), match="weights")
 
 
