@@ -55,7 +55,10 @@ def drawn_block(title: str, node: Series, caption: str, m: Measures, shapes: boo
         inside = [item._replace(shape="") for item in inside]
     enters = [] if inside and inside[0].element.apart else [Item(ends[0], "")]
     drawn = m.leaf(stack([*enters, *inside, Item(ends[1], "")], m))
-    return column([text_element(title, "head", m), drawn, text_element(caption, "subtitle", m)], m, spines=not m.right)
+    below, spines = text_element(caption, "subtitle", m), not m.right
+    if m.tight and below.width > WIDEST_LINE:
+        below, spines = paragraphs([caption], WIDEST_LINE, m), False
+    return column([text_element(title, "head", m), drawn, below], m, spines)
 
 
 class Page(NamedTuple):
