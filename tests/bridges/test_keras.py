@@ -1,218 +1,131 @@
-"""Keras' configurations, read into specs: figures worked out by hand, and files that are wrong."""
+"""Specs to Keras: laid out as ruff does it, the network when it is built, and what is not held an error at its row."""
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
-from zipfile import ZipFile
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from bneck_cli import BneckError, analyze
-from bneck_cli.bridges.importing import import_model
+from bneck_cli.bridges.export.keras_check import check_keras
+from bneck_cli.bridges.export.keras_model import source
+from bneck_cli.bridges.export.targets import Asked, export
+from bneck_cli.engine.analysis import analyze_program
+from bneck_cli.engine.settings import read_settings
+from bneck_cli.errors import BneckError
+from bneck_cli.language.document import Source
+from bneck_cli.language.library import load, resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bneck_cli.engine.analysis import Analysis
 
-def tensor(name: str, call: int = 0) -> dict[str, Any]:
-    """Write what stands for a layer's tensor among another one's arguments."""
-    return {"class_name": "__keras_tensor__", "config": {"shape": None, "keras_history": [name, call, 0]}}
-
-
-def layer(kind: str, name: str, *sources: str, **config: Any) -> dict[str, Any]:
-    """Write a layer of a model that is no sequence."""
-    tensors = [tensor(one) for one in sources]
-    args = tensors if len(tensors) == 1 else [tensors]
-    nodes = [{"args": args, "kwargs": {}}] if sources else []
-    return {"class_name": kind, "name": name, "config": {"name": name, **config}, "inbound_nodes": nodes}
+os.environ.setdefault("KERAS_BACKEND", "torch")
+VARIED = (
+    "resnet50", "mobilenet_v2", "vgg16", "unet", "vit_b_16", "efficientnet_b0", "densenet121", "hrnet_w18", "mixnet_m",
+    "shufflenet_v2_x0_5", "convnextv2_tiny", "deeplabv3_resnet50", "resnet20_cifar", "googlenet",
+)  # fmt: skip
+"""Networks that between them have every structure that Keras can hold."""
 
 
-def functional(*layers: dict[str, Any], side: int = 32, channels: int = 3) -> dict[str, Any]:
-    """Write a model from ``x`` to the last layer."""
-    entry = layer("InputLayer", "x", batch_shape=[None, side, side, channels])
-    config = {
-        "name": "net", "layers": [entry, *layers], "input_layers": [["x", 0, 0]],
-        "output_layers": [[layers[-1]["name"], 0, 0]],
-    }  # fmt: skip
-    return {"module": "keras", "class_name": "Functional", "config": config}
+def analysed(text: str) -> Analysis:
+    """Analyse a spec."""
+    return analyze_program(resolve(Source("test.yaml", text)))
 
 
-def convolution(name: str, source: str, filters: int, size: int, stride: int = 1) -> list[dict[str, Any]]:
-    """Write a convolution without bias and its norm."""
-    options = {"kernel_size": [size, size], "strides": [stride, stride], "padding": "same", "use_bias": False}
-    return [
-        layer("Conv2D", f"{name}_conv", source, filters=filters, **options),
-        layer("BatchNormalization", f"{name}_bn", f"{name}_conv", axis=3),
-    ]
+@pytest.mark.parametrize("name", VARIED)
+def test_a_network_is_what_was_analysed(name: str) -> None:
+    """Weights, multiply-adds and the shape that leaves are the analysis's."""
+    pytest.importorskip("keras")
+    export(analyze_program(load(name)), "keras", Asked(check=True))
 
 
-def residual(depth: int) -> dict[str, Any]:
-    """Write blocks of two convolutions, the first of which halves the map, with a classifier."""
-    layers, before = [], "x"
-    for place in range(1, depth + 1):
-        name, stride = f"conv2_block{place}", 2 if place == 1 else 1
-        layers += convolution(f"{name}_1", before, 16, 3, stride)
-        layers += [layer("Activation", f"{name}_1_relu", f"{name}_1_bn", activation="relu")]
-        layers += convolution(f"{name}_2", f"{name}_1_relu", 16, 3)
-        shortcut = before
-        if place == 1:
-            layers += convolution(f"{name}_0", before, 16, 1, 2)
-            shortcut = f"{name}_0_bn"
-        layers += [layer("Add", f"{name}_add", shortcut, f"{name}_2_bn")]
-        layers += [layer("ReLU", f"{name}_out", f"{name}_add", max_value=None)]
-        before = f"{name}_out"
-    layers += [layer("GlobalAveragePooling2D", "avg_pool", before)]
-    return functional(*layers, layer("Dense", "predictions", "avg_pool", units=10, activation="softmax"))
+@pytest.mark.parametrize("block", ["bottleneck", "mbconv", "inception", "squeeze_excite", "encoder"])
+def test_a_block_is_a_model(block: str) -> None:
+    """A block by itself is its function, and a model of it."""
+    pytest.importorskip("keras")
+    asked = read_settings("197" if block == "encoder" else None, "64", None, [], None)
+    export(analyze_program(load(block), asked), "keras", Asked(check=True))
 
 
-def imported(folder: Path, config: Any, given: str | None = None, name: str = "config.json") -> str:
-    """Write a configuration to a file and return the spec that is made of it."""
-    path = folder / name
-    path.write_text(config if isinstance(config, str) else json.dumps(config), encoding="utf-8")
-    return import_model(str(path), [], given, opaque=False).text
+@pytest.mark.skipif(not shutil.which("ruff"), reason="ruff lays source out, and is not here")
+def test_source_is_laid_out_as_ruff_does_it(tmp_path: Path) -> None:
+    """Nothing is left to format, to import or to take away."""
+    for name in VARIED:
+        (tmp_path / f"{name}.py").write_text(source(analyze_program(load(name))).text, encoding="utf-8")
+    for command in (
+        ["format", "--isolated", "--diff"],
+        ["check", "--isolated", "--select", "E,F,I", "--ignore", "E501"],
+    ):
+        done = subprocess.run(["ruff", *command, str(tmp_path)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[:2000]
 
 
-def test_blocks_come_from_names(tmp_path: Path) -> None:
-    """``conv2_block1_1_conv`` is in a block; statistics that are remembered are no parameters."""
-    text = imported(tmp_path, residual(3))
-    assert "  - 3x block first(stride=2) -> as conv2\n" in text
-    first = 9 * 3 * 16 + 9 * 16 * 16 + 3 * 16 + 3 * 2 * 16
-    other = 2 * (9 * 16 * 16 + 2 * 16)
-    analysis = analyze(text)
-    assert analysis.cost.params == first + 2 * other + 16 * 10 + 10
-    assert analysis.macs == 16 * 16 * (first - 96 + 2 * (other - 64)) + 160
+def test_a_bottleneck_is_as_people_write_it() -> None:
+    """A function of a tensor and the block's parameters, in the spec's words; copies are a loop."""
+    text = source(analyze_program(load("resnet50"))).text
+    assert "def bottleneck(x, channels, stride=1, width=None):" in text
+    assert "y = relu(y)" in text
+    assert "x = layers.Add()([y, shortcut(x, y)])" in text
+    assert "    x = block(x, 2 * channels, stride=2)\n    for _ in range(1, depths[1]):\n" in text
 
 
-def test_padding_is_tensorflows(tmp_path: Path) -> None:
-    """``same`` of stride 2 pads less before; zeros before a window are part of it."""
-    config = functional(
-        layer("ZeroPadding2D", "pad", "x", padding=[[0, 1], [0, 1]]),
-        layer("Conv2D", "a", "pad", filters=4, kernel_size=[3, 3], strides=[2, 2], padding="valid"),
-        layer("ZeroPadding2D", "zeros", "a", padding=1),
-        layer("MaxPooling2D", "b", "zeros", pool_size=[3, 3], strides=[2, 2], padding="valid"),
-        layer("DepthwiseConv2D", "c", "b", kernel_size=[3, 3], strides=[2, 2], padding="same", use_bias=False),
+def test_padding_is_as_in_pytorch() -> None:
+    """A window with a stride has as many zeros before the map as behind it, and a pooling sees none of them."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("keras")
+    from bneck_cli.bridges.export.check import module_of
+    from bneck_cli.bridges.export.pytorch import source as pytorch
+
+    analysis = analysed(
+        "input: 3 x 10 x 8\nnet: conv 3x3 4 stride=2 -> tanh -> maxpool 3 stride=2 pad=1 ceil -> conv 2 3\n"
     )
-    text = imported(tmp_path, config)
-    assert "conv 3x3 4 stride=2 pad=tf_same bias" in text
-    assert "maxpool 3x3 stride=2 pad=1" in text
-    assert "dwconv 3x3 stride=2 pad=tf_same" in text
-    assert analyze(text).root.out.spatial == (4, 4)
+    ours = source(analysis)
+    check_keras(analysis, ours)
+    model = module_of(ours.text, ours.name)()
+    for weight in model.trainable_weights:
+        weight.assign(torch.full(tuple(weight.shape), -0.1))
+    found = pytorch(analysis)
+    module = module_of(found.text, found.name)().eval()
+    for parameter in module.parameters():
+        torch.nn.init.constant_(parameter, -0.1)
+    x = torch.randn(2, 3, 10, 8)
+    theirs = module(x).detach().numpy()
+    y = model.predict_on_batch(x.permute(0, 2, 3, 1).numpy()).transpose(0, 3, 1, 2)
+    assert y.shape == theirs.shape
+    assert abs(y - theirs).max() < 1e-5
 
 
 @pytest.mark.parametrize(
-    ("size", "stride", "padding"), [(2, 2, "same"), (3, 2, "same"), (4, 2, "same"), (3, 1, "same"), (5, 2, "valid")]
+    ("text", "said"),
+    [
+        ("input: 8 x 8 x 8\nnet: attention heads=2 window=4", "no attention with windows"),
+        ("input: 8 x 8 x 8\nnet: conv 3x3 8 stride=2 dilation=2", "a stride and a dilation"),
+        ("input: 8 x 8 x 8\nnet: conv 3x3 8 frozen", "frozen weights"),
+        ("input: 8 x 9\nnet: lstm 4", "no layer for `lstm`"),
+        ("input: 8 x 8 x 8\nnet: conv 3x3 8 -> as t -> conv 3x3 8 -> from t -> relu", "no output follows"),
+        ("input: 3 x H x W\nnet: conv 3x3 8", "sizes are symbols"),
+    ],
 )
-def test_transposed_convolutions_have_keras_sizes(tmp_path: Path, size: int, stride: int, padding: str) -> None:
-    """``same`` is as many times as large as the stride; ``valid`` is (n - 1)·s + k."""
-    options = {"kernel_size": [size, size], "strides": [stride, stride], "padding": padding}
-    text = imported(tmp_path, functional(layer("Conv2DTranspose", "up", "x", filters=4, **options)))
-    side = 32 * stride if padding == "same" else 31 * stride + size
-    assert analyze(text).root.out.spatial == (side, side)
+def test_what_cannot_be_held_is_an_error(text: str, said: str) -> None:
+    """One message names the row."""
+    with pytest.raises(BneckError, match=said) as caught:
+        source(analysed(text))
+    assert caught.value.location or "symbols" in said
 
 
-def test_a_sequence_and_an_archive_are_read(tmp_path: Path) -> None:
-    """A model that is a list of layers, in the file that Keras saves."""
-    layers = [
-        {"class_name": "InputLayer", "config": {"batch_shape": [None, 8, 8, 1], "name": "i"}},
-        {"class_name": "Conv2D", "config": {"name": "c", "filters": 4, "kernel_size": [3, 3], "activation": "relu"}},
-        {"class_name": "Flatten", "config": {"name": "f"}},
-        {"class_name": "Dense", "config": {"name": "d", "units": 10, "use_bias": False}},
-    ]
-    config = {"class_name": "Sequential", "config": {"name": "small", "layers": layers}}
-    with ZipFile(tmp_path / "m.keras", "w") as archive:
-        archive.writestr("config.json", json.dumps(config))
-    text = import_model(str(tmp_path / "m.keras"), [], None, opaque=False).text
-    assert text == imported(tmp_path, config).replace("config.json", "m.keras")
-    assert analyze(text).cost.params == 36 + 4 + 36 * 4 * 10
-
-
-def test_sizes_may_be_given(tmp_path: Path) -> None:
-    """Where the file has none, channels first as everywhere here."""
-    config = functional(layer("Conv2D", "c", "x", filters=4, kernel_size=[1, 1]))
-    config["config"]["layers"][0]["config"]["batch_shape"] = [None, None, None, 3]
-    with pytest.raises(BneckError, match="give its sizes, channels first"):
-        imported(tmp_path, config)
-    assert "input: 3 x 16 x 16" in imported(tmp_path, config, "3x16x16")
-
-
-CONV = {"filters": 4, "kernel_size": [3, 3]}
-WRONG: list[tuple[Any, str]] = [
-    ("{", "no JSON"),
-    ("[" * 100_000, "JSON that is nested too deep"),
-    ("[]", "no Keras model that lists its layers"),
-    ('{"class_name": "MyModel", "config": {}}', "a MyModel is code"),
-    ('{"class_name": "Functional", "config": {"layers": []}}', "a model has a list of layers"),
-    (functional(layer("Conv2d", "c", "x", **CONV)), "layer 'c' (Conv2d): this kind of layer is not read"),
-    (functional(layer("Conv2D", "c", "y", **CONV)), "takes 'y', which no layer before it gives"),
-    (functional(layer("Conv2D", "c", "x", filters=-1)), "`filters` is a whole number from 1"),
-    (functional(layer("Conv2D", "c", "x", filters=4, kernel_size=[99, 99])), "layer 'c' (Conv2D)"),
-    (functional(layer("Conv2D", "c", "x", padding="sane", **CONV)), "padding 'sane'"),
-    (functional(layer("Conv2D", "c", "x", activation="reloo", **CONV)), "no activation 'reloo'"),
-    (functional(layer("Concatenate", "c", "x", "x", axis=1)), "a concatenation along axis 1"),
-    (functional(layer("LSTM", "c", "x", units=4)), "one bias for each gate"),
-    (functional(layer("BatchNormalization", "c", "x", axis=1)), "a norm over axis 1"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("config", "said"), WRONG, ids=[said for _, said in WRONG])
-def test_a_wrong_file_gets_one_message(tmp_path: Path, config: Any, said: str) -> None:
-    """With the layer, and what was expected of it."""
-    with pytest.raises(BneckError) as caught:
-        imported(tmp_path, config)
-    assert said in str(caught.value)
-
-
-def test_a_layer_that_runs_twice_is_refused(tmp_path: Path) -> None:
-    """Its weights are shared, which is told and not counted twice."""
-    once = layer("Conv2D", "c", "x", filters=3, kernel_size=[1, 1])
-    once["inbound_nodes"].append({"args": [tensor("c")], "kwargs": {}})
-    config = functional(once)
-    config["config"]["output_layers"] = [["c", 1, 0]]
-    with pytest.raises(BneckError, match="12 parameters would be shared"):
-        imported(tmp_path, config)
-
-
-def test_an_archive_that_is_none_is_refused(tmp_path: Path) -> None:
-    """And so is one without a configuration."""
-    (tmp_path / "a.keras").write_bytes(b"no archive")
-    with pytest.raises(BneckError, match="cannot be read"):
-        import_model(str(tmp_path / "a.keras"), [], None, opaque=False)
-    with ZipFile(tmp_path / "b.keras", "w") as archive:
-        archive.writestr("other.json", "{}")
-    with pytest.raises(BneckError, match="cannot be read"):
-        import_model(str(tmp_path / "b.keras"), [], None, opaque=False)
-
-
-def scalars() -> st.SearchStrategy[Any]:
-    """Draw values of any type."""
-    return st.one_of(
-        st.none(),
-        st.booleans(),
-        st.integers(-(2**65), 2**65),
-        st.floats(),
-        st.text(max_size=5),
-        st.just([]),
-        st.just({}),
-    )
-
-
-@given(data=st.data())
-@settings(max_examples=80, deadline=None)
-def test_a_mangled_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    """Values of other types anywhere: never anything but a spec or the one error."""
-    config = residual(2)
-    for _ in range(data.draw(st.integers(1, 3))):
-        held: Any = config
-        while isinstance(held, (dict, list)) and held:
-            keys = list(held) if isinstance(held, dict) else list(range(len(held)))
-            key = data.draw(st.sampled_from(keys))
-            if not isinstance(held[key], (dict, list)) or not held[key] or data.draw(st.integers(0, 4)) == 0:
-                held[key] = data.draw(scalars())
-                break
-            held = held[key]
-    with suppress(BneckError):
-        analyze(imported(tmp_path_factory.mktemp("mangled"), config))
+def test_a_model_that_differs_is_not_written() -> None:
+    """Each figure is compared, and the first that is another is told."""
+    pytest.importorskip("keras")
+    analysis = analysed("input: 3 x 8 x 8\nnet: conv 3x3 8 -> global_avgpool -> linear 4\n")
+    found = source(analysis)
+    for right, wrong, said in (
+        ("linear(x, 4)", "linear(x, 5)", "parameters"),
+        ("conv(x, 3, 8)", "conv(x, 3, 8, stride=2)", "multiply-adds"),
+    ):
+        text = found.text.replace(right, wrong)
+        with pytest.raises(BneckError, match=said):
+            check_keras(analysis, found._replace(text=text))

@@ -67,7 +67,7 @@ class Writer:
         self.by_use: dict[int, Made] = {}
         self.outputs = tuple(analysis.outputs) if analysis.program.spec.outputs and not analysis.program.block else ()
         self.embeds = any(entry.layer.op == "embed" for entry in entries(analysis.root))
-        self.extents = not any(_indexed(use.definition) for use in [*self.recorded.uses, self.recorded.whole])
+        self.extents = not any(is_indexed(use.definition) for use in [*self.recorded.uses, self.recorded.whole])
         self.taken: set[str] = set()
         self.layouts: tuple[str, ...] = ()
         """Those of the network's inputs."""
@@ -237,7 +237,7 @@ def require_numbers(analysis: Analysis) -> None:
             )
 
 
-def _indexed(definition: Any) -> bool:
+def is_indexed(definition: Any) -> bool:
     """Return whether a definition reads a size of a kernel by itself."""
     extents = {
         parameter.name

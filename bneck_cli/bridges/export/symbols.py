@@ -156,6 +156,8 @@ def operation(operator: str, left: Sym, right: Sym) -> Sym:
     rank = RANKS[operator]
     tighter = rank + (operator not in ("+", "and", "or"))
     text = f"{left.within(rank)} {operator} {right.within(tighter)}"
+    if operator == "**" and text.replace(" ** ", "").replace(".", "").replace("_", "").isalnum():
+        text = text.replace(" ", "")  # as a formatter has it
     parts = (lambda a, b, o=operator: operation(o, a, b), left, right)
     known = {type(value) for value in values if value is not None}
     if known == {int} and any(isinstance(value, Ratio) for value in (*left.values, *right.values)):

@@ -56,6 +56,17 @@ def _onnx(analysis: Analysis, asked: Asked) -> Exported:
     return Exported(content.decode("latin-1"), "latin-1")
 
 
+def _keras(analysis: Analysis, asked: Asked) -> Exported:
+    from bneck_cli.bridges.export.keras_model import source
+
+    found = source(analysis)
+    if is_installed("keras") if asked.check is None else asked.check:
+        from bneck_cli.bridges.export.keras_check import check_keras
+
+        check_keras(analysis, found)
+    return Exported(found.text)
+
+
 def _simulator(name: str) -> Callable[[Analysis, Asked], Exported]:
     def write(analysis: Analysis, asked: Asked) -> Exported:
         from bneck_cli.bridges.export import simulators
@@ -70,6 +81,7 @@ def _simulator(name: str) -> Callable[[Analysis, Asked], Exported]:
 TARGETS: dict[str, Callable[[Analysis, Asked], Exported]] = {
     "pytorch": _pytorch,
     "onnx": _onnx,
+    "keras": _keras,
     "scale-sim": _simulator("scale_sim"),
     "timeloop": _simulator("timeloop"),
     "zigzag": _simulator("zigzag"),

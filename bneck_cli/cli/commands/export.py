@@ -48,7 +48,7 @@ def command(
         ),
     ] = None,
 ) -> None:
-    """Write a network as PyTorch source (one class per block), as ONNX, or as layers for a simulator."""
+    """Write a network as PyTorch source (one class per block), Keras source, ONNX, or layers for a simulator."""
     from bneck_cli.bridges.export.targets import Asked, export, target_of
 
     target = target_of(to, output)
