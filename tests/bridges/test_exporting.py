@@ -233,6 +233,17 @@ def test_networks_of_every_form_of_attention_are_source(name: str) -> None:
     export(analyze_program(load(name)), "pytorch", Asked(check=True))
 
 
+def test_copies_that_take_a_second_tensor_are_a_loop() -> None:
+    """They are a list of modules, as people write it, and each is called with both."""
+    pytest.importorskip("torch")
+    text = "input: 8 x 4 x 4\nblocks:\n  more(map): {add: [conv 3x3 8, from map]}\nnet:\n"
+    analysis = analysed(f"{text}  - relu -> as seen\n  - 5x more seen\n  - global_avgpool -> linear 4\n")
+    found = source(analysis)
+    check_source(analysis, found)
+    assert "self.mores = nn.ModuleList([More(8) for _ in range(5)])" in found.text
+    assert "        for more in self.mores:\n            x = more(x, seen)\n" in found.text
+
+
 def test_a_product_is_worked_out_before_it_is_cut() -> None:
     """What a method is called of stands in brackets where it is a sum, a product or a choice."""
     text = "input: 4 x 8 x 8\nnet:\n  - mul: [conv 1x1 4, conv 1x1 4]\n  - split: [relu, identity]\n    join: mul\n"

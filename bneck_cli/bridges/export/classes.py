@@ -210,7 +210,7 @@ class ClassMaker(Bodies):
         taken = ", ".join(["self", *(self.arriving if self.whole else ("x", *map(safe, self.tensors)))])
         lines = [(2 + depth, line) for depth, line in self.init]
         lines += [(0, "")] if self.init else []
-        lines += [(1, f"def forward({taken}):"), *((2, line) for line in self.forward)]
+        lines += [(1, f"def forward({taken}):"), *map(indented, self.forward)]
         lines.append((2, f"return {', '.join(one.expr for one in ends)}"))
         return lines
 
@@ -260,6 +260,12 @@ class ClassMaker(Bodies):
             if parameter.default and parameter.default.startswith("None: "):
                 yield 0, f"if {parameter.name} is None:"
                 yield 1, f"{parameter.name} = {parameter.default[6:]}"
+
+
+def indented(line: str) -> tuple[int, str]:
+    """Return how deep a line of ``forward`` stands, and the line."""
+    bare = line.lstrip(" ")
+    return 2 + (len(line) - len(bare)) // 4, bare
 
 
 def _declared(parameter: Parameter) -> str:

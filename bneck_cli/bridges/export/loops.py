@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from bneck_cli.bridges.export.builder import MODULE, Builder, Item, NotPureError, Tensor, Vary, same, sequence
 from bneck_cli.bridges.export.symbols import Sym, added, literal, named, operation
-from bneck_cli.language.bodies import INDEX, reads
+from bneck_cli.language.bodies import INDEX, Label, reads
+from bneck_cli.language.expression import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,11 +52,44 @@ class Loops(Builder):
             pass
         if len(set(counts.values())) > 1:
             raise Vary(counts)
-        for at in range(next(iter(counts.values()))):
+        count = next(iter(counts.values()))
+        for at in range(count):
             inside = {lane: event.children[min(at, len(event.children) - 1)] for lane, event in lanes.items()}
+            alike = all(len(event.children) <= at + 1 for event in lanes.values())
+            if alike and count - at > FEW and not self.hands_on(repeat, lanes):
+                tensor = self.assigned(self.flush(tensor))
+                end = self.rolled(inside, tensor, count - at)
+                if end is not None:
+                    return end
             with self.entered(tensor):
                 tensor = self.emit(inside, tensor)
         return tensor
+
+    def hands_on(self, repeat: Repeat, lanes: Lanes) -> bool:
+        """Tell whether copies name a tensor that is read: by the next one, or behind them all."""
+        labels = [part for part in parts_of(repeat.body) if isinstance(part, Label)]
+        return any(name in self.read for label in labels for name in label.names) or any(
+            event.frame.every for event in lanes.values()
+        )
+
+    def rolled(self, lanes: Lanes, tensor: Tensor, count: int) -> Tensor | None:
+        """Write equal copies, each of one module, as a loop over a list of modules; None where they are no such."""
+        before = (list(self.init), list(self.forward), set(self.attributes), set(self.locals), dict(self.known))
+        with self.entered(tensor):
+            end = self.assigned(self.flush(self.emit(lanes, tensor)), tensor.expr)
+        made, lines = self.init[len(before[0]) :], self.forward[len(before[1]) :]
+        name, _, text = made[0][1].removeprefix("self.").partition(" = ") if len(made) == 1 else ("", "", "")
+        calls = sum(line.count(f"self.{name}(") for line in lines)
+        fits = name.isidentifier() and made[0][0] == 0 and calls == 1 and "self." not in text
+        if not fits or end.layout != tensor.layout or end.bare != tensor.bare:
+            self.init, self.forward, self.attributes, self.locals, self.known = before
+            return None
+        self.attributes = before[2]
+        several, one = self.attribute(f"{name.rstrip('0123456789')}s"), self.free(name)
+        self.init[-1] = (0, f"self.{several} = nn.ModuleList([{text} for _ in range({count})])")
+        lines = [line.replace(f"self.{name}(", f"{one}(") for line in lines]
+        self.forward[len(before[1]) :] = [f"for {one} in self.{several}:", *(f"    {line}" for line in lines)]
+        return end
 
     @contextmanager
     def entered(self, tensor: Tensor) -> Iterator[None]:
