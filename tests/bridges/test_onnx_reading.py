@@ -379,7 +379,7 @@ def test_numbers_that_would_fill_the_memory_are_not_computed(tmp_path: Path, nod
 def test_branches_within_branches_are_refused(tmp_path: Path) -> None:
     """A thousand of them, each in the next."""
     nodes = [node("Add", f"{f't{place - 1}' if place else 'x'} x", f"t{place}") for place in range(1500)]
-    with pytest.raises(BneckError, match="deeper than a spec can hold"):
+    with pytest.raises(BneckError, match="nested deeper than a spec can be"):
         imported(tmp_path, model(nodes, out="t1499"))
 
 
