@@ -138,8 +138,9 @@ def test_what_cannot_be_plotted_is_refused(words: list[str], message: str) -> No
 @DRAWN
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_plot_is_drawn(kind: str, tmp_path: Path) -> None:
-    """Every plot is a file in each format, and the same bytes twice as SVG."""
-    for suffix, begins in (("svg", b"<?xml"), ("pdf", b"%PDF"), ("png", b"\x89PNG")):
+    """Every plot is a file in each format, and the same bytes twice as SVG; the library is analysed for that alone."""
+    begins_with = {"svg": b"<?xml"} if kind == "library" else {"svg": b"<?xml", "pdf": b"%PDF", "png": b"\x89PNG"}
+    for suffix, begins in begins_with.items():
         file = tmp_path / f"{kind}.{suffix}"
         assert run("plot", *PLOTS[kind], "-o", str(file)).code == 0
         assert file.read_bytes().startswith(begins)
