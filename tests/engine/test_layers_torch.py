@@ -74,10 +74,12 @@ def of_rank(name: str, x: tuple[int, ...]) -> Any:
 channels = st.integers(1, 12)
 
 
-def shapes(draw: st.DrawFn, ranks: tuple[int, ...] = (1, 2, 3), least: int = 1, multiple: int = 1) -> tuple[int, ...]:
+def shapes(
+    draw: st.DrawFn, ranks: tuple[int, ...] = (1, 2, 3), least: int = 1, multiple: int = 1, most: int = 20
+) -> tuple[int, ...]:
     """Draw a shape: channels that ``multiple`` divides, then so many axes."""
     rank = draw(st.sampled_from(ranks))
-    return (multiple * draw(channels), *(draw(st.integers(least, 20 if rank < 3 else 9)) for _ in range(rank)))
+    return (multiple * draw(channels), *(draw(st.integers(least, most if rank < 3 else 9)) for _ in range(rank)))
 
 
 def even(window: Sliding) -> bool:
@@ -407,7 +409,8 @@ def transpose(draw: st.DrawFn) -> Pair:
 
 def recurrent(draw: st.DrawFn, name: str) -> Pair:
     """Draw a recurrent layer on a sequence, or along an axis of a map, whose other axis is then a batch's."""
-    x, hidden, layers = shapes(draw, (1, 2)), draw(channels), draw(st.integers(1, 3))
+    x = shapes(draw, (1, 2), most=6)  # PyTorch counts a recurrence step by step, which takes its time
+    hidden, layers = draw(channels), draw(st.integers(1, 3))
     both, bias = draw(st.booleans()), draw(st.booleans())
     axis = draw(st.integers(1, len(x) - 1))
 

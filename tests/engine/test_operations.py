@@ -108,7 +108,10 @@ def looked(analysis: Analysis, flat: Flat) -> list[Rows]:
 
 def union(spans: list[tuple[int, int] | None]) -> tuple[int, int] | None:
     known = [span for span in spans if span is not None]
-    return (min(low for low, _ in known), max(high for _, high in known)) if known else None
+    if not known:
+        return None
+    lows, highs = zip(*known, strict=True)
+    return min(lows), max(highs)
 
 
 @settings(max_examples=250, deadline=None, derandomize=True)

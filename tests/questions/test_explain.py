@@ -20,7 +20,7 @@ from bneck_cli.engine.settings import Settings, read_settings
 from bneck_cli.formats import Style, as_text
 from bneck_cli.language.document import Source
 from bneck_cli.language.library import block_files, load, network_names, resolve
-from bneck_cli.questions.explain import Explanation, explain, report
+from bneck_cli.questions.explain import Explanation, explain, explain_analysis, report
 from bneck_cli.sizes.amounts import rounded
 
 if TYPE_CHECKING:
@@ -355,12 +355,11 @@ def test_every_part_of_a_network_is_explained(name: str) -> None:
     """Every stage and every block of networks of several families is explained with the numbers that stand there."""
     if name not in network_names():
         return
-    program = load(name)
-    analysis = analyze_program(program)
+    analysis = analyze_program(load(name))
     for child in children(analysis.root):
         inside = [f"{child.label}.{held.label}" for held in children(child.node)]
         for path in [child.label, *inside[:3]]:
-            found = explain(program, at=path)
+            found = explain_analysis(analysis, path)
             check_equations(found)
             node = at_path(analysis.root, path, name)[0]
             if "repeats its block" not in text_of(found):
@@ -549,12 +548,12 @@ def test_every_part_of_any_network_is_explained_truly(seed: int) -> None:
     layers = ["conv 3x3 4", "conv 1x1 4 bias", "bn", "dwconv 3x3", "relu", "maxpool 3x3 stride=1 pad=1", "linear 4"]
     program = resolve(Source("own.yaml", Writer(Random(seed), layers).spec(9)))
     analysis = analyze_program(program)
-    found = explain(program)
+    found = explain_analysis(analysis)
     assert f"{analysis.cost.params:,} parameter" in text_of(found)
     check_equations(found)
     check_most(found, analysis)
     for child in children(analysis.root):
-        found = explain(program, at=child.label)
+        found = explain_analysis(analysis, child.label)
         check_equations(found)
         node = child.node
         if f"{child.label}.0 of" in found.title:
@@ -578,7 +577,7 @@ def test_the_way_of_a_map_is_that_of_its_tensors(seed: int) -> None:
     except BneckError:
         return
     for child in children(analysis.root):
-        found = explain(program, at=child.label)
+        found = explain_analysis(analysis, child.label)
         check_equations(found)
         lines = lines_of(found, "Where the map comes from")
         if not lines:
