@@ -79,18 +79,13 @@ for key, what in (
         declare(**{f"{key}_{end}": Quantity("element", f"that {verb} {what}", general, label)})
 
 
-@kind("maxpool")
-class MaxPool(Kind):
-    """The maximum of each window."""
+class WindowPool(Kind):
+    """A value for each window; ``keeps_of`` says which, ``quantity`` what its elements are called."""
 
-    kernel: Any = argument(extent, "the window: 3x3, or 3 for a square")
-    stride: Any = option(stride_written, None, "step of the window; required")
-    pad: Any = option(padding, 0, "padding, at most half of the kernel")
-    dilation: Any = option(extent, 1, "distance between the taps of the window")
-    ceil: bool = flag("let the last window reach beyond the edge (PyTorch's ceil_mode)")
     part = "pooling"
     sees = WINDOW
-    drawn = "max pool"
+    keeps_of: str
+    quantity: str
 
     def window_over(self, x: Shape) -> Window:
         """Return the window per axis."""
@@ -103,7 +98,7 @@ class MaxPool(Kind):
 
     def role(self, x: Shape, y: Shape) -> str:
         """What it keeps of each window."""
-        return f"It keeps the largest value of each {sides(self.geometry(x).kernel)} window."
+        return f"It keeps the {self.keeps_of} of each {sides(self.geometry(x).kernel)} window."
 
     def out_shape(self, x: Shape) -> Shape:
         """C×H×W to C×H'×W'."""
@@ -111,11 +106,25 @@ class MaxPool(Kind):
 
     def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
         """Input and output elements."""
-        return {"max_pool_inputs": x.elements, "max_pool_outputs": y.elements}
+        return {f"{self.quantity}_inputs": x.elements, f"{self.quantity}_outputs": y.elements}
 
     def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
-        """Each output element is the maximum of a window."""
+        """Each output element is the maximum or the mean of a window."""
         return (("pooling", y.elements),)
+
+
+@kind("maxpool")
+class MaxPool(WindowPool):
+    """The maximum of each window."""
+
+    kernel: Any = argument(extent, "the window: 3x3, or 3 for a square")
+    stride: Any = option(stride_written, None, "step of the window; required")
+    pad: Any = option(padding, 0, "padding, at most half of the kernel")
+    dilation: Any = option(extent, 1, "distance between the taps of the window")
+    ceil: bool = flag("let the last window reach beyond the edge (PyTorch's ceil_mode)")
+    drawn = "max pool"
+    keeps_of = "largest value"
+    quantity = "max_pool"
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
         """The input, and the place of each maximum."""
@@ -127,41 +136,16 @@ class MaxPool(Kind):
 
 
 @kind("avgpool")
-class AvgPool(Kind):
+class AvgPool(WindowPool):
     """The mean of each window."""
 
     kernel: Any = argument(extent, "the window: 2x2, or 2 for a square")
     stride: Any = option(stride_written, None, "step of the window; required")
     pad: Any = option(padding, 0, "padding, at most half of the kernel")
     ceil: bool = flag("let the last window reach beyond the edge (PyTorch's ceil_mode)")
-    part = "pooling"
-    sees = WINDOW
     drawn = "average pool"
-
-    def window_over(self, x: Shape) -> Window:
-        """Return the window per axis."""
-        return pool_window(x, self)
-
-    def label(self, x: Shape, y: Shape) -> Label:
-        """Its window, and its step."""
-        window = self.geometry(x)
-        return Label((f"{sides(window.kernel)} {self.drawn}{stepping(window.stride)}",), "pool")
-
-    def role(self, x: Shape, y: Shape) -> str:
-        """What it keeps of each window."""
-        return f"It keeps the mean of each {sides(self.geometry(x).kernel)} window."
-
-    def out_shape(self, x: Shape) -> Shape:
-        """C×H×W to C×H'×W'."""
-        return Shape(x.channels, pooled(x, self.geometry(x)))
-
-    def quantities(self, x: Shape, y: Shape) -> dict[str, Size]:
-        """Input and output elements."""
-        return {"avg_pool_inputs": x.elements, "avg_pool_outputs": y.elements}
-
-    def uncounted(self, x: Shape, y: Shape) -> tuple[tuple[str, Size], ...]:
-        """Each output element is the mean of a window."""
-        return (("pooling", y.elements),)
+    keeps_of = "mean"
+    quantity = "avg_pool"
 
     def keeps(self, x: Shape, y: Shape) -> Keeps:
         """The input, though its gradient needs sizes alone."""
