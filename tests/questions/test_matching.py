@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import cache
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,6 +20,9 @@ from bneck_cli.spaces.axes import parse_axis
 from bneck_cli.spaces.search import along
 from bneck_cli.spaces.space import TOTALS
 
+if TYPE_CHECKING:
+    from bneck_cli.engine.analysis import Analysis
+
 BLOCKS = ("bottleneck", "preact_bottleneck", "inverted_residual", "convnext", "fire", "basic", "resnext", "mbconv")
 
 
@@ -28,11 +33,19 @@ def matched(first: str, other: str, channels: int, measure: str, step: int = 8) 
     return found
 
 
+@cache
+def analysed(block: str, channels: int) -> Analysis | None:
+    """Analyse a block at a width once, whatever is measured of it; None where it refuses the width."""
+    try:
+        return bneck_cli.analyze(block, channels=channels, input="14x14")
+    except BneckError:
+        return None
+
+
 def cost(block: str, channels: int, measure: str) -> int | None:
     """Work out what a block costs, or None where it refuses the width."""
-    try:
-        analysis = bneck_cli.analyze(block, channels=channels, input="14x14")
-    except BneckError:
+    analysis = analysed(block, channels)
+    if analysis is None:
         return None
     value = TOTALS[measure](analysis)
     assert isinstance(value, int)
