@@ -25,9 +25,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from bneck_cli.bridges.calls.target import made as built
+from bneck_cli.bridges.calls.target import usual_input
 from bneck_cli.bridges.importing import graph_of, outside, spec_of
-from bneck_cli.bridges.target import made as built
-from bneck_cli.bridges.target import usual_input
 from bneck_cli.errors import BneckError
 
 FIELDS = ("source", "model", "outcome", "seconds", "lines", "layers", "what")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bneck_cli.bridges.export import protobuf
-from bneck_cli.bridges.export.protobuf import FLOAT, INT64
+from bneck_cli.bridges.export.onnx import protobuf
+from bneck_cli.bridges.export.onnx.protobuf import FLOAT, INT64
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

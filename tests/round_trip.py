@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bneck_cli.bridges.export.onnx_model import onnx_model
+from bneck_cli.bridges.export.onnx.model import onnx_model
 from bneck_cli.bridges.importing import graph_of, import_model, spec_of
 from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.network import entries
@@ -35,8 +35,8 @@ def by_pytorch(analysis: Analysis, name: str) -> str:
     """Export a network as source, run it, and import the module that it makes."""
     import torch
 
-    from bneck_cli.bridges.export.check import check_source, module_of
-    from bneck_cli.bridges.export.pytorch import source
+    from bneck_cli.bridges.export.pytorch.check import check_source, module_of
+    from bneck_cli.bridges.export.pytorch.writer import source
 
     try:
         found = source(analysis)

@@ -77,7 +77,6 @@ def test_imports_go_down(path: Path) -> None:
 
 TOGETHER = {
     "sizes": "a plain number becomes a symbolic one only where a symbol is met, which most commands never do",
-    "bridges": "each call of a framework is handled in the room of its family, loaded with the first model",
 }
 """Rooms whose modules need each other while they run, and why."""
 

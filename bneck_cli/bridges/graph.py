@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bneck_cli.bridges.layout import number
+from bneck_cli.bridges.calls.layout import number
 from bneck_cli.engine.layers import LAYERS, LayerError, make
 from bneck_cli.errors import BneckError, listed
 from bneck_cli.sizes.shape import Shape

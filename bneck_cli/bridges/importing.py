@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bneck_cli.bridges.fold import Folded, fold
+from bneck_cli.bridges.folding.fold import Folded, fold
+from bneck_cli.bridges.folding.regions import chained, grouped, regions
+from bneck_cli.bridges.folding.write import text
 from bneck_cli.bridges.graph import FREE, INPUT, OPAQUE, Graph, Problem
-from bneck_cli.bridges.regions import chained, grouped, regions
 from bneck_cli.bridges.verify import Comparison, compare
-from bneck_cli.bridges.write import text
 from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.errors import BneckError
 from bneck_cli.language.document import Source
@@ -35,7 +35,7 @@ def read_model(target: str, calls: Sequence[str], given: str | None) -> Graph:
 
     Raises BneckError if it cannot be made; what the language cannot say are the graph's problems.
     """
-    from bneck_cli.bridges.target import arguments, build, quiet, usual_input
+    from bneck_cli.bridges.calls.target import arguments, build, quiet, usual_input
 
     sizes = read_sizes(given) if given else None
     with quiet():
@@ -45,8 +45,8 @@ def read_model(target: str, calls: Sequence[str], given: str | None) -> Graph:
 
 def graph_of(model: Any, sizes: tuple[int, ...], name: str) -> Graph:
     """Make the graph of a module for an input without its batch."""
-    from bneck_cli.bridges.capture import capture
-    from bneck_cli.bridges.traced import graph_from
+    from bneck_cli.bridges.calls.capture import capture
+    from bneck_cli.bridges.calls.traced import graph_from
 
     return graph_from(capture(model, [sizes]), name)
 
@@ -139,7 +139,7 @@ def outside(graph: Graph, origin: str) -> BneckError:
 
 def read_target(target: str, calls: Sequence[str], given: str | None) -> Graph:
     """Make the graph of whatever a name stands for: a model in Python, or a file of another tool."""
-    from bneck_cli.bridges.target import is_target
+    from bneck_cli.bridges.calls.target import is_target
 
     if is_target(target):
         return read_model(target, calls, given)
@@ -155,7 +155,7 @@ def read_target(target: str, calls: Sequence[str], given: str | None) -> Graph:
 
 def import_model(target: str, calls: Sequence[str], given: str | None, opaque: bool) -> Imported:
     """Make a spec of whatever a name stands for."""
-    from bneck_cli.bridges.target import is_target
+    from bneck_cli.bridges.calls.target import is_target
 
     if is_target(target):
         return spec_of(read_model(target, calls, given), target, opaque)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from bneck_cli.bridges.calls.layout import number
 from bneck_cli.bridges.graph import FREE, INPUT, LEARNED, OPAQUE, PART, SOURCE, Graph, Node, written
-from bneck_cli.bridges.layout import number
 from bneck_cli.engine.network import entries
 
 if TYPE_CHECKING:

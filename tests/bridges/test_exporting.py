@@ -11,9 +11,9 @@ import pytest
 from fuzz_grammar import Grammar
 from networks import Writer
 
-from bneck_cli.bridges.export.builder import operand
-from bneck_cli.bridges.export.check import check_source, module_of
-from bneck_cli.bridges.export.pytorch import require_numbers, source
+from bneck_cli.bridges.export.pytorch.builder import operand
+from bneck_cli.bridges.export.pytorch.check import check_source, module_of
+from bneck_cli.bridges.export.pytorch.writer import require_numbers, source
 from bneck_cli.bridges.export.source import laid_out
 from bneck_cli.bridges.export.targets import Asked, export, target_of
 from bneck_cli.engine.analysis import analyze_program

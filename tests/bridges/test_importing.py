@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bneck_cli.bridges.calls.layout import Atom, viewed
+from bneck_cli.bridges.calls.target import arguments, is_target
 from bneck_cli.bridges.importing import graph_of, import_model, read_sizes, spec_of
-from bneck_cli.bridges.layout import Atom, viewed
-from bneck_cli.bridges.target import arguments, is_target
 from bneck_cli.errors import BneckError
 from bneck_cli.language.library import load, specs_folder
 
@@ -503,7 +503,7 @@ def test_models_that_go_wrong_have_one_message(
     name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever a model's own code does, one message says where and what; a loop without an end comes to one."""
-    monkeypatch.setattr("bneck_cli.bridges.capture.MOST_RECORDS", 1_000)
+    monkeypatch.setattr("bneck_cli.bridges.calls.capture.MOST_RECORDS", 1_000)
     (tmp_path / "hostile.py").write_text(HOSTILE)
     with pytest.raises(BneckError) as caught:
         import_model(f"{tmp_path / 'hostile.py'}:{name}", [], "3x8x8", False)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from bneck_cli.bridges.calls.target import made, usual_input
 from bneck_cli.bridges.importing import graph_of, spec_of
-from bneck_cli.bridges.target import made, usual_input
 from bneck_cli.bridges.verify import compare
 from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.language.library import load

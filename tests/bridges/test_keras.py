@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bneck_cli.bridges.export.keras_check import check_keras
-from bneck_cli.bridges.export.keras_model import source
+from bneck_cli.bridges.export.keras.check import check_keras
+from bneck_cli.bridges.export.keras.writer import source
 from bneck_cli.bridges.export.targets import Asked, export
 from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.settings import read_settings
@@ -77,8 +77,8 @@ def test_padding_is_as_in_pytorch() -> None:
     """A window with a stride has as many zeros before the map as behind it, and a pooling sees none of them."""
     torch = pytest.importorskip("torch")
     pytest.importorskip("keras")
-    from bneck_cli.bridges.export.check import module_of
-    from bneck_cli.bridges.export.pytorch import source as pytorch
+    from bneck_cli.bridges.export.pytorch.check import module_of
+    from bneck_cli.bridges.export.pytorch.writer import source as pytorch
 
     analysis = analysed(
         "input: 3 x 10 x 8\nnet: conv 3x3 4 stride=2 -> tanh -> maxpool 3 stride=2 pad=1 ceil -> conv 2 3\n"

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from bneck_cli import analyze
-from bneck_cli.bridges.export.builder import LAST
-from bneck_cli.bridges.export.onnx_model import onnx_model
-from bneck_cli.bridges.export.protobuf import varint
+from bneck_cli.bridges.export.onnx.model import onnx_model
+from bneck_cli.bridges.export.onnx.protobuf import varint
+from bneck_cli.bridges.export.pytorch.builder import LAST
 from bneck_cli.bridges.export.steps import Steps
 from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.errors import BneckError

@@ -15,8 +15,8 @@ from onnx_files import model, node, number, numbers, saved, weight
 from round_trip import by_onnx, round_trip
 
 from bneck_cli import BneckError, analyze
-from bneck_cli.bridges.export import protobuf
-from bneck_cli.bridges.export.onnx_model import onnx_model
+from bneck_cli.bridges.export.onnx import protobuf
+from bneck_cli.bridges.export.onnx.model import onnx_model
 from bneck_cli.bridges.importing import graph_of, import_model, spec_of
 from bneck_cli.bridges.verify_report import verified
 from bneck_cli.engine.analysis import analyze_program

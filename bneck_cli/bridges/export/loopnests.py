@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bneck_cli.bridges.calls.layout import number
 from bneck_cli.bridges.export.steps import apart
-from bneck_cli.bridges.layout import number
 from bneck_cli.budget import ROWS, exceeded
 from bneck_cli.engine.layers.kinds import per_axis
 from bneck_cli.engine.network import entries

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from bneck_cli.bridges.layout import number
+from bneck_cli.bridges.calls.layout import number
 from bneck_cli.engine.network import Layer, Series, Wire, entries
 from bneck_cli.engine.tensor import enters
 

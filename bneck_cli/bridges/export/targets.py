@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from bneck_cli.bridges.export import is_installed
 from bneck_cli.errors import BneckError, listed, nearest
 
 if TYPE_CHECKING:
@@ -27,41 +28,34 @@ class Exported(NamedTuple):
     encoding: str = ""
 
 
-def is_installed(module: str) -> bool:
-    """Return whether a framework is there, without importing it."""
-    from importlib.util import find_spec
-
-    return find_spec(module) is not None
-
-
 def _pytorch(analysis: Analysis, asked: Asked) -> Exported:
-    from bneck_cli.bridges.export.pytorch import source
+    from bneck_cli.bridges.export.pytorch.writer import source
 
     found = source(analysis)
     if is_installed("torch") if asked.check is None else asked.check:
-        from bneck_cli.bridges.export.check import check_source
+        from bneck_cli.bridges.export.pytorch.check import check_source
 
         check_source(analysis, found)
     return Exported(found.text)
 
 
 def _onnx(analysis: Analysis, asked: Asked) -> Exported:
-    from bneck_cli.bridges.export.onnx_model import onnx_model
+    from bneck_cli.bridges.export.onnx.model import onnx_model
 
     content = onnx_model(analysis).content
     if is_installed("onnx") if asked.check is None else asked.check:
-        from bneck_cli.bridges.export.check import check_onnx
+        from bneck_cli.bridges.export.onnx.check import check_onnx
 
         check_onnx(content)
     return Exported(content.decode("latin-1"), "latin-1")
 
 
 def _keras(analysis: Analysis, asked: Asked) -> Exported:
-    from bneck_cli.bridges.export.keras_model import source
+    from bneck_cli.bridges.export.keras.writer import source
 
     found = source(analysis)
     if is_installed("keras") if asked.check is None else asked.check:
-        from bneck_cli.bridges.export.keras_check import check_keras
+        from bneck_cli.bridges.export.keras.check import check_keras
 
         check_keras(analysis, found)
     return Exported(found.text)
@@ -70,7 +64,7 @@ def _keras(analysis: Analysis, asked: Asked) -> Exported:
 def _simulator(name: str) -> Callable[[Analysis, Asked], Exported]:
     def write(analysis: Analysis, asked: Asked) -> Exported:
         from bneck_cli.bridges.export import simulators
-        from bneck_cli.bridges.export.pytorch import require_numbers
+        from bneck_cli.bridges.export.pytorch.writer import require_numbers
 
         require_numbers(analysis)
         return Exported(getattr(simulators, name)(analysis, asked.unique))

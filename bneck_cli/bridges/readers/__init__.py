@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from bneck_cli.bridges.graph import Graph
 
-READERS = {".onnx": "onnx", ".keras": "keras", ".json": "keras", ".cfg": "darknet", ".prototxt": "caffe"}
+READERS = {".onnx": "onnx.reader", ".keras": "keras", ".json": "keras", ".cfg": "darknet", ".prototxt": "caffe"}
 """The module that reads a file of each suffix; its ``read`` takes the file's name, and the input's sizes or None."""
 
 LISTS = {".csv": "spec_of_topology", ".m": "spec_of_maestro"}

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from bneck_cli.bridges.calls.layout import number
 from bneck_cli.bridges.graph import Call, Graph
-from bneck_cli.bridges.layout import number
 from bneck_cli.bridges.readers.blocks import find_blocks, mark
 from bneck_cli.bridges.readers.prototext import Message, Value, read_message
 from bneck_cli.errors import BneckError, nearest

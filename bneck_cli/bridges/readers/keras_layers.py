@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bneck_cli.bridges.calls.layout import number
 from bneck_cli.bridges.graph import Sides
-from bneck_cli.bridges.layout import number
 from bneck_cli.engine.layers.convolution import tf_same_sides
 from bneck_cli.errors import BneckError, nearest
 

@@ -1,0 +1,1 @@
+"""A spec as an ONNX model."""

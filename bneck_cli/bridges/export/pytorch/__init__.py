@@ -1,0 +1,1 @@
+"""A spec as the source of a PyTorch module."""
