@@ -24,7 +24,7 @@ net: ln -> 12x layer 12 -> take 0 -> linear cin -> tanh
 """
 """BERT without its tables of words: what arrives is their sum."""
 UNSAID = {
-    "gru_attention": "its layout is not published: no GRU encoder and decoder of any attention has so many parameters",
+    "gru_attention": "its layout is not published, and over two hundred layouts at the paper's widths have so many parameters",
 }
 
 

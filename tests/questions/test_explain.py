@@ -206,6 +206,14 @@ def test_every_bundled_block_is_explained(name: str, channels: str, side: str, m
         return
     found = explain(load(name), asked)
     assert f"{analysis.cost.params:,} parameters" in text_of(found)
+    for share, path in re.findall(r"([\d.]+)% of what is left is in (\S+), which mixes", text_of(found)):
+        filters, mixes, whole = re.search(r"takes (\d+(?:·\d+)*) \+ (\d+(?:·\d+)*) = ([\d,]+)", text_of(found)).groups()  # type: ignore[union-attr]
+        mixed = prod(map(int, mixes.split("·")))
+        assert mixed + prod(map(int, filters.split("·"))) == number(whole)
+        assert abs(float(share) - 100 * mixed / number(whole)) <= 0.0500001
+        mixer = layers_of(analysis)[path]
+        assert mixed == prod(mixer.rule.weights(mixer.shape)[0])
+    assert text_of(found).count("%") == text_of(found).count("% of what is left")
     check_equations(found)
     check_sums(found, analysis.cost)
     macs = check_arithmetic(found, layers_of(analysis))[1]
@@ -331,23 +339,60 @@ def test_every_network_is_explained(name: str) -> None:
     assert told in text_of(found)
     check_equations(found)
     check_most(found, analysis)
-    for share in re.findall(r"([\d.]+)% of the", text_of(found)):
-        assert 0 <= float(share) <= 100
+    assert check_shares(found, analysis) == text_of(found).count("%")
+
+
+MOST = re.compile(
+    r"The single layer with the most ([\w-]+) is (\S+) \(.*\): ([\d,]+), [\d.]+% of all(?:; ([\d,]+) others? ha)?"
+)
+FIELDS = {"parameters": "params", "multiply-adds": "macs"}
 
 
 def check_most(found: Explanation, analysis: Any) -> None:
-    """Check which layer is said to cost most, and how many others cost as much."""
-    for line in lines_of(found, "Where the cost is"):
-        match = re.match(
-            r"The single layer with the most ([\w-]+) is \S+ \(.*\): ([\d,]+), [\d.]+% of all(?:; ([\d,]+) other)?",
+    """Check which layer is said to cost most of each measure, and how many others cost as much."""
+    told = [match for line in lines_of(found, "Where the cost is") if (match := MOST.match(line))]
+    assert [match[1] for match in told] == [word for word in FIELDS if getattr(analysis.cost, FIELDS[word])]
+    for match in told:
+        each = [one for one in bneck_cli.each_layer(analysis) if not one.idle]
+        costs = [getattr(one.layer.cost, FIELDS[match[1]]) for one in each]
+        assert max(costs) == number(match[3])
+        assert costs.count(max(costs)) - 1 == number(match[4] or "0")
+
+
+def check_shares(found: Explanation, analysis: Any) -> int:
+    """Divide again for every percentage that is told of a network; return how many there are."""
+    whole = {word: getattr(analysis.cost, field) for word, field in FIELDS.items()}
+    count = 0
+
+    def check(share: str, part: int, word: str) -> None:
+        nonlocal count
+        assert abs(float(share) - 100 * part / whole[word]) <= 0.0500001, (share, part, word)
+        count += 1
+
+    for line in lines_of(found, "Its stages"):
+        match = re.match(r"([^\s:]+).*; ([\d.]+)% of the parameters(?: and ([\d.]+)% of the multiply-adds)?", line)
+        if match is not None:
+            cost = next(child.node.cost for child in children(analysis.root) if child.label == match[1])
+            check(match[2], cost.params, "parameters")
+            if match[3]:
+                check(match[3], cost.macs, "multiply-adds")
+    for line in text_of(found).splitlines():
+        most = re.search(r"the most ([\w-]+) is .*: ([\d,]+), ([\d.]+)% of all", line)
+        used = re.search(r"it uses ([\d,]+) parameters, ([\d.]+)% of all", line)
+        gates = re.search(
+            r"Its .*gates?.* holds? ([\d,]+) parameters, ([\d.]+)% of all, "
+            r"and takes? ([\d,]+) multiply-adds, ([\d.]+)%",
             line,
         )
-        if match is None:
-            continue
-        field = {"parameters": "params", "multiply-adds": "macs"}[match[1]]
-        costs = [getattr(each.layer.cost, field) for each in bneck_cli.each_layer(analysis) if not each.idle]
-        assert max(costs) == number(match[2])
-        assert costs.count(max(costs)) - 1 == number(match[3] or "0")
+        if most:
+            check(most[3], number(most[2]), most[1])
+        if used:
+            assert number(used[1]) == analysis.cost.active_params
+            check(used[2], number(used[1]), "parameters")
+        if gates:
+            check(gates[2], number(gates[1]), "parameters")
+            check(gates[4], number(gates[3]), "multiply-adds")
+    return count
 
 
 @pytest.mark.parametrize("name", ["resnet50", "vit_b_16", "unet", "efficientnet_b0", "densenet121", "hrnet", "swin_t"])
