@@ -26,7 +26,8 @@ from bneck_cli.sizes.amounts import rounded
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EQUATION = re.compile(r"(?P<left>(?:[√⌊⌈(]*\d[\d,]*\.?\d*[)⌋⌉]*(?: ?[·/+-] ?)?)+) = (?P<right>\d[\d,]*(?:\.\d+)?)")
+TERM = r"[√⌊⌈(]*\d[\d,]*+(?:\.\d+)?+[)⌋⌉]*+"
+EQUATION = re.compile(rf"(?P<left>{TERM}(?: ?[·/+-] ?{TERM})*+) = (?P<right>\d[\d,]*(?:\.\d+)?)")
 ARITHMETIC = re.compile(
     r"weights (?P<factors>[\d·]+) = (?P<count>[\d,]+)(?: \+ (?P<biases>[\d,]+) bias(?:es)?)?; "
     r"multiply-adds (?P<weights>[\d,]+)(?P<places>(?:·\d+)*)(?: = (?P<macs>[\d,]+)|, one for each weight)"
