@@ -548,7 +548,7 @@ def test_a_spec_written_by_hand_is_verified_row_by_row(
     from bneck_cli.language.document import Source
     from bneck_cli.language.library import resolve
 
-    monkeypatch.setattr(verify_report, "read_model", lambda *_: graph_of(Residual(), (3, 32, 32), "net"))
+    monkeypatch.setattr(verify_report, "read_target", lambda *_: graph_of(Residual(), (3, 32, 32), "net"))
     program = resolve(Source("by_hand.yaml", BY_HAND.replace(right, wrong) if right else BY_HAND))
     found = verify_report.verified(program, Settings(), "net.py:Residual", [])
     assert found.compared.equal == (not layer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from running import run
@@ -45,11 +45,12 @@ def test_two_blocks_each_with_its_words() -> None:
     assert "bottleneck 256 and basic 64" in out.splitlines()[0]
 
 
-def test_words_win_over_options() -> None:
-    """What stands behind a name is nearer than ``--channels`` and ``--set``, which are for all."""
-    analysis = bneck_cli.analyze("basic 64 stride=2", channels=128, stride=1)
-    assert analysis.cost == bneck_cli.analyze("basic", channels=64, stride=2).cost
-    assert analysis.settings.channels == 64
+@pytest.mark.parametrize("given", [{"channels": 128}, {"stride": 1}])
+def test_words_and_options_do_not_contradict(given: dict[str, Any]) -> None:
+    """A value behind a name and another in ``--channels`` or ``--set`` is an error: one of the two would be lost."""
+    assert bneck_cli.analyze("basic 64 stride=2").cost == bneck_cli.analyze("basic", channels=64, stride=2).cost
+    with pytest.raises(BneckError, match="given twice"):
+        bneck_cli.analyze("basic 64 stride=2", **given)
 
 
 @pytest.mark.parametrize(

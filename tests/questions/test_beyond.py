@@ -24,7 +24,7 @@ net: ln -> 12x layer 12 -> take 0 -> linear cin -> tanh
 """
 """BERT without its tables of words: what arrives is their sum."""
 UNSAID = {
-    "gru_attention": "its layout is not published, and over two hundred layouts at the paper's widths have so many parameters",
+    "gru_attention": "its layout is not published; over two hundred layouts at the paper's widths have its parameters",
 }
 
 
@@ -54,5 +54,5 @@ def test_few_networks_need_formulas() -> None:
     """Two have an op of their own: Mamba's scan, and RAFT's look-up where its flow points."""
     from bneck_cli.language.library import load, network_names
 
-    with_ops = {name for name in network_names() if load(name).spec.formulas}
+    with_ops = {name for name in network_names() if load(name).formulas}
     assert with_ops == {"mamba_130m", "raft_small"}
