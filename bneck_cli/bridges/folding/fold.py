@@ -29,6 +29,7 @@ from bneck_cli.bridges.folding.regions import Fork, Group, Item, Items, Leaf, Wi
 from bneck_cli.bridges.folding.relate import Parameters, Vector, constant, known
 from bneck_cli.bridges.folding.repeats import Step, Structure, Written, repeated
 from bneck_cli.bridges.graph import FREE, LEARNED, OPAQUE, PART, SOURCE, Node, spelled
+from bneck_cli.bridges.names import unused
 from bneck_cli.engine.layers import LAYERS
 from bneck_cli.language.syntax import RESERVED, STRUCTURES
 
@@ -188,10 +189,7 @@ class _Folder:
         plain = re.sub(r"[^a-z0-9_]", "_", plain) or "unit"
         if plain in LAYERS or plain in STRUCTURES or plain in RESERVED or not plain[0].isalpha():
             plain = f"{plain.lstrip('0123456789_') or 'unit'}_block"
-        found, count = plain, 1
-        while found in self.names:
-            count += 1
-            found = f"{plain}_{count}"
+        found = unused(plain, self.names.__contains__)
         self.names.add(found)
         return found
 

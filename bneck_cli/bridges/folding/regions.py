@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bneck_cli.bridges.calls.layout import number
 from bneck_cli.bridges.graph import ATTEND, INPUT, PART, Call, Graph, Node
+from bneck_cli.bridges.names import unused
 from bneck_cli.engine.layers import LAYERS
 from bneck_cli.errors import BneckError
 from bneck_cli.language.syntax import RESERVED, STRUCTURES
@@ -361,10 +362,7 @@ class _Cutter:
         base = "_".join(words).lower() or node.kind
         base = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in base)
         base = base if base[:1].isalpha() else f"t{base}"
-        name, count = base, 1
-        while name in self.names:
-            count += 1
-            name = f"{base}_{count}"
+        name = unused(base, self.names.__contains__)
         self.names.add(name)
         return name
 

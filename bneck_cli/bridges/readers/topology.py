@@ -9,6 +9,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bneck_cli.bridges.names import unused
 from bneck_cli.engine.analysis import analyze_program
 from bneck_cli.engine.layers import LAYERS
 from bneck_cli.errors import BneckError
@@ -87,10 +88,7 @@ def _label(name: str, taken: set[str]) -> str:
     plain = plain if plain[0].isalpha() else f"l{plain}"
     if plain in LAYERS or plain in RESERVED or plain in STRUCTURES or plain in ("input", "net"):
         plain = f"{plain}_row"
-    found, count = plain, 1
-    while found in taken or f"{found}_in" in taken:
-        count += 1
-        found = f"{plain}_{count}"
+    found = unused(plain, lambda one: one in taken or f"{one}_in" in taken)
     taken |= {found, f"{found}_in"}
     return found
 

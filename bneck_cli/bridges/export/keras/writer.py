@@ -20,6 +20,7 @@ from bneck_cli.bridges.export.source import laid_out
 from bneck_cli.bridges.export.steps import Step as Run
 from bneck_cli.bridges.export.steps import Steps
 from bneck_cli.bridges.export.symbols import safe, shown
+from bneck_cli.bridges.names import unused
 from bneck_cli.engine.layers import LAYERS
 from bneck_cli.engine.network import entries
 from bneck_cli.engine.tensor import Tap
@@ -119,10 +120,7 @@ class Writer:
 
     def free(self, name: str) -> str:
         """Return a name that nothing bears."""
-        found, count = safe(name), 1
-        while found in self.taken:
-            count += 1
-            found = f"{name}_{count}"
+        found = safe(unused(name, lambda one: safe(one) in self.taken))
         self.taken.add(found)
         return found
 

@@ -9,6 +9,7 @@ from bneck_cli.bridges.calls.layout import number
 from bneck_cli.bridges.export.onnx import protobuf
 from bneck_cli.bridges.export.onnx.protobuf import FLOAT, INT64
 from bneck_cli.bridges.export.pytorch.builder import FIRST, INDICES, LAST, VECTOR
+from bneck_cli.bridges.names import unused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,10 +65,7 @@ class Graph:
 
     def fresh(self, name: str) -> str:
         """Return a name that no other node or value has."""
-        found, count = name, 1
-        while found in self.names:
-            count += 1
-            found = f"{name}_{count}"
+        found = unused(name, self.names.__contains__)
         self.names.add(found)
         return found
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bneck_cli.bridges.export.symbols import Sym, literal, named, safe
+from bneck_cli.bridges.names import unused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -201,10 +202,7 @@ class Builder:
 
     def attribute(self, hint: str) -> str:
         """Return a name for a part that no other has."""
-        name, number = safe(hint), 1
-        while name in self.attributes:
-            number += 1
-            name = f"{safe(hint)}{number}"
+        name = unused(safe(hint), self.attributes.__contains__, "")
         self.attributes.add(name)
         return name
 
@@ -252,10 +250,7 @@ class Builder:
             ) == safe(hint):
                 known.update(values)
                 return named(name, [known.get(lane) for lane in range(self.count)])
-        name, number = safe(hint), 1
-        while name in self.hidden or name in self.taken or name in self.locals:
-            number += 1
-            name = f"{safe(hint)}{number}"
+        name = unused(safe(hint), lambda one: one in self.hidden or one in self.taken or one in self.locals, "")
         self.hidden[name] = dict(values)
         return named(name, [values.get(lane) for lane in range(self.count)])
 
@@ -322,11 +317,7 @@ class Builder:
 
     def free(self, hint: str) -> str:
         """Return the name of a variable that nothing holds."""
-        name, number = safe(hint), 1
-        while self.held[name] or name in SPARE:
-            number += 1
-            name = f"{safe(hint)}{number}"
-        return name
+        return unused(safe(hint), lambda one: bool(self.held[one]) or one in SPARE, "")
 
     def _make(self, target: str, items: Sequence[Item | Cond], depth: int = 0) -> None:
         """Write what makes an attribute of modules."""

@@ -11,6 +11,7 @@ from bneck_cli.bridges.export.pytorch.helpers import HELPERS, NEEDS
 from bneck_cli.bridges.export.recorded import Recorded
 from bneck_cli.bridges.export.source import laid_out
 from bneck_cli.bridges.export.symbols import WORDS
+from bneck_cli.bridges.names import unused
 from bneck_cli.engine.network import entries
 from bneck_cli.errors import BneckError
 from bneck_cli.language.expression import Index, Name, Number, parts_of
@@ -199,12 +200,7 @@ class Writer:
     def name(self, block: str) -> str:
         """Make the name of a class."""
         words = [SPELLED.get(word, word[:1].upper() + word[1:]) for word in block.split("_") if word]
-        name = whole = "".join(words) or "Block"
-        number = 1
-        while whole in self.taken or whole in HELPERS or whole in WORDS:
-            number += 1
-            whole = f"{name}{number}"
-        return whole
+        return unused("".join(words) or "Block", lambda one: one in self.taken or one in HELPERS or one in WORDS, "")
 
 
 def parts(uses: list[Use], error: Vary) -> Iterator[list[Use]]:
