@@ -47,11 +47,6 @@ class Settings(NamedTuple):
         """Find the value given to a parameter."""
         return next((given for given in self.values if given.name == name), None)
 
-    def with_value(self, name: str, text: str) -> Settings:
-        """Set a parameter to another value."""
-        others = (given for given in self.values if given.name != name)
-        return self._replace(values=(*others, parse_given(name, text)))
-
     def with_input(self, text: str) -> Settings:
         """Change the sizes of the input."""
         return self._replace(input=read_input(text))

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
     from bneck_cli.bridges.folding.relate import Vector
 
-ACT = "act"
-"""The kind of an activation in a template, where uses may differ."""
-
 
 class Call(NamedTuple):
     """A use of a block that is defined already: what each parameter is given, and whether that is its default."""

@@ -304,4 +304,3 @@ class Recurrent(nn.Module):
 """Each by its name; their lines are as ruff lays them out."""
 NEEDS = {"GroupedAttention": ("rotate",)}
 """Helpers that others call."""
-ORDER = {name: index for index, name in enumerate(HELPERS)}
