@@ -20,6 +20,10 @@ class Asked(NamedTuple):
     check: bool | None = None
     unique: bool = False
 
+    def checks(self, framework: str) -> bool:
+        """Return whether to build and compare: as asked, else if the framework is installed."""
+        return is_installed(framework) if self.check is None else self.check
+
 
 class Exported(NamedTuple):
     """What is written: text, or bytes in the guise of text, with the encoding that tells which."""
@@ -32,7 +36,7 @@ def _pytorch(analysis: Analysis, asked: Asked) -> Exported:
     from bneck_cli.bridges.export.pytorch.writer import source
 
     found = source(analysis)
-    if is_installed("torch") if asked.check is None else asked.check:
+    if asked.checks("torch"):
         from bneck_cli.bridges.export.pytorch.check import check_source
 
         check_source(analysis, found)
@@ -43,7 +47,7 @@ def _onnx(analysis: Analysis, asked: Asked) -> Exported:
     from bneck_cli.bridges.export.onnx.model import onnx_model
 
     content = onnx_model(analysis).content
-    if is_installed("onnx") if asked.check is None else asked.check:
+    if asked.checks("onnx"):
         from bneck_cli.bridges.export.onnx.check import check_onnx
 
         check_onnx(content)
@@ -54,7 +58,7 @@ def _keras(analysis: Analysis, asked: Asked) -> Exported:
     from bneck_cli.bridges.export.keras.writer import source
 
     found = source(analysis)
-    if is_installed("keras") if asked.check is None else asked.check:
+    if asked.checks("keras"):
         from bneck_cli.bridges.export.keras.check import check_keras
 
         check_keras(analysis, found)
