@@ -79,16 +79,20 @@ class _Stages:
         self.reads += [self.names[name] for name in taken(node) if name in self.names]
         self.gives += given(node)
 
+    def cut(self, series: Series) -> None:
+        """Take the lines of a network or of an opened block; a stage ends where a line begins or ends."""
+        for node in _lines(series):
+            if node is None:
+                self.close()
+            else:
+                self.add(node)
+        self.close()
+
     def open(self, node: Series) -> None:
         """Take what a block holds as stages of the net; each is called as the net calls it."""
         outside, before = self.names, len(self.stages)
         self.names = {}
-        for inside in _lines(node):
-            if inside is None:
-                self.close()
-            else:
-                self.add(inside)
-        self.close()
+        self.cut(node)
         self.opened = tuple(self.names[wire.name] for wire in node.outputs)
         self.names = outside
         self.begins = self.opened[0]
@@ -114,12 +118,7 @@ class _Stages:
 def stages(root: Series, inputs: tuple[str, ...]) -> list[Stage]:
     """Cut a network into stages: its lines, cut at names, where a named tensor is taken, and before a second block."""
     found = _Stages(inputs)
-    for node in _lines(root):
-        if node is None:
-            found.close()
-        else:
-            found.add(node)
-    found.close()
+    found.cut(root)
     return _without_many(found.stages)
 
 
