@@ -32,12 +32,7 @@ def add(call: Bound) -> Thing:
 @handles("sub", "isub", "rsub", "subtract")
 def sub(call: Bound) -> Thing:
     """The sum of a tensor and of another one's negative."""
-    left, right = _operands(call)
-    if call.name.strip("_") == "rsub":
-        left, right = right, left
-    if isinstance(right, Value):
-        right = elementwise(call, right, "negative")
-    return summed(call, left, right)
+    return summed(call, *_turned(call, "rsub", "negative"))
 
 
 def summed(call: Bound, left: Any, right: Any) -> Thing:
@@ -59,12 +54,7 @@ def mul(call: Bound) -> Thing:
 @handles("div", "truediv", "rtruediv", "itruediv", "divide")
 def div(call: Bound) -> Thing:
     """The product of a tensor and of another one's inverse."""
-    left, right = _operands(call)
-    if call.name.strip("_") == "rtruediv":
-        left, right = right, left
-    if isinstance(right, Value):
-        right = elementwise(call, right, "inverse")
-    return multiplied(call, left, right)
+    return multiplied(call, *_turned(call, "rtruediv", "inverse"))
 
 
 def multiplied(call: Bound, left: Any, right: Any) -> Thing:
@@ -89,6 +79,17 @@ def addcmul(call: Bound) -> Thing:
 
 def _operands(call: Bound) -> tuple[Any, Any]:
     return call.get(0, "input"), call.get(1, "other")
+
+
+def _turned(call: Bound, swapped: str, kind: str) -> tuple[Any, Any]:
+    """Return the operands of a difference or a quotient, the second turned into its negative or inverse.
+
+    The function called ``swapped`` takes them the other way round.
+    """
+    left, right = _operands(call)
+    if call.name.strip("_") == swapped:
+        left, right = right, left
+    return left, elementwise(call, right, kind) if isinstance(right, Value) else right
 
 
 def _scores(call: Bound, kind: str, left: Any, right: Any) -> Thing:
