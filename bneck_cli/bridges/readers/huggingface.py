@@ -83,32 +83,32 @@ def classifies(settings: Settings, name: str) -> None:
     settings.architecture(settings.head)
 
 
-def vit(settings: Settings) -> str:
-    """A picture as patches."""
-    classifies(settings, "ViT")
+def patched(settings: Settings, name: str) -> tuple[int, int, int, int]:
+    """Return the side of a patch, the width, the depth and the heads of a transformer over a picture's patches."""
+    classifies(settings, name)
     width = settings.whole("hidden_size", 768)
     settings.fixed("intermediate_size", 4 * width, 3072)
     settings.fixed("qkv_bias", True, True)
     picture(settings)
+    patch, depth = settings.whole("patch_size", 16), settings.whole("num_hidden_layers", 12)
+    return patch, width, depth, settings.whole("num_attention_heads", 12)
+
+
+def vit(settings: Settings) -> str:
+    """A picture as patches."""
+    patch, width, depth, heads = patched(settings, "ViT")
     return extended(
-        settings, "vit_b_16", patch=settings.whole("patch_size", 16), channels=width,
-        depth=settings.whole("num_hidden_layers", 12), heads=settings.whole("num_attention_heads", 12),
-        classes=labels(settings),
-    )  # fmt: skip
+        settings, "vit_b_16", patch=patch, channels=width, depth=depth, heads=heads, classes=labels(settings)
+    )
 
 
 def deit(settings: Settings) -> str:
     """A picture as patches, with a token of a teacher beside that of the class."""
-    classifies(settings, "DeiT")
-    width = settings.whole("hidden_size", 768)
-    settings.fixed("intermediate_size", 4 * width, 3072)
-    settings.fixed("qkv_bias", True, True)
-    picture(settings)
-    patch, heads = settings.whole("patch_size", 16), settings.whole("num_attention_heads", 12)
+    patch, width, depth, heads = patched(settings, "DeiT")
     return (
         f"input: {settings.input}\ninclude: blocks/transformer\n\nnet:\n"
         f"  - conv {patch}x{patch} {width} stride={patch} bias -> tokens cls=2 pos=learned\n"
-        f"  - {settings.whole('num_hidden_layers', 12)}x encoder {width} {heads}\n"
+        f"  - {depth}x encoder {width} {heads}\n"
         f"  - ln -> take 0 -> linear {labels(settings)}\n"
     )
 
